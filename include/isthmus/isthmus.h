@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* isthmus: an allocator for memory that two worlds share. This header includes all the others. */
+#ifndef ISTHMUS_ISTHMUS_H
+#define ISTHMUS_ISTHMUS_H
+
+#include <isthmus/types.h>
+#include <isthmus/view.h>
+#include <isthmus/shm.h>
+#include <isthmus/pool.h>
+#include <isthmus/manager.h>
+#include <isthmus/translate.h>
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* The two pools of a manager: messages between driver and peer, and page-aligned client buffers. */
+#ifndef ISTHMUS_POOL_H
+#define ISTHMUS_POOL_H
+
+#include <isthmus/shm.h>
+
+IST_BEGIN_DECLS
+
+/* Distinct types on purpose: a driver message cannot be taken from the client pool by mistake. */
+struct ist_driver_pool;
+struct ist_client_pool;
+
+/*
+ * Allocate `size` bytes of message memory, aligned to 8 bytes. Old contents stay: what the last owner or the peer
+ * wrote there is still to be seen, so initialise what you send.
+ *
+ * Returns 0 and the allocation in *out (what *out held before is overwritten, not freed);
+ *   -EINVAL  pool or out is null, or size is 0;
+ *   -ENOSPC  no sufficient free run exists anywhere in the pool. A run that another thread's running call has
+ *            begun to take counts as taken.
+ *
+ * Never blocks, takes no lock, allocates nothing from the heap; usable in a signal handler. Lock-free: a thread
+ * that stops anywhere inside holds back at most its own request.
+ * Source: requirements P1, P4, P11.
+ */
+IST_API int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_shm *out);
+
+/*
+ * Allocate `size` bytes of client memory: whole pages, aligned to IST_PAGE_SIZE, and zeroed to the end of the last
+ * page (the peer may write to free memory at any time, so memory known to be zero does not exist). view.size is
+ * the size asked for.
+ *
+ * Errors and progress as ist_driver_pool_alloc; the zeroing takes time in proportion to the size.
+ * Source: requirements P5, P6.
+ */
+IST_API int ist_client_pool_alloc(struct ist_client_pool *pool, size_t size, struct ist_shm *out);
+
+/* The same without zeroing: old contents stay, and no page of the pool is touched. */
+IST_API int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, struct ist_shm *out);
+
+/* What a pool can say of itself. Bytes, except the four counts of calls. */
+struct ist_pool_stats {
+	size_t size;         /* bytes of the pool */
+	size_t used;         /* handed out now, as asked */
+	size_t peak;         /* high-water mark of used */
+	size_t largest_free; /* the largest request that would succeed now */
+	size_t cached;       /* free bytes held in per-CPU caches */
+	uint64_t allocs;     /* successful allocations since creation */
+	uint64_t frees;      /* successful frees */
+	uint64_t failures;   /* allocations answered with -ENOSPC */
+	uint64_t misuses;    /* frees answered with an error that could be laid at this pool's door */
+};
+
+/*
+ * A snapshot; exact when nobody else is at work on the pool, approximate member by member otherwise. A null pool
+ * or out is ignored. Reads the pool's bookkeeping from end to end (a 1 GiB client pool: 32 KiB); never blocks, takes no
+ * lock, usable in a signal handler. Source: requirement P14.
+ */
+IST_API void ist_driver_pool_stats(struct ist_driver_pool *pool, struct ist_pool_stats *out);
+IST_API void ist_client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *out);
+
+IST_END_DECLS
+
+#endif

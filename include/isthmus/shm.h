@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* An allocation of either pool. */
+#ifndef ISTHMUS_SHM_H
+#define ISTHMUS_SHM_H
+
+#include <isthmus/view.h>
+
+IST_BEGIN_DECLS
+
+/*
+ * An allocation. It owns its memory until ist_shm_free. Move-only by convention: copy it and forget the original,
+ * or keep one and treat copies as views. A copy that is freed after the original is refused, not obeyed.
+ *
+ * view.size is exactly what was asked for. Change neither view nor the private members: a changed one is refused
+ * by ist_shm_free.
+ */
+struct ist_shm {
+	struct ist_view view;
+	/* Private: which pool, which allocation of it, and which use of that place. */
+	uint32_t pool_slot;
+	uint32_t pool_generation;
+	uint64_t offset;
+	uint64_t tag;
+};
+
+/*
+ * Give an allocation back to its pool and clear *shm to zeroes. The memory may be handed out again at once, so
+ * neither this process nor the peer may touch it any more. Any thread may free what another one allocated.
+ *
+ * Returns 0;
+ *   -EINVAL    shm is null or cleared, its pool was destroyed, or the view is not what the pool handed out:
+ *              an interior address, another size, another pool's address;
+ *   -EALREADY  this allocation is already free: a copy of the handle was freed before, by this or another thread,
+ *              also when its place has been handed out again since. (A place carries a use count: 20 bits in a client pool, 4 in
+ *              a driver pool. A stale copy is mistaken only after a whole multiple of 2^20 or 2^4 later uses that
+ *              started at the same place and had the same size.)
+ * On an error nothing changes, *shm neither; the pool counts a misuse where it could be told.
+ *
+ * Never blocks, takes no lock, allocates nothing from the heap; usable in a signal handler.
+ * Source: requirements P7, P17.
+ */
+IST_API int ist_shm_free(struct ist_shm *shm);
+
+IST_END_DECLS
+
+#endif
