@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "buddy/buddy.h"
+
+#include <errno.h>
+
+#include "buddy/scan.h"
+
+/*
+ * The watch, for verdicts that the bounds cannot give (aligned and long requests). {version, armed}.
+ *   [W1] Who is about to answer "exhausted" arms the watch (or finds it armed), looks through everything once more
+ *        and answers only if the word is still the same. Who releases clears its bits, then loads the watch, and
+ *        disarms it if it is armed; this disarming is part of a complete release. Clearing, both loads, arming
+ *        and the looks are seq_cst: a release that found the watch unarmed cleared its bits before the look.
+ *   So at the instant of the last load (the linearization point of the verdict) a free run would consist of
+ *   granules that were all free through the whole look, and the look would have found it.
+ */
+#define WATCH_ARMED UINT64_C(1)
+#define WATCH_VERSION_ONE UINT64_C(2)
+
+static size_t chunk_count(size_t granules)
+{
+	return bits_ceil_div(granules, BUDDY_CHUNK);
+}
+
+static size_t map_bytes(size_t granules)
+{
+	return chunk_count(granules) * (BUDDY_CHUNK / 8);
+}
+
+size_t buddy_bytes(size_t granules)
+{
+	return map_bytes(granules) + bound_bytes(chunk_count(granules));
+}
+
+void buddy_init(struct buddy *buddy, void *zeroed_memory, size_t granules)
+{
+	size_t padded = chunk_count(granules) * BUDDY_CHUNK;
+
+	buddy->map = zeroed_memory;
+	buddy->granules = granules;
+	atomic_init(&buddy->watch, 0);
+	bound_init(&buddy->bounds, (char *)zeroed_memory + map_bytes(granules), chunk_count(granules));
+	if (padded > granules)
+		bitmap_claim(buddy->map, granules, padded - granules);
+}
+
+static size_t look_at_chunk(void *context, size_t chunk)
+{
+	const struct buddy *buddy = context;
+
+	return scan_longest(buddy->map, chunk, chunk_count(buddy->granules));
+}
+
+static void watch_disarm(struct buddy *buddy)
+{
+	uint64_t seen = atomic_load_explicit(&buddy->watch, memory_order_seq_cst); /* [W1] */
+
+	/* One try is enough: if it fails, somebody disarmed it after our bits were cleared. */
+	if (seen & WATCH_ARMED)
+		atomic_compare_exchange_strong_explicit(&buddy->watch, &seen,
+							(seen + WATCH_VERSION_ONE) & ~WATCH_ARMED,
+							memory_order_seq_cst, memory_order_seq_cst);
+}
+
+static uint64_t watch_arm(struct buddy *buddy)
+{
+	uint64_t seen = atomic_load_explicit(&buddy->watch, memory_order_seq_cst); /* [W1] */
+
+	while (!(seen & WATCH_ARMED)) {
+		if (atomic_compare_exchange_weak_explicit(&buddy->watch, &seen, seen | WATCH_ARMED,
+							  memory_order_seq_cst, memory_order_seq_cst))
+			return seen | WATCH_ARMED;
+	}
+	return seen;
+}
+
+/* After [from, end), all in `chunk`, was cleared: raise the bound of the free run around it, and of one chunk below. */
+static void expose_in_chunk(struct buddy *buddy, size_t chunk, size_t from, size_t end)
+{
+	size_t floor = chunk * BUDDY_CHUNK, top = floor + BUDDY_CHUNK;
+	size_t limit = chunk + 1 < chunk_count(buddy->granules) ? top + BUDDY_CHUNK : top;
+	size_t low = bitmap_free_down(buddy->map, from, floor);
+	size_t high = end;
+
+	if (!bound_is_maximal(&buddy->bounds, chunk))
+		high = bitmap_next_used(buddy->map, from, limit);
+	else
+		high = low + BOUND_MAX; /* what it is does not matter */
+	bound_raise(&buddy->bounds, chunk, high - low);
+
+	if (low == floor && chunk > 0) {
+		size_t tail = bitmap_free_down(buddy->map, floor, floor - BUDDY_CHUNK);
+
+		if (tail < floor)
+			bound_raise(&buddy->bounds, chunk - 1,
+				    bitmap_next_used(buddy->map, floor, top) - tail);
+	}
+}
+
+void buddy_free(struct buddy *buddy, size_t start, size_t count)
+{
+	size_t end = start + count;
+
+	bitmap_release(buddy->map, start, count);
+	while (start < end) {
+		size_t chunk = start / BUDDY_CHUNK;
+		size_t part_end = bits_min((chunk + 1) * BUDDY_CHUNK, end);
+
+		expose_in_chunk(buddy, chunk, start, part_end);
+		start = part_end;
+	}
+	watch_disarm(buddy);
+}
+
+static bool claim(struct buddy *buddy, size_t start, size_t count)
+{
+	size_t claimed = bitmap_claim(buddy->map, start, count);
+
+	if (claimed == count)
+		return true;
+	if (claimed > 0)
+		buddy_free(buddy, start, claimed); /* a rollback is a release like any other [G2] */
+	return false;
+}
+
+/* Up to a chunk, unaligned: the bounds lead to a chunk or prove that there is none. */
+static int alloc_short(struct buddy *buddy, size_t count, size_t *start)
+{
+	size_t chunks = chunk_count(buddy->granules);
+
+	for (;;) {
+		size_t found, chunk = bound_find(&buddy->bounds, 0, count);
+
+		if (chunk == BOUND_NONE)
+			return -ENOSPC;
+		if (!scan_best_fit(buddy->map, chunk, chunks, count, &found)) {
+			bound_settle(&buddy->bounds, chunk, look_at_chunk, buddy);
+		} else if (claim(buddy, found, count)) {
+			*start = found;
+			return 0;
+		}
+	}
+}
+
+/* The lowest aligned run of `count` that starts in a chunk's free granules from `at` up to the chunk's end. */
+static bool find_in_chunk(struct buddy *buddy, size_t at, size_t count, size_t align, size_t *start)
+{
+	size_t top = (at / BUDDY_CHUNK + 1) * BUDDY_CHUNK;
+
+	while ((at = bitmap_next_free(buddy->map, at, top)) < top) {
+		size_t aligned = bits_round_up(at, align);
+
+		if (aligned >= buddy->granules || count > buddy->granules - aligned)
+			return false;
+		at = bitmap_next_used(buddy->map, at, aligned + count);
+		if (at == aligned + count) {
+			*start = aligned;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * One pass from end to end. A run of `count` in chunk c shows in c's bound: whole if it is short, and by at least
+ * one granule more than a chunk if it is long.
+ */
+static bool alloc_pass(struct buddy *buddy, size_t count, size_t align, size_t *start)
+{
+	size_t telling = bits_min(count, BUDDY_CHUNK + 1);
+	size_t chunk = bound_find(&buddy->bounds, 0, telling);
+
+	while (chunk != BOUND_NONE) {
+		size_t found, at = chunk * BUDDY_CHUNK;
+
+		while (find_in_chunk(buddy, at, count, align, &found)) {
+			if (claim(buddy, found, count)) {
+				*start = found;
+				return true;
+			}
+			/* Somebody took part of it: go on behind that granule, if it is still taken. */
+			at = bitmap_next_used(buddy->map, found, found + count);
+			if (at / BUDDY_CHUNK != chunk)
+				break;
+		}
+		bound_settle(&buddy->bounds, chunk, look_at_chunk, buddy);
+		chunk = bound_find(&buddy->bounds, chunk + 1, telling);
+	}
+	return false;
+}
+
+static int alloc_anywhere(struct buddy *buddy, size_t count, size_t align, size_t *start)
+{
+	if (alloc_pass(buddy, count, align, start))
+		return 0;
+	for (;;) {
+		uint64_t armed = watch_arm(buddy); /* [W1] */
+
+		if (alloc_pass(buddy, count, align, start))
+			return 0;
+		if (atomic_load_explicit(&buddy->watch, memory_order_seq_cst) == armed)
+			return -ENOSPC;
+	}
+}
+
+int buddy_alloc(struct buddy *buddy, size_t count, size_t align, size_t *start)
+{
+	if (count == 0 || !bits_is_power_of_two(align))
+		return -EINVAL;
+	if (count > buddy->granules)
+		return -ENOSPC;
+	if (count <= BUDDY_CHUNK && align == 1)
+		return alloc_short(buddy, count, start);
+	return alloc_anywhere(buddy, count, align, start);
+}
+
+int buddy_alloc_at(struct buddy *buddy, size_t start, size_t count)
+{
+	if (count == 0 || start >= buddy->granules || count > buddy->granules - start)
+		return -EINVAL;
+	return claim(buddy, start, count) ? 0 : -EBUSY;
+}
+
+size_t buddy_largest(struct buddy *buddy)
+{
+	size_t at = 0, largest = 0, end = buddy->granules;
+
+	while ((at = bitmap_next_free(buddy->map, at, end)) < end) {
+		size_t used = bitmap_next_used(buddy->map, at, end);
+
+		largest = bits_max(largest, used - at);
+		at = used;
+	}
+	return largest;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Runs of granules, lock-free: any count from 1 to the whole, at any alignment, merged the moment they are freed.
+ *
+ * A granule is whatever the owner says (8 bytes in a driver pool, 4 KiB in a client pool). State is one bit a
+ * granule in chunks of 512, one cache line each (bitmap.h), and a tree of bounds on the longest free run that
+ * starts in each chunk (bound.h). There are no lists, so merging, splitting and giving back a part cost nothing,
+ * and nothing is ever held in reserve. It is what a buddy allocator is for, without its powers of two.
+ *
+ * Guarantees
+ *  [G1] No granule has two owners: it is claimed by a compare-exchange that finds its bit 0 (linearization point
+ *       of an allocation: the one that takes its last word).
+ *  [G2] No run is lost: whoever clears bits, rollbacks included, raises the bounds afterwards.
+ *  [G3] No false exhaustion: -ENOSPC means that at one instant of the call no sufficient run existed. For up to
+ *       BUDDY_CHUNK granules without alignment the instant is the load of the root bound [I1]; for others see
+ *       the watch in buddy.c. Granules that a running call has claimed count as in use, also when that call goes
+ *       on to meet a conflict and give them back.
+ *  [G4] Lock-free: a retry means that another claim, release or lowering succeeded. A thread that stops anywhere
+ *       keeps at most the granules of its own call.
+ * No call blocks or takes a lock; all are usable in a signal handler, also one that interrupted any of them.
+ */
+#ifndef BUDDY_BUDDY_H
+#define BUDDY_BUDDY_H
+
+#include "buddy/bitmap.h"
+#include "buddy/bound.h"
+
+#define BUDDY_CHUNK 512u /* granules in a chunk: a cache line of bits */
+
+struct buddy {
+	bitmap_word *map;
+	size_t granules; /* the real ones; the map is padded with granules in use to a whole chunk */
+	struct bound_tree bounds;
+	_Atomic uint64_t watch;
+};
+
+/* Bytes of zeroed memory, aligned to CACHE_LINE, that `granules` >= 1 need: 1/8 byte each and about 1/7 of that. */
+size_t buddy_bytes(size_t granules);
+
+/* All granules free. Writes O(1) of the memory. Before anybody else knows the buddy. */
+void buddy_init(struct buddy *buddy, void *zeroed_memory, size_t granules);
+
+/*
+ * Claim `count` granules, the first at a multiple of `align` (a power of two, in granules): in the lowest chunk that
+ * has them, the smallest sufficient run. Returns 0 and the first granule in *start; -EINVAL count or align is 0
+ * or align no power of two; -ENOSPC see [G3].
+ */
+int buddy_alloc(struct buddy *buddy, size_t count, size_t align, size_t *start);
+
+/* Claim exactly [start, start + count). -EINVAL: empty or outside; -EBUSY: some of it is in use. */
+int buddy_alloc_at(struct buddy *buddy, size_t start, size_t count);
+
+/* Release [start, start + count): all or any part of what the caller owns. Linearizes when the root bound is raised. */
+void buddy_free(struct buddy *buddy, size_t start, size_t count);
+
+/* The longest free run, in granules, read from end to end. */
+size_t buddy_largest(struct buddy *buddy);
+
+#endif

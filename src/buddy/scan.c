@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "buddy/scan.h"
+
+#include "buddy/buddy.h"
+
+#define CHUNK_WORDS (BUDDY_CHUNK / 64)
+
+/* The free granules of a chunk as ones; a zero word behind them ends the last run. */
+struct snapshot {
+	uint64_t free[CHUNK_WORDS + 1];
+};
+
+/* First free granule at or above `at`; BUDDY_CHUNK if none. */
+static size_t snapshot_next_free(const struct snapshot *snap, size_t at)
+{
+	while (at < BUDDY_CHUNK) {
+		uint64_t rest = snap->free[at / 64] >> (at % 64);
+
+		if (rest)
+			return at + bits_lowest(rest);
+		at = (at / 64 + 1) * 64;
+	}
+	return BUDDY_CHUNK;
+}
+
+/* End of the run that the free granule `at` lies in. */
+static size_t snapshot_run_end(const struct snapshot *snap, size_t at)
+{
+	for (;;) {
+		uint64_t used = ~snap->free[at / 64] >> (at % 64);
+
+		if (used)
+			return at + bits_lowest(used);
+		at = (at / 64 + 1) * 64;
+	}
+}
+
+/* How far a run that reaches the end of the chunk goes on in the next one. */
+static size_t continuation(bitmap_word *map, size_t chunk, size_t chunks)
+{
+	size_t next = (chunk + 1) * BUDDY_CHUNK;
+
+	return chunk + 1 < chunks ? bitmap_next_used(map, next, next + BUDDY_CHUNK) - next : 0;
+}
+
+bool scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, size_t *start)
+{
+	size_t best = SIZE_MAX, at = 0;
+	struct snapshot snap;
+
+	/* Relaxed: a guess that the claim checks. */
+	for (size_t i = 0; i < CHUNK_WORDS; i++)
+		snap.free[i] = ~atomic_load_explicit(&map[chunk * CHUNK_WORDS + i], memory_order_relaxed);
+	snap.free[CHUNK_WORDS] = 0;
+
+	while ((at = snapshot_next_free(&snap, at)) < BUDDY_CHUNK) {
+		size_t end = snapshot_run_end(&snap, at), length = end - at;
+
+		if (end == BUDDY_CHUNK)
+			length += continuation(map, chunk, chunks);
+		if (length >= count && length < best) {
+			best = length;
+			*start = chunk * BUDDY_CHUNK + at;
+			if (length == count)
+				break;
+		}
+		at = end;
+	}
+	return best != SIZE_MAX;
+}
+
+size_t scan_longest(bitmap_word *map, size_t chunk, size_t chunks)
+{
+	size_t longest = 0, at = 0;
+	struct snapshot snap;
+
+	for (size_t i = 0; i < CHUNK_WORDS; i++)
+		snap.free[i] = ~atomic_load_explicit(&map[chunk * CHUNK_WORDS + i], memory_order_seq_cst);
+	snap.free[CHUNK_WORDS] = 0;
+
+	while ((at = snapshot_next_free(&snap, at)) < BUDDY_CHUNK) {
+		size_t end = snapshot_run_end(&snap, at), length = end - at;
+
+		if (end == BUDDY_CHUNK)
+			length += continuation(map, chunk, chunks);
+		longest = bits_max(longest, length);
+		at = end;
+	}
+	return longest;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "manager/manager.h"
+
+#include <errno.h>
+
+#include "platform/platform.h"
+
+#define DEFAULT_DRIVER_PAGES 4u
+
+struct plan {
+	struct ist_view carve_out;
+	size_t driver_size, client_size;
+};
+
+/* base + size may be 2^64 itself, but not more; size is not 0. */
+static bool wraps(uint64_t base, uint64_t size)
+{
+	return size - 1 > UINT64_MAX - base;
+}
+
+/* The whole pages inside [vaddr, vaddr + size). Works on the last byte, so that the top of the space is no case. */
+static bool round_inward(const struct ist_manager_config *config, struct ist_view *out)
+{
+	uint64_t first = (uint64_t)(uintptr_t)config->vaddr, last = first + (config->size - 1);
+	uint64_t skip = -first & (IST_PAGE_SIZE - 1);             /* bytes before the first page boundary */
+	uint64_t tail = (last + 1) & (IST_PAGE_SIZE - 1);         /* bytes behind the last one */
+
+	if (config->size < skip + tail + IST_PAGE_SIZE)
+		return false;
+	out->vaddr = (char *)config->vaddr + skip;
+	out->paddr = config->paddr + skip;
+	out->size = config->size - (size_t)(skip + tail);
+	return true;
+}
+
+static int make_plan(const struct ist_manager_config *config, struct plan *plan)
+{
+	size_t wanted = config->driver_pool_size, driver_pages;
+
+	if (!config->vaddr || config->size == 0 || wraps((uint64_t)(uintptr_t)config->vaddr, config->size) ||
+	    wraps(config->paddr, config->size) ||
+	    (((uint64_t)(uintptr_t)config->vaddr ^ config->paddr) & (IST_PAGE_SIZE - 1)) != 0)
+		return -EINVAL;
+	driver_pages = wanted ? bits_ceil_div(wanted, IST_PAGE_SIZE) : DEFAULT_DRIVER_PAGES;
+	if (!round_inward(config, &plan->carve_out) || plan->carve_out.size / IST_PAGE_SIZE / 2 < driver_pages)
+		return -ENOSPC;
+	plan->driver_size = driver_pages * IST_PAGE_SIZE;
+	plan->client_size = plan->carve_out.size - plan->driver_size;
+	return 0;
+}
+
+static void place_pool(struct pool *pool, enum pool_kind kind, const struct ist_view *carve_out, size_t offset, size_t size)
+{
+	pool->kind = kind;
+	pool->vaddr = (char *)carve_out->vaddr + offset;
+	pool->paddr = carve_out->paddr + offset;
+	pool->size = size;
+}
+
+/* All bookkeeping is one private mapping: the manager, then each pool's. */
+static struct ist_manager *build(const struct plan *plan)
+{
+	size_t driver_at = bits_round_up(sizeof(struct ist_manager), CACHE_LINE);
+	size_t client_at = driver_at + bits_round_up(driver_pool_bytes(plan->driver_size), CACHE_LINE);
+	size_t bytes = client_at + client_pool_bytes(plan->client_size);
+	struct ist_manager *manager;
+
+	if (plan->carve_out.size > CLIENT_POOL_MAX)
+		return NULL; /* no record could hold the size of one allocation; no machine has it either */
+	manager = platform_map(bytes);
+	if (!manager)
+		return NULL;
+	manager->bytes = bytes;
+	manager->carve_out = plan->carve_out;
+	place_pool(&manager->driver.pool, POOL_DRIVER, &plan->carve_out, 0, plan->driver_size);
+	driver_pool_init(&manager->driver, (char *)manager + driver_at);
+	place_pool(&manager->client.pool, POOL_CLIENT, &plan->carve_out, plan->driver_size, plan->client_size);
+	client_pool_init(&manager->client, (char *)manager + client_at);
+	return manager;
+}
+
+static int attach(struct ist_manager *manager)
+{
+	int error = pamap_create(&manager->by_paddr);
+
+	if (error)
+		return error;
+	error = pamap_create(&manager->by_vaddr);
+	if (error)
+		goto undo_by_paddr;
+	error = pool_register(&manager->driver.pool);
+	if (error)
+		goto undo_by_vaddr;
+	error = pool_register(&manager->client.pool);
+	if (error)
+		goto undo_driver;
+	return 0;
+
+undo_driver:
+	pool_unregister(&manager->driver.pool);
+undo_by_vaddr:
+	pamap_destroy(manager->by_vaddr);
+undo_by_paddr:
+	pamap_destroy(manager->by_paddr);
+	return error;
+}
+
+int ist_manager_create(const struct ist_manager_config *config, struct ist_manager **out)
+{
+	struct ist_manager *manager;
+	struct plan plan;
+	int error;
+
+	if (!config || !out)
+		return -EINVAL;
+	error = make_plan(config, &plan);
+	if (error)
+		return error;
+	manager = build(&plan);
+	if (!manager)
+		return -ENOMEM;
+	error = attach(manager);
+	if (error) {
+		platform_unmap(manager, manager->bytes);
+		return error;
+	}
+	*out = manager;
+	return 0;
+}
+
+static bool has_live_objects(struct pool *pool)
+{
+	return atomic_load_explicit(&pool->counters.used, memory_order_relaxed) != 0;
+}
+
+int ist_manager_destroy(struct ist_manager *manager)
+{
+	if (!manager)
+		return 0;
+	if (has_live_objects(&manager->driver.pool) || has_live_objects(&manager->client.pool))
+		return -EBUSY;
+	pool_unregister(&manager->driver.pool);
+	pool_unregister(&manager->client.pool);
+	pamap_destroy(manager->by_paddr);
+	pamap_destroy(manager->by_vaddr);
+	platform_unmap(manager, manager->bytes);
+	return 0;
+}
+
+struct ist_driver_pool *ist_manager_driver_pool(struct ist_manager *manager)
+{
+	return manager ? &manager->driver : NULL;
+}
+
+struct ist_client_pool *ist_manager_client_pool(struct ist_manager *manager)
+{
+	return manager ? &manager->client : NULL;
+}

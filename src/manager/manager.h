@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#ifndef MANAGER_MANAGER_H
+#define MANAGER_MANAGER_H
+
+#include <isthmus/manager.h>
+
+#include "client/client_pool.h"
+#include "driver/driver_pool.h"
+#include "pamap/pamap.h"
+
+struct ist_manager {
+	struct ist_driver_pool driver;
+	struct ist_client_pool client;
+	struct ist_view carve_out;    /* after rounding; both pools, driver pool first */
+	struct pamap *by_paddr;       /* everything but the carve-out, which needs only a comparison */
+	struct pamap *by_vaddr;
+	size_t bytes;                 /* of the mapping that this lies in */
+};
+
+#endif

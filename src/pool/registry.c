@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Slots in blocks of doubling size, which are never given back: a stale handle may name any slot at any time. So
+ * the registry is as large as the largest number of pools that ever lived at once.
+ *
+ * A slot's generation is odd while a pool lives in it and even while not; a handle carries the odd one.
+ */
+#include "pool/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "platform/platform.h"
+
+#define FIRST_BLOCK_SLOTS 64u
+#define BLOCKS 26u /* 64 * (2^26 - 1) slots: the last that a 32-bit number can name */
+
+struct slot {
+	_Atomic uint32_t generation;
+	uint32_t next_unused; /* under the mutex */
+	struct pool *_Atomic pool;
+};
+
+static struct slot *_Atomic blocks[BLOCKS];
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* pool_register and pool_unregister only */
+static uint32_t slots_made;                               /* under the mutex, as the next two */
+static uint32_t unused_first, unused_last;                /* queue of returned slots; 0 is no slot */
+
+static uint32_t block_slots(unsigned block)
+{
+	return FIRST_BLOCK_SLOTS << block;
+}
+
+/* Slot numbers start at 1, so that a zeroed handle names none. */
+static struct slot *slot_at(uint32_t number)
+{
+	uint64_t index = (uint64_t)number - 1 + FIRST_BLOCK_SLOTS;
+	unsigned block = bits_highest(index / FIRST_BLOCK_SLOTS);
+	struct slot *slots;
+
+	if (number == 0 || block >= BLOCKS)
+		return NULL;
+	/* Acquire: pairs with the release in make_slot. */
+	slots = atomic_load_explicit(&blocks[block], memory_order_acquire);
+	return slots ? &slots[index - block_slots(block)] : NULL;
+}
+
+static uint32_t make_slot(void)
+{
+	uint32_t number = slots_made + 1;
+
+	if (!slot_at(number)) {
+		unsigned block = bits_highest(((uint64_t)number - 1 + FIRST_BLOCK_SLOTS) / FIRST_BLOCK_SLOTS);
+		struct slot *slots = block < BLOCKS ? platform_map(block_slots(block) * sizeof(*slots)) : NULL;
+
+		if (!slots)
+			return 0;
+		atomic_store_explicit(&blocks[block], slots, memory_order_release); /* slot_at */
+	}
+	slots_made = number;
+	return number;
+}
+
+/* The oldest unused slot, so that generations wear evenly. */
+static uint32_t take_slot(void)
+{
+	uint32_t number = unused_first;
+
+	if (number == 0)
+		return make_slot();
+	unused_first = slot_at(number)->next_unused;
+	if (unused_first == 0)
+		unused_last = 0;
+	return number;
+}
+
+int pool_register(struct pool *pool)
+{
+	struct slot *slot;
+	uint32_t number;
+
+	pthread_mutex_lock(&mutex);
+	number = take_slot();
+	pthread_mutex_unlock(&mutex);
+	if (number == 0)
+		return -ENOMEM;
+	slot = slot_at(number);
+	pool->slot = number;
+	pool->generation = atomic_load_explicit(&slot->generation, memory_order_relaxed) + 1;
+	atomic_store_explicit(&slot->pool, pool, memory_order_relaxed);
+	/* Release: pairs with pool_find, which then sees the pool behind the generation. */
+	atomic_store_explicit(&slot->generation, pool->generation, memory_order_release);
+	return 0;
+}
+
+void pool_unregister(struct pool *pool)
+{
+	struct slot *slot = slot_at(pool->slot);
+
+	atomic_store_explicit(&slot->generation, pool->generation + 1, memory_order_relaxed);
+	pthread_mutex_lock(&mutex);
+	slot->next_unused = 0;
+	if (unused_last != 0)
+		slot_at(unused_last)->next_unused = pool->slot;
+	else
+		unused_first = pool->slot;
+	unused_last = pool->slot;
+	pthread_mutex_unlock(&mutex);
+}
+
+struct pool *pool_find(uint32_t slot_number, uint32_t generation)
+{
+	struct slot *slot = slot_at(slot_number);
+
+	/* An even generation is no pool's. Acquire: pairs with pool_register. */
+	if (!slot || generation % 2 == 0 ||
+	    atomic_load_explicit(&slot->generation, memory_order_acquire) != generation)
+		return NULL;
+	return atomic_load_explicit(&slot->pool, memory_order_relaxed);
+}
