@@ -12,26 +12,26 @@ static const struct {
 	const char *name;
 	enum trace_class class;
 } ops[TRACE_OP_COUNT] = {
-	[TRACE_ALLOC_DRIVER] = {"alloc_driver", TRACE_BIRTH},
-	[TRACE_ALLOC_CLIENT] = {"alloc_client", TRACE_BIRTH},
-	[TRACE_ALLOC_KERNEL] = {"alloc_kernel", TRACE_BIRTH},
-	[TRACE_REGISTER] = {"register", TRACE_BIRTH},
-	[TRACE_MSG_GET] = {"msg_get", TRACE_BIRTH},
-	[TRACE_FREE] = {"free", TRACE_END},
-	[TRACE_UNREGISTER] = {"unregister", TRACE_END},
-	[TRACE_MSG_PUT] = {"msg_put", TRACE_END},
-	[TRACE_LOOKUP_PA] = {"lookup_pa", TRACE_USE},
-	[TRACE_LOOKUP_VA] = {"lookup_va", TRACE_USE},
-	[TRACE_LOOKUP_ID] = {"lookup_id", TRACE_USE},
-	[TRACE_LOOKUP_REF] = {"lookup_ref", TRACE_USE},
-	[TRACE_PASS] = {"pass", TRACE_USE},
-	[TRACE_CALL] = {"call", TRACE_USE},
-	[TRACE_RPC_SUPP_FREE] = {"rpc_supp_free", TRACE_USE},
-	[TRACE_RPC_SUPP_ALLOC] = {"rpc_supp_alloc", TRACE_NO_OBJECT},
-	[TRACE_FAIL_CLIENT] = {"fail_client", TRACE_NO_OBJECT},
-	[TRACE_FAIL_DRIVER] = {"fail_driver", TRACE_NO_OBJECT},
-	[TRACE_FAIL_KERNEL] = {"fail_kernel", TRACE_NO_OBJECT},
-	[TRACE_FAIL_REGISTER] = {"fail_register", TRACE_NO_OBJECT},
+        [TRACE_ALLOC_DRIVER] = {"alloc_driver", TRACE_BIRTH},
+        [TRACE_ALLOC_CLIENT] = {"alloc_client", TRACE_BIRTH},
+        [TRACE_ALLOC_KERNEL] = {"alloc_kernel", TRACE_BIRTH},
+        [TRACE_REGISTER] = {"register", TRACE_BIRTH},
+        [TRACE_MSG_GET] = {"msg_get", TRACE_BIRTH},
+        [TRACE_FREE] = {"free", TRACE_END},
+        [TRACE_UNREGISTER] = {"unregister", TRACE_END},
+        [TRACE_MSG_PUT] = {"msg_put", TRACE_END},
+        [TRACE_LOOKUP_PA] = {"lookup_pa", TRACE_USE},
+        [TRACE_LOOKUP_VA] = {"lookup_va", TRACE_USE},
+        [TRACE_LOOKUP_ID] = {"lookup_id", TRACE_USE},
+        [TRACE_LOOKUP_REF] = {"lookup_ref", TRACE_USE},
+        [TRACE_PASS] = {"pass", TRACE_USE},
+        [TRACE_CALL] = {"call", TRACE_USE},
+        [TRACE_RPC_SUPP_FREE] = {"rpc_supp_free", TRACE_USE},
+        [TRACE_RPC_SUPP_ALLOC] = {"rpc_supp_alloc", TRACE_NO_OBJECT},
+        [TRACE_FAIL_CLIENT] = {"fail_client", TRACE_NO_OBJECT},
+        [TRACE_FAIL_DRIVER] = {"fail_driver", TRACE_NO_OBJECT},
+        [TRACE_FAIL_KERNEL] = {"fail_kernel", TRACE_NO_OBJECT},
+        [TRACE_FAIL_REGISTER] = {"fail_register", TRACE_NO_OBJECT},
 };
 
 void trace_error_set(struct trace_error *error, const char *format, ...)
@@ -109,7 +109,8 @@ static bool end_fits(enum trace_op end, enum trace_op birth)
 {
 	switch (end) {
 	case TRACE_FREE:
-		return birth == TRACE_ALLOC_DRIVER || birth == TRACE_ALLOC_CLIENT || birth == TRACE_ALLOC_KERNEL;
+		return birth == TRACE_ALLOC_DRIVER || birth == TRACE_ALLOC_CLIENT ||
+		       birth == TRACE_ALLOC_KERNEL;
 	case TRACE_UNREGISTER:
 		return birth == TRACE_REGISTER;
 	case TRACE_MSG_PUT:
@@ -127,7 +128,8 @@ static const char *check_living(const struct trace *trace, const struct trace_ev
 		return "the object was never born";
 	object = &trace->objects[event->object];
 	if (object->ended)
-		return ops[event->op].class == TRACE_END ? "the object has already ended" : "use of an object that has ended";
+		return ops[event->op].class == TRACE_END ? "the object has already ended"
+		                                         : "use of an object that has ended";
 	if (!end_fits(event->op, object->born_by))
 		return "the object was not born by an operation that this one ends";
 	return NULL;
@@ -156,13 +158,13 @@ const char *trace_append(struct trace *trace, const struct trace_event *event)
 
 	if (!grow((void **)&trace->events, trace->event_count, &trace->event_room, sizeof(*trace->events)))
 		return "out of memory";
-	if (class == TRACE_BIRTH &&
-	    !grow((void **)&trace->objects, trace->object_count, &trace->object_room, sizeof(*trace->objects)))
+	if (class == TRACE_BIRTH && !grow((void **)&trace->objects, trace->object_count, &trace->object_room,
+	                                  sizeof(*trace->objects)))
 		return "out of memory";
 
 	if (class == TRACE_BIRTH) {
 		trace->objects[trace->object_count++] =
-			(struct trace_object){.size = event->size, .born_by = event->op};
+		        (struct trace_object){.size = event->size, .born_by = event->op};
 		if (event->op == TRACE_MSG_GET && event->page != TRACE_NO_PAGE)
 			trace->objects[event->page].holds_slots = true;
 	} else if (class == TRACE_END) {

@@ -58,15 +58,16 @@ enum trace_class {
 #define TRACE_EVENT_MAX ((uint32_t)1 << 30)
 
 struct trace_event {
-	uint64_t size;      /* bytes asked for, passed or refused; 0 where the operation has none */
-	uint64_t offset;    /* of a lookup or a pass in its object, of a message slot in its page, of a buffer in its first page */
-	uint32_t object;    /* 0 for an event without an object */
-	uint32_t page;      /* msg_get: the object that the slot lies in, or TRACE_NO_PAGE */
-	uint32_t thread;    /* as recorded, only its identity means something */
+	uint64_t size; /* bytes asked for, passed or refused; 0 where the operation has none */
+	uint64_t
+	        offset; /* of a lookup or a pass in its object, of a message slot in its page, of a buffer in its first page */
+	uint32_t object; /* 0 for an event without an object */
+	uint32_t page; /* msg_get: the object that the slot lies in, or TRACE_NO_PAGE */
+	uint32_t thread; /* as recorded, only its identity means something */
 	uint16_t cpu;
 	uint8_t align_log2; /* of a birth or a refused request, 0 where unknown */
-	uint8_t params;     /* msg_get: number of message parameters + 1, 0 where unknown */
-	uint8_t op;         /* enum trace_op */
+	uint8_t params; /* msg_get: number of message parameters + 1, 0 where unknown */
+	uint8_t op; /* enum trace_op */
 };
 
 struct trace_object {
@@ -89,7 +90,8 @@ struct trace_error {
 	char text[512]; /* "FILE:LINE: reason" or "FILE: reason" */
 };
 
-void trace_error_set(struct trace_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void trace_error_set(struct trace_error *error, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
 
 const char *trace_op_name(enum trace_op op);
 enum trace_class trace_op_class(enum trace_op op);
@@ -109,9 +111,9 @@ void trace_release(struct trace *trace);
  * The text reader takes the line format of traces/README.md, the binary reader what trace_binary_write wrote.
  */
 int trace_text_read(const char *name, const unsigned char *data, size_t size, struct trace *trace,
-		    struct trace_error *error);
+                    struct trace_error *error);
 int trace_binary_read(const char *name, const unsigned char *data, size_t size, struct trace *trace,
-		      struct trace_error *error);
+                      struct trace_error *error);
 bool trace_binary_detect(const unsigned char *data, size_t size);
 
 /* Read a file of either format, told apart by its first bytes. Returns as above. */
@@ -121,6 +123,7 @@ int trace_load(const char *path, struct trace *trace, struct trace_error *error)
  * Write the binary format. `title` is one line that says what was recorded. Returns 0, or -1 with *error set; what
  * was written so far stays.
  */
-int trace_binary_write(const char *path, const char *title, const struct trace *trace, struct trace_error *error);
+int trace_binary_write(const char *path, const char *title, const struct trace *trace,
+                       struct trace_error *error);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * The binary format, about four bytes an event; traces/README.md describes it byte by byte. Reader and writer share
+ * The binary format, two to three bytes an event; traces/README.md describes it byte by byte. Reader and writer share
  * one small state machine, so that what one leaves out the other knows.
  */
 #include "trace.h"
@@ -16,9 +16,9 @@
 #define CHECKSUM_SIZE 4u
 
 #define TAG_OP 0x1fu
-#define TAG_SAME_TASK 0x20u   /* CPU and thread of the event before */
+#define TAG_SAME_TASK 0x20u /* CPU and thread of the event before */
 #define TAG_SAME_OBJECT 0x40u /* object of the event before that had one */
-#define TAG_REPEAT 0x80u      /* all other fields as in the last event of this operation */
+#define TAG_REPEAT 0x80u /* all other fields as in the last event of this operation */
 
 _Static_assert(TRACE_OP_COUNT <= TAG_OP + 1, "an operation must fit the tag");
 
@@ -28,20 +28,20 @@ _Static_assert(TRACE_OP_COUNT <= TAG_OP + 1, "an operation must fit the tag");
 #define FIELD_SLOT 8u
 
 static const uint8_t op_fields[TRACE_OP_COUNT] = {
-	[TRACE_ALLOC_DRIVER] = FIELD_SIZE | FIELD_ALIGN,
-	[TRACE_ALLOC_CLIENT] = FIELD_SIZE | FIELD_ALIGN,
-	[TRACE_ALLOC_KERNEL] = FIELD_SIZE | FIELD_ALIGN,
-	[TRACE_REGISTER] = FIELD_SIZE | FIELD_OFFSET,
-	[TRACE_MSG_GET] = FIELD_SIZE | FIELD_OFFSET | FIELD_SLOT,
-	[TRACE_LOOKUP_PA] = FIELD_OFFSET,
-	[TRACE_LOOKUP_VA] = FIELD_OFFSET,
-	[TRACE_LOOKUP_REF] = FIELD_SIZE | FIELD_OFFSET,
-	[TRACE_PASS] = FIELD_SIZE | FIELD_OFFSET,
-	[TRACE_RPC_SUPP_ALLOC] = FIELD_SIZE,
-	[TRACE_FAIL_CLIENT] = FIELD_SIZE | FIELD_ALIGN,
-	[TRACE_FAIL_DRIVER] = FIELD_SIZE | FIELD_ALIGN,
-	[TRACE_FAIL_KERNEL] = FIELD_SIZE | FIELD_ALIGN,
-	[TRACE_FAIL_REGISTER] = FIELD_SIZE,
+        [TRACE_ALLOC_DRIVER] = FIELD_SIZE | FIELD_ALIGN,
+        [TRACE_ALLOC_CLIENT] = FIELD_SIZE | FIELD_ALIGN,
+        [TRACE_ALLOC_KERNEL] = FIELD_SIZE | FIELD_ALIGN,
+        [TRACE_REGISTER] = FIELD_SIZE | FIELD_OFFSET,
+        [TRACE_MSG_GET] = FIELD_SIZE | FIELD_OFFSET | FIELD_SLOT,
+        [TRACE_LOOKUP_PA] = FIELD_OFFSET,
+        [TRACE_LOOKUP_VA] = FIELD_OFFSET,
+        [TRACE_LOOKUP_REF] = FIELD_SIZE | FIELD_OFFSET,
+        [TRACE_PASS] = FIELD_SIZE | FIELD_OFFSET,
+        [TRACE_RPC_SUPP_ALLOC] = FIELD_SIZE,
+        [TRACE_FAIL_CLIENT] = FIELD_SIZE | FIELD_ALIGN,
+        [TRACE_FAIL_DRIVER] = FIELD_SIZE | FIELD_ALIGN,
+        [TRACE_FAIL_KERNEL] = FIELD_SIZE | FIELD_ALIGN,
+        [TRACE_FAIL_REGISTER] = FIELD_SIZE,
 };
 
 /* What both sides remember of the events before. */
@@ -119,7 +119,8 @@ static uint64_t get_number(struct reader *reader, uint64_t max)
 	return reader->problem ? 0 : value;
 }
 
-static void get_fields(struct reader *reader, const struct coder *coder, struct trace_event *event, bool repeat)
+static void get_fields(struct reader *reader, const struct coder *coder, struct trace_event *event,
+                       bool repeat)
 {
 	unsigned int fields = op_fields[event->op];
 	const struct trace_event *last = &coder->last[event->op];
@@ -146,7 +147,7 @@ static void get_fields(struct reader *reader, const struct coder *coder, struct 
 }
 
 static void get_event(struct reader *reader, struct coder *coder, const struct trace *trace,
-		      struct trace_event *event)
+                      struct trace_event *event)
 {
 	unsigned int tag = (unsigned int)get_byte(reader);
 	enum trace_class class;
@@ -176,7 +177,7 @@ bool trace_binary_detect(const unsigned char *data, size_t size)
 }
 
 int trace_binary_read(const char *name, const unsigned char *data, size_t size, struct trace *trace,
-		      struct trace_error *error)
+                      struct trace_error *error)
 {
 	struct reader reader = {.at = data + MAGIC_SIZE};
 	uint64_t events, title, i = 0;
@@ -209,13 +210,13 @@ int trace_binary_read(const char *name, const unsigned char *data, size_t size, 
 	if (!reader.problem && reader.at != reader.end)
 		reader.problem = "bytes behind the last event";
 	if (!reader.problem && checksum(CHECKSUM_START, data, size - CHECKSUM_SIZE) !=
-				       ((uint32_t)sum[0] | (uint32_t)sum[1] << 8 | (uint32_t)sum[2] << 16 |
-					(uint32_t)sum[3] << 24))
+	                               ((uint32_t)sum[0] | (uint32_t)sum[1] << 8 | (uint32_t)sum[2] << 16 |
+	                                (uint32_t)sum[3] << 24))
 		reader.problem = "damaged: the checksum does not fit";
 	if (!reader.problem)
 		return 0;
 	trace_error_set(error, "%s: event %llu, byte %zu: %s", name, (unsigned long long)i,
-			(size_t)(reader.at - data), reader.problem);
+	                (size_t)(reader.at - data), reader.problem);
 	trace_release(trace);
 	return -1;
 }
@@ -258,7 +259,8 @@ static bool repeats(const struct coder *coder, const struct trace_event *event)
 	       (!(fields & FIELD_SLOT) || (event->page == last->page && event->params == last->params));
 }
 
-static void put_event(struct writer *writer, struct coder *coder, uint32_t born, const struct trace_event *event)
+static void put_event(struct writer *writer, struct coder *coder, uint32_t born,
+                      const struct trace_event *event)
 {
 	unsigned int fields = op_fields[event->op];
 	enum trace_class class = trace_op_class(event->op);
@@ -267,7 +269,7 @@ static void put_event(struct writer *writer, struct coder *coder, uint32_t born,
 	bool same_object = refers && event->object == coder->object;
 	bool repeat = repeats(coder, event);
 	unsigned char tag = (unsigned char)(event->op | (same_task ? TAG_SAME_TASK : 0) |
-					    (same_object ? TAG_SAME_OBJECT : 0) | (repeat ? TAG_REPEAT : 0));
+	                                    (same_object ? TAG_SAME_OBJECT : 0) | (repeat ? TAG_REPEAT : 0));
 
 	put_bytes(writer, &tag, 1);
 	if (!same_task) {
@@ -289,7 +291,8 @@ static void put_event(struct writer *writer, struct coder *coder, uint32_t born,
 	coder_note(coder, event);
 }
 
-int trace_binary_write(const char *path, const char *title, const struct trace *trace, struct trace_error *error)
+int trace_binary_write(const char *path, const char *title, const struct trace *trace,
+                       struct trace_error *error)
 {
 	struct writer writer = {.file = fopen(path, "wbe"), .sum = CHECKSUM_START};
 	size_t length = strnlen(title, TITLE_MAX);

@@ -106,10 +106,10 @@ static int refuse(struct text_reader *reader, const char *reason, const struct w
 
 	if (word)
 		trace_error_set(reader->error, "%s:%llu: %s: \"%.*s\"", reader->name,
-				(unsigned long long)reader->line, reason, shown, word->start);
+		                (unsigned long long)reader->line, reason, shown, word->start);
 	else
 		trace_error_set(reader->error, "%s:%llu: %s", reader->name, (unsigned long long)reader->line,
-				reason);
+		                reason);
 	return -1;
 }
 
@@ -132,7 +132,8 @@ static bool parse_number(struct word word, uint64_t *out)
 	return true;
 }
 
-static int parse_field(struct text_reader *reader, const char *what, struct word word, uint64_t max, uint64_t *out)
+static int parse_field(struct text_reader *reader, const char *what, struct word word, uint64_t max,
+                       uint64_t *out)
 {
 	char reason[96];
 
@@ -224,7 +225,8 @@ static int parse_object(struct text_reader *reader, struct word word, uint64_t i
 }
 
 /* The seven fields that every line has. */
-static int parse_fixed(struct text_reader *reader, const struct word *words, struct trace_event *event, uint64_t *id)
+static int parse_fixed(struct text_reader *reader, const struct word *words, struct trace_event *event,
+                       uint64_t *id)
 {
 	uint64_t seq, time, cpu, pid;
 
@@ -240,7 +242,8 @@ static int parse_fixed(struct text_reader *reader, const struct word *words, str
 	event->op = (uint8_t)trace_op_by_name(words[4].start, words[4].length);
 	if (event->op == TRACE_OP_COUNT)
 		return refuse(reader, "unknown operation", &words[4]);
-	if (parse_field(reader, "id", words[5], UINT64_MAX, id) || parse_object(reader, words[5], *id, event) ||
+	if (parse_field(reader, "id", words[5], UINT64_MAX, id) ||
+	    parse_object(reader, words[5], *id, event) ||
 	    parse_field(reader, "size", words[6], UINT64_MAX, &event->size))
 		return -1;
 	reader->last_seq = seq;
@@ -257,7 +260,8 @@ static int parse_event(struct text_reader *reader, const struct word *words, siz
 	size_t i;
 
 	if (count < 7)
-		return refuse(reader, "truncated: an event has at least seq time_us cpu pid op id size", NULL);
+		return refuse(reader, "truncated: an event has at least seq time_us cpu pid op id size",
+		              NULL);
 	if (parse_fixed(reader, words, &event, &id) || check_end_size(reader, words[6], &event))
 		return -1;
 	/* The size of a pure lookup is the offset that was looked up. */
@@ -266,7 +270,8 @@ static int parse_event(struct text_reader *reader, const struct word *words, siz
 		event.size = 0;
 	}
 	if (count > 7 && !(words[7].length == 1 && words[7].start[0] == '-') &&
-	    !key_value(words[7], "off", &ignored) && parse_field(reader, "npages", words[7], UINT32_MAX, &pages))
+	    !key_value(words[7], "off", &ignored) &&
+	    parse_field(reader, "npages", words[7], UINT32_MAX, &pages))
 		return -1;
 	for (i = 7; i < count; i++)
 		if (parse_extra(reader, words[i], &event))
@@ -295,7 +300,9 @@ static int parse_line(struct text_reader *reader, const char *line, size_t lengt
 
 		while (at < length && line[at] != ' ' && line[at] != '\t') {
 			if ((unsigned char)line[at] < 0x20 || (unsigned char)line[at] > 0x7e)
-				return refuse(reader, "not a text trace: control or non-ASCII byte in an event", NULL);
+				return refuse(reader,
+				              "not a text trace: control or non-ASCII byte in an event",
+				              NULL);
 			at++;
 		}
 		if (at > start) {
@@ -309,7 +316,7 @@ static int parse_line(struct text_reader *reader, const char *line, size_t lengt
 }
 
 int trace_text_read(const char *name, const unsigned char *data, size_t size, struct trace *trace,
-		    struct trace_error *error)
+                    struct trace_error *error)
 {
 	struct text_reader reader = {.name = name, .trace = trace, .error = error};
 	size_t at = 0;

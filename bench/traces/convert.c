@@ -14,7 +14,7 @@
 static bool same(const struct trace_event *a, const struct trace_event *b)
 {
 	bool sized = trace_op_class(a->op) == TRACE_BIRTH || trace_op_class(a->op) == TRACE_NO_OBJECT ||
-		     a->op == TRACE_PASS || a->op == TRACE_LOOKUP_REF;
+	             a->op == TRACE_PASS || a->op == TRACE_LOOKUP_REF;
 
 	return a->op == b->op && a->cpu == b->cpu && a->thread == b->thread && a->object == b->object &&
 	       a->offset == b->offset && a->page == b->page && a->params == b->params &&
@@ -49,7 +49,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: trace-convert IN OUT [TITLE]\n");
 		return 2;
 	}
-	if (trace_load(argv[1], &trace, &error) || trace_binary_write(argv[2], argc > 3 ? argv[3] : "", &trace, &error) ||
+	if (trace_load(argv[1], &trace, &error) ||
+	    trace_binary_write(argv[2], argc > 3 ? argv[3] : "", &trace, &error) ||
 	    read_back(argv[2], &trace, &error)) {
 		fprintf(stderr, "trace-convert: %s\n", error.text);
 		return 1;
