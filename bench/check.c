@@ -10,10 +10,10 @@
 struct checker {
 	const struct replay_setup *setup;
 	void *state, *thread;
-	struct block *blocks;             /* per slot; vaddr is null where nothing lives */
-	enum pool *pools;                 /* per slot */
+	struct block *blocks; /* per slot; vaddr is null where nothing lives */
+	enum pool *pools; /* per slot */
 	unsigned char *owned[POOL_COUNT]; /* per granule: 1 while it belongs to a request */
-	size_t live;                      /* client bytes in whole pages */
+	size_t live; /* client bytes in whole pages */
 	struct replay_fault *fault;
 };
 
@@ -34,7 +34,8 @@ static bool all_zero(const unsigned char *bytes, size_t size)
 	return bytes[0] == 0 && !memcmp(bytes, bytes + 1, size - 1);
 }
 
-static int check_translation(struct checker *checker, const struct block *block, uint64_t offset, uint64_t size)
+static int check_translation(struct checker *checker, const struct block *block, uint64_t offset,
+                             uint64_t size)
 {
 	const struct peer *peer = checker->setup->peer;
 	unsigned char *vaddr = (unsigned char *)block->vaddr + offset;
@@ -64,7 +65,8 @@ static bool set_owner(struct checker *checker, enum pool pool, const struct bloc
 	return true;
 }
 
-static int check_block(struct checker *checker, enum pool pool, const struct step *step, const struct block *block)
+static int check_block(struct checker *checker, enum pool pool, const struct step *step,
+                       const struct block *block)
 {
 	const struct region *region = &checker->setup->region;
 	uintptr_t offset = (uintptr_t)block->vaddr - (uintptr_t)region_pool(region, pool);
@@ -88,7 +90,7 @@ static int check_alloc(struct checker *checker, const struct step *step, struct 
 {
 	enum pool pool = step_pool(step->kind);
 	int result = checker->setup->peer->alloc(checker->state, checker->thread, pool, step->size,
-						 pool == POOL_CLIENT, block);
+	                                         pool == POOL_CLIENT, block);
 
 	*served = result == 0;
 	if (result == -ENOSPC)
@@ -160,7 +162,8 @@ static int check_steps(struct checker *checker, struct timeline *timeline)
 	timeline->count = plan->step_count < TIMELINE_POINTS ? plan->step_count : TIMELINE_POINTS;
 	for (i = 0; i < plan->step_count; i++) {
 		uint32_t point = (uint32_t)((uint64_t)i * timeline->count / plan->step_count);
-		uint32_t before = i ? (uint32_t)((uint64_t)(i - 1) * timeline->count / plan->step_count) : UINT32_MAX;
+		uint32_t before =
+		        i ? (uint32_t)((uint64_t)(i - 1) * timeline->count / plan->step_count) : UINT32_MAX;
 
 		if (check_step(checker, &plan->steps[i]))
 			return -1;

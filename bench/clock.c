@@ -42,6 +42,14 @@ struct clock_scale clock_calibrate(void)
 		pairs[i] = clock_stop() - start;
 	}
 	qsort(pairs, PAIRS, sizeof(pairs[0]), compare);
-	scale.overhead_ticks = pairs[PAIRS / 2];
+	scale.overhead_median = (double)pairs[PAIRS / 2];
+	/* Without the slowest hundredth: those were interrupted. */
+	scale.overhead_mean = 0;
+	for (i = 0; i < PAIRS - PAIRS / 100; i++)
+		scale.overhead_mean += (double)pairs[i] / (PAIRS - PAIRS / 100);
+	scale.step = (double)pairs[PAIRS - 1];
+	for (i = 1; i < PAIRS; i++)
+		if (pairs[i] > pairs[i - 1] && (double)(pairs[i] - pairs[i - 1]) < scale.step)
+			scale.step = (double)(pairs[i] - pairs[i - 1]);
 	return scale;
 }

@@ -74,7 +74,9 @@ static inline uint64_t clock_stop(void)
 
 struct clock_scale {
 	double ns_per_tick;
-	uint64_t overhead_ticks; /* median of an empty start/stop pair: subtracted from every measurement */
+	/* Of an empty start/stop pair; subtracted from every mean, and from every percentile. */
+	double overhead_mean, overhead_median;
+	double step; /* the smallest difference seen: many counters advance by more than 1 */
 };
 
 /* Takes about 30 ms. Call it on the CPU that will measure. */

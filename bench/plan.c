@@ -17,10 +17,10 @@
 
 /* What an object of the trace is while the plan is made. */
 struct object {
-	uint64_t offset;    /* of a message slot in its page */
-	uint32_t slot;      /* NONE: has none, or has ended */
+	uint64_t offset; /* of a message slot in its page */
+	uint32_t slot; /* NONE: has none, or has ended */
 	uint32_t first_msg; /* of a page: the latest message slot that lives in it */
-	uint32_t next_msg;  /* of a message slot: the one before it in the same page */
+	uint32_t next_msg; /* of a message slot: the one before it in the same page */
 };
 
 struct maker {
@@ -35,10 +35,10 @@ struct maker {
 };
 
 static const char *const kind_names[STEP_KIND_COUNT] = {
-	[STEP_DRIVER_ALLOC] = "driver alloc", [STEP_DRIVER_FREE] = "driver free",
-	[STEP_MSG_GET] = "message get",       [STEP_MSG_PUT] = "message put",
-	[STEP_CLIENT_ALLOC] = "client alloc", [STEP_CLIENT_FREE] = "client free",
-	[STEP_TO_PHYS] = "va to pa",          [STEP_TO_VIRT] = "pa to va",
+        [STEP_DRIVER_ALLOC] = "driver alloc", [STEP_DRIVER_FREE] = "driver free",
+        [STEP_MSG_GET] = "message get",       [STEP_MSG_PUT] = "message put",
+        [STEP_CLIENT_ALLOC] = "client alloc", [STEP_CLIENT_FREE] = "client free",
+        [STEP_TO_PHYS] = "va to pa",          [STEP_TO_VIRT] = "pa to va",
 };
 
 const char *step_kind_name(enum step_kind kind)
@@ -46,7 +46,8 @@ const char *step_kind_name(enum step_kind kind)
 	return kind_names[kind];
 }
 
-static struct step *add_step(struct maker *maker, const struct trace_event *event, enum step_kind kind, uint32_t slot)
+static struct step *add_step(struct maker *maker, const struct trace_event *event, enum step_kind kind,
+                             uint32_t slot)
 {
 	struct plan *plan = maker->plan;
 	struct step *step = &plan->steps[plan->step_count++];
@@ -181,7 +182,7 @@ static void plan_use(struct maker *maker, const struct trace_event *event)
 		offset -= target == NONE ? 0 : maker->objects[target].offset;
 	}
 	step = add_step(maker, event, to_phys ? STEP_TO_PHYS : STEP_TO_VIRT,
-			target == NONE ? STEP_NO_SLOT : maker->objects[target].slot);
+	                target == NONE ? STEP_NO_SLOT : maker->objects[target].slot);
 	/* A few recorded references reach past the end: the secure world says what it would have needed. */
 	whole = target == NONE ? IST_PAGE_SIZE : maker->trace->objects[target].size;
 	step->offset = offset < whole ? offset : whole - 1;

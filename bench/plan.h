@@ -30,9 +30,9 @@ enum step_kind {
 #define STEP_NO_SLOT UINT32_MAX
 
 struct step {
-	uint64_t size;   /* bytes asked for or translated */
+	uint64_t size; /* bytes asked for or translated */
 	uint64_t offset; /* of a translation, from the start of its object */
-	uint32_t slot;   /* where the replay keeps the object, or STEP_NO_SLOT */
+	uint32_t slot; /* where the replay keeps the object, or STEP_NO_SLOT */
 	uint32_t ticket; /* how many steps on this slot come before */
 	uint16_t worker;
 	uint8_t kind; /* enum step_kind */
@@ -51,15 +51,16 @@ struct plan {
 	uint32_t first[PLAN_WORKERS_MAX + 1];
 
 	uint64_t kinds[STEP_KIND_COUNT];
-	uint64_t attempts;                 /* requests that the recorded system refused */
-	uint64_t peak_asked[POOL_COUNT];   /* most bytes live at once, as asked */
-	uint64_t peak_rounded[POOL_COUNT]; /* the same with client requests in whole pages, driver ones in 8 bytes */
+	uint64_t attempts; /* requests that the recorded system refused */
+	uint64_t peak_asked[POOL_COUNT]; /* most bytes live at once, as asked */
+	uint64_t peak_rounded
+	        [POOL_COUNT]; /* the same with client requests in whole pages, driver ones in 8 bytes */
 
 	/* Events that become no step. */
-	uint64_t mappings;        /* register, unregister and refused ones */
+	uint64_t mappings; /* register, unregister and refused ones */
 	uint64_t mapping_lookups; /* translations of what was registered */
-	uint64_t calls;           /* calls and supplicant requests: no memory operation in themselves */
-	uint64_t slot_pages;      /* birth and end of pages that only hold message slots */
+	uint64_t calls; /* calls and supplicant requests: no memory operation in themselves */
+	uint64_t slot_pages; /* birth and end of pages that only hold message slots */
 };
 
 static inline enum pool step_pool(enum step_kind kind)

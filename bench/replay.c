@@ -25,7 +25,7 @@
 
 struct slot {
 	struct block block;
-	bool live;             /* written and read by the holder of the turn only */
+	bool live; /* written and read by the holder of the turn only */
 	_Atomic uint32_t turn; /* [A] steps done */
 } __attribute__((aligned(64)));
 
@@ -47,15 +47,15 @@ struct replay {
 	struct slot *slots;
 	struct worker *workers;
 	uint32_t worker_count;
-	uint64_t overhead;
 	pthread_barrier_t barrier;
 	atomic_bool stop; /* a fault was found somewhere */
 };
 
-void replay_fault_set(struct replay_fault *fault, const struct replay_setup *setup, const char *what, int error)
+void replay_fault_set(struct replay_fault *fault, const struct replay_setup *setup, const char *what,
+                      int error)
 {
 	snprintf(fault->text, sizeof(fault->text), "%s: %s%s%s", setup->peer->name, what, error ? ": " : "",
-		 error ? strerror(-error) : "");
+	         error ? strerror(-error) : "");
 }
 
 void replay_pin(uint32_t number)
@@ -64,7 +64,8 @@ void replay_pin(uint32_t number)
 	static cpu_set_t allowed;
 	static int count;
 	cpu_set_t one;
-	int cpu, left;
+	size_t cpu;
+	int left;
 
 	if (!count) {
 		if (sched_getaffinity(0, sizeof(allowed), &allowed))
@@ -90,9 +91,7 @@ static void fail(struct worker *worker, const char *what, int error)
 
 static void record(struct worker *worker, enum step_kind kind, uint64_t ticks)
 {
-	uint64_t overhead = worker->replay->overhead;
-
-	histogram_add(&worker->result->kinds[kind], ticks > overhead ? ticks - overhead : 0);
+	histogram_add(&worker->result->kinds[kind], ticks);
 }
 
 static bool timed_alloc(struct worker *worker, const struct step *step, struct block *block)
@@ -102,7 +101,8 @@ static bool timed_alloc(struct worker *worker, const struct step *step, struct b
 	uint64_t start = clock_start(), stop;
 	int result;
 
-	result = peer->alloc(worker->replay->state, worker->thread, pool, step->size, pool == POOL_CLIENT, block);
+	result = peer->alloc(worker->replay->state, worker->thread, pool, step->size, pool == POOL_CLIENT,
+	                     block);
 	stop = clock_stop();
 	if (result == 0)
 		record(worker, step->kind, stop - start);
@@ -245,7 +245,7 @@ static void run_worker(struct worker *worker)
 		/* Release: the next step on this slot sees what this one left [A]. */
 		if (step->slot != STEP_NO_SLOT)
 			atomic_store_explicit(&replay->slots[step->slot].turn, step->ticket + 1,
-					      memory_order_release);
+			                      memory_order_release);
 	}
 	atomic_store_explicit(&worker->next, UINT32_MAX, memory_order_relaxed);
 }
@@ -294,9 +294,9 @@ static void free_rest(struct replay *replay)
 
 		if (slot->live && (thread || !peer->thread_begin)) {
 			enum pool pool = (unsigned char *)slot->block.vaddr <
-							 region_pool(&replay->setup->region, POOL_CLIENT) ?
-						 POOL_DRIVER :
-						 POOL_CLIENT;
+			                                 region_pool(&replay->setup->region, POOL_CLIENT)
+			                         ? POOL_DRIVER
+			                         : POOL_CLIENT;
 			peer->release(replay->state, thread, pool, &slot->block);
 		}
 	}
@@ -308,7 +308,6 @@ static int run_workers(struct replay *replay, struct replay_result *result, stru
 {
 	struct replay_result *results = calloc(replay->worker_count, sizeof(*results));
 	uint32_t i, kind, started = 0;
-	double begin;
 
 	if (!results || pthread_barrier_init(&replay->barrier, NULL, replay->worker_count + 1)) {
 		replay_fault_set(fault, replay->setup, "no memory for the replay", 0);
@@ -329,9 +328,7 @@ static int run_workers(struct replay *replay, struct replay_result *result, stru
 		exit(1);
 	}
 	pthread_barrier_wait(&replay->barrier);
-	begin = clock_seconds();
 	pthread_barrier_wait(&replay->barrier);
-	result->seconds = clock_seconds() - begin;
 	for (i = 0; i < replay->worker_count; i++) {
 		pthread_join(replay->workers[i].id, NULL);
 		if (replay->workers[i].fault.text[0])
@@ -350,10 +347,9 @@ static int run_workers(struct replay *replay, struct replay_result *result, stru
 	return fault->text[0] ? -1 : 0;
 }
 
-int replay_timed(const struct replay_setup *setup, uint64_t overhead_ticks, struct replay_result *result,
-		 struct replay_fault *fault)
+int replay_timed(const struct replay_setup *setup, struct replay_result *result, struct replay_fault *fault)
 {
-	struct replay replay = {.setup = setup, .overhead = overhead_ticks};
+	struct replay replay = {.setup = setup};
 	size_t slots = setup->plan->slot_count ? setup->plan->slot_count : 1;
 	int error;
 

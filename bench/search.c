@@ -9,18 +9,18 @@
 #define LARGEST 16u /* times the given pool */
 
 static void release_all(const struct replay_setup *setup, void *state, void *thread, struct block *blocks,
-			enum pool *pools)
+                        enum pool pool)
 {
 	uint32_t i;
 
 	for (i = 0; i < setup->plan->slot_count; i++)
 		if (blocks[i].vaddr)
-			setup->peer->release(state, thread, pools[i], &blocks[i]);
+			setup->peer->release(state, thread, pool, &blocks[i]);
 }
 
 /* Returns whether the step was served. */
 static bool fit_step(const struct replay_setup *setup, void *state, void *thread, const struct step *step,
-		     size_t impossible, struct block *blocks, enum pool *pools)
+                     size_t impossible, struct block *blocks)
 {
 	const struct peer *peer = setup->peer;
 	enum pool pool = step_pool(step->kind);
@@ -38,7 +38,6 @@ static bool fit_step(const struct replay_setup *setup, void *state, void *thread
 		if (peer->alloc(state, thread, pool, step->size, false, &block))
 			return false;
 		blocks[step->slot] = block;
-		pools[step->slot] = pool;
 	} else if (step_frees(step->kind)) {
 		peer->release(state, thread, pool, &blocks[step->slot]);
 		blocks[step->slot].vaddr = NULL;
@@ -46,19 +45,19 @@ static bool fit_step(const struct replay_setup *setup, void *state, void *thread
 	return true;
 }
 
-int replay_fits(const struct replay_setup *setup, size_t impossible, struct replay_fault *fault)
+int replay_fits(const struct replay_setup *setup, enum pool pool, size_t impossible,
+                struct replay_fault *fault)
 {
 	const struct peer *peer = setup->peer;
 	const struct plan *plan = setup->plan;
 	struct block *blocks = calloc(plan->slot_count + 1u, sizeof(*blocks));
-	enum pool *pools = calloc(plan->slot_count + 1u, sizeof(*pools));
 	void *state = NULL, *thread = NULL;
 	bool served = true;
 	int result = -1;
 	uint32_t i;
 
 	fault->text[0] = 0;
-	if (!blocks || !pools) {
+	if (!blocks) {
 		replay_fault_set(fault, setup, "no memory for the replay", 0);
 		goto out;
 	}
@@ -75,19 +74,20 @@ int replay_fits(const struct replay_setup *setup, size_t impossible, struct repl
 	if (peer->thread_begin)
 		thread = peer->thread_begin(state);
 	for (i = 0; i < plan->step_count && served; i++)
-		served = fit_step(setup, state, thread, &plan->steps[i], impossible, blocks, pools);
-	release_all(setup, state, thread, blocks, pools);
+		if (step_pool(plan->steps[i].kind) == pool)
+			served = fit_step(setup, state, thread, &plan->steps[i], impossible, blocks);
+	release_all(setup, state, thread, blocks, pool);
 	if (thread)
 		peer->thread_end(state, thread);
 	peer->destroy(state);
 	result = served;
 out:
 	free(blocks);
-	free(pools);
 	return result;
 }
 
-static int fits_pages(const struct replay_setup *setup, enum pool pool, size_t pages, struct replay_fault *fault)
+static int fits_pages(const struct replay_setup *setup, enum pool pool, size_t pages,
+                      struct replay_fault *fault)
 {
 	struct replay_setup candidate = *setup;
 	size_t impossible = region_pool_size(&setup->region, pool);
@@ -96,10 +96,11 @@ static int fits_pages(const struct replay_setup *setup, enum pool pool, size_t p
 		candidate.region.client_size = pages * IST_PAGE_SIZE;
 	else
 		candidate.region.driver_size = pages * IST_PAGE_SIZE;
-	return replay_fits(&candidate, impossible, fault);
+	return replay_fits(&candidate, pool, impossible, fault);
 }
 
-int replay_smallest(const struct replay_setup *setup, enum pool pool, size_t *bytes, struct replay_fault *fault)
+int replay_smallest(const struct replay_setup *setup, enum pool pool, size_t *bytes,
+                    struct replay_fault *fault)
 {
 	size_t given = region_pool_size(&setup->region, pool) / IST_PAGE_SIZE;
 	/* Nobody can do with less than what is live at once: `low` never fits, `high` does. */
