@@ -34,14 +34,13 @@ static int close_plot(struct svg *svg, const char *path)
 	return -1;
 }
 
-static void draw_legend(struct svg *svg, double x, double y, const struct trace_report *report,
-                        const char *suffix)
+static void draw_legend(struct svg *svg, double x, double y, const struct trace_report *report)
 {
-	char text[96];
 	uint32_t peer;
 
 	for (peer = 0; peer < report->peer_count; peer++) {
-		snprintf(text, sizeof(text), "%s%s", report->peers[peer].peer->name, suffix);
+		const char *text = report->peers[peer].peer->name;
+
 		svg_line(svg, x, y - 4, x + 18, y - 4, colours[peer], 3);
 		svg_text(svg, x + 24, y, 12, SVG_START, text);
 		x += 50 + 7 * (double)strlen(text);
@@ -100,18 +99,19 @@ static int plot_occupancy(const char *path, const struct trace_report *report)
 		points[i] = (struct svg_point){time_x(first, i), bytes_y(report, first->live[i])};
 	points[i] = (struct svg_point){i ? points[i - 1].x : LEFT, bytes_y(report, 0)};
 	points[i + 1] = (struct svg_point){LEFT, bytes_y(report, 0)};
-	svg_path(svg, points, first->count + 2, NULL, "#b9c9d9");
+	svg_shape(svg, points, first->count + 2, "#b9c9d9");
 	draw_occupancy_axes(svg, report);
-	for (peer = 0; peer < report->peer_count; peer++) {
+	/* From the widest to the narrowest, so that lines in the same place all show. */
+	for (peer = report->peer_count; peer-- > 0;) {
 		const struct timeline *timeline = &report->peers[peer].timeline;
 
 		for (i = 0; i < timeline->count; i++)
 			points[i] = (struct svg_point){time_x(timeline, i),
 			                               bytes_y(report, timeline->largest_free[i])};
-		svg_path(svg, points, timeline->count, colours[peer], NULL);
+		svg_curve(svg, points, timeline->count, colours[peer], 1.3 + 1.7 * peer);
 	}
 	svg_text(svg, LEFT, 46, 12, SVG_START, "filled: live, in whole pages; lines: longest free run, by");
-	draw_legend(svg, LEFT + 340, 46, report, "");
+	draw_legend(svg, LEFT + 340, 46, report);
 	return close_plot(svg, path);
 }
 
@@ -205,7 +205,7 @@ static void draw_panel(struct svg *svg, struct panel *panel, const struct trace_
 			         colours[peer], 1);
 			svg_dot(svg, x, ns_y(panel, spread->median), 2.5, colours[peer]);
 		}
-		svg_path(svg, points, FIGURE_COUNT - FIGURE_P50, colours[peer], NULL);
+		svg_curve(svg, points, FIGURE_COUNT - FIGURE_P50, colours[peer], 1.5);
 	}
 }
 
@@ -227,7 +227,7 @@ static int plot_latency(const char *path, const struct measure_config *config,
 	snprintf(text, sizeof(text),
 	         "medians of %u repetitions, bars from lowest to highest:", config->repeat);
 	svg_text(svg, 20, 46, 12, SVG_START, text);
-	draw_legend(svg, 370, 46, report, "");
+	draw_legend(svg, 370, 46, report);
 	for (kind = 0; kind < STEP_KIND_COUNT; kind++) {
 		struct panel panel = {.x = PANEL_WIDE * (drawn % PANELS_A_ROW),
 		                      .y = HEAD + PANEL_HIGH * (drawn / PANELS_A_ROW)};

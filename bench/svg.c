@@ -75,16 +75,24 @@ void svg_dot(struct svg *svg, double x, double y, double radius, const char *col
 	fprintf(svg->file, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%g\" fill=\"%s\"/>\n", x, y, radius, colour);
 }
 
-void svg_path(struct svg *svg, const struct svg_point *points, uint32_t count, const char *colour,
-              const char *fill)
+static void put_points(FILE *file, const struct svg_point *points, uint32_t count)
 {
 	uint32_t i;
 
-	fputs("<path d=\"", svg->file);
+	fputs("<path d=\"", file);
 	for (i = 0; i < count; i++)
-		fprintf(svg->file, "%c%.1f %.1f", i ? 'L' : 'M', points[i].x, points[i].y);
-	if (fill)
-		fprintf(svg->file, "Z\" fill=\"%s\"/>\n", fill);
-	else
-		fprintf(svg->file, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"1.5\"/>\n", colour);
+		fprintf(file, "%c%.1f %.1f", i ? 'L' : 'M', points[i].x, points[i].y);
+}
+
+void svg_curve(struct svg *svg, const struct svg_point *points, uint32_t count, const char *colour,
+               double width)
+{
+	put_points(svg->file, points, count);
+	fprintf(svg->file, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"%g\"/>\n", colour, width);
+}
+
+void svg_shape(struct svg *svg, const struct svg_point *points, uint32_t count, const char *colour)
+{
+	put_points(svg->file, points, count);
+	fprintf(svg->file, "Z\" fill=\"%s\"/>\n", colour);
 }

@@ -27,8 +27,10 @@ bool svg_close(struct svg *svg);
 void svg_text(struct svg *svg, double x, double y, double size, enum svg_anchor anchor, const char *text);
 void svg_line(struct svg *svg, double x1, double y1, double x2, double y2, const char *colour, double width);
 void svg_dot(struct svg *svg, double x, double y, double radius, const char *colour);
-/* A filled shape with `fill`, or with a null fill an open line in `colour`. */
-void svg_path(struct svg *svg, const struct svg_point *points, uint32_t count, const char *colour,
-              const char *fill);
+/* An open line. */
+void svg_curve(struct svg *svg, const struct svg_point *points, uint32_t count, const char *colour,
+               double width);
+/* A filled shape. */
+void svg_shape(struct svg *svg, const struct svg_point *points, uint32_t count, const char *colour);
 
 #endif
