@@ -36,15 +36,19 @@ static uint32_t block_slots(unsigned block)
 /* Slot numbers start at 1, so that a zeroed handle names none. */
 static struct slot *slot_at(uint32_t number)
 {
-	uint64_t index = (uint64_t)number - 1 + FIRST_BLOCK_SLOTS;
-	unsigned block = bits_highest(index / FIRST_BLOCK_SLOTS);
+	uint64_t index;
+	unsigned block;
 	struct slot *slots;
 
-	if (number == 0 || block >= BLOCKS)
+	if (number == 0)
+		return NULL;
+	index = (uint64_t)number - 1 + FIRST_BLOCK_SLOTS;
+	block = bits_highest(index / FIRST_BLOCK_SLOTS);
+	if (block >= BLOCKS)
 		return NULL;
 	/* Acquire: pairs with the release in make_slot. */
 	slots = atomic_load_explicit(&blocks[block], memory_order_acquire);
-	return slots ? &slots[index - block_slots(block)] : NULL;
+	return slots ? &slots[index - block_slots(block)] : NULL; /* block n begins at index 64 * 2^n */
 }
 
 static uint32_t make_slot(void)

@@ -39,7 +39,8 @@ static void check_unknown(uint64_t offset, size_t len)
 
 	assert_int_equal(ist_phys_to_virt(f.manager, PADDR + offset, len, &vaddr), -ENOENT);
 	assert_ptr_equal(vaddr, &vaddr);
-	assert_int_equal(ist_virt_to_phys(f.manager, f.carve_out.start + offset, len, &paddr), -ENOENT);
+	assert_int_equal(ist_virt_to_phys(f.manager, (void *)((uintptr_t)f.carve_out.start + offset), len, &paddr),
+			 -ENOENT);
 	assert_int_equal(paddr, 77);
 }
 
