@@ -108,7 +108,7 @@ static int plot_occupancy(const char *path, const struct trace_report *report)
 		for (i = 0; i < timeline->count; i++)
 			points[i] = (struct svg_point){time_x(timeline, i),
 			                               bytes_y(report, timeline->largest_free[i])};
-		svg_curve(svg, points, timeline->count, colours[peer], 1.3 + 1.7 * peer);
+		svg_curve(svg, points, timeline->count, colours[peer], 1.2 + 0.9 * peer);
 	}
 	svg_text(svg, LEFT, 46, 12, SVG_START, "filled: live, in whole pages; lines: longest free run, by");
 	draw_legend(svg, LEFT + 340, 46, report);

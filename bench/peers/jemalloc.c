@@ -331,7 +331,7 @@ bool peer_jemalloc_available(char **argv, const char **why)
 			restart_with_tls(argv);
 		*why = reason && strstr(reason, "static TLS")
 		               ? "no static thread-local storage left to load it"
-		               : LIBRARY " is not installed";
+		               : LIBRARY " cannot be loaded (Debian package libjemalloc2)";
 		return false;
 	}
 	*(void **)&je.mallocx = dlsym(library, "mallocx");
