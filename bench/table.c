@@ -145,22 +145,19 @@ static void print_goal(FILE *file, bool met, const char *what)
 	fprintf(file, "  goal %-6s %s\n", met ? "met:" : "MISSED:", what);
 }
 
-/* What the library promises of a trace whose memory comes from the client pool. */
+/* Judged by the recorded order: threads of their own pace may ask for more at once than was ever recorded. */
 static void print_goals(FILE *file, const struct measure_config *config, const struct trace_report *report)
 {
 	const struct peer_report *ours = find_peer(report, &peer_isthmus),
 	                         *theirs = find_peer(report, &peer_bestfit);
 	enum mode mode = config->modes[MODE_SINGLE] ? MODE_SINGLE : MODE_MULTI;
 	const struct mode_report *figures = &ours->modes[mode];
-	/* Those of a mode that was not measured are 0. */
-	uint64_t refused = ours->modes[MODE_SINGLE].refused[POOL_DRIVER] +
-	                   ours->modes[MODE_SINGLE].refused[POOL_CLIENT] +
-	                   ours->modes[MODE_MULTI].refused[POOL_DRIVER] +
-	                   ours->modes[MODE_MULTI].refused[POOL_CLIENT];
+	uint64_t refused = figures->refused[POOL_DRIVER] + figures->refused[POOL_CLIENT];
 	uint64_t possible = report->plan.attempts - figures->attempts_impossible;
 	char text[160];
 
-	snprintf(text, sizeof(text), "%llu requests refused (goal 0)", (unsigned long long)refused);
+	snprintf(text, sizeof(text), "%llu requests refused, %s (goal 0)", (unsigned long long)refused,
+	         mode_name(mode));
 	print_goal(file, refused == 0, text);
 	if (possible) {
 		snprintf(text, sizeof(text),

@@ -59,8 +59,8 @@ enum trace_class {
 
 struct trace_event {
 	uint64_t size; /* bytes asked for, passed or refused; 0 where the operation has none */
-	uint64_t
-	        offset; /* of a lookup or a pass in its object, of a message slot in its page, of a buffer in its first page */
+	/* Of a lookup or a pass in its object, of a message slot in its page, of a buffer in its first page. */
+	uint64_t offset;
 	uint32_t object; /* 0 for an event without an object */
 	uint32_t page; /* msg_get: the object that the slot lies in, or TRACE_NO_PAGE */
 	uint32_t thread; /* as recorded, only its identity means something */
