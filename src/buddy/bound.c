@@ -80,11 +80,6 @@ void bound_init(struct bound_tree *tree, void *zeroed_memory, size_t chunks)
 	}
 }
 
-bool bound_is_maximal(struct bound_tree *tree, size_t chunk)
-{
-	return word_bound(word_load(&tree->level[0][chunk])) == BOUND_MAX;
-}
-
 static void raise_word(bound_word *word, size_t length)
 {
 	uint64_t seen = word_load(word);

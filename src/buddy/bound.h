@@ -60,9 +60,6 @@ void bound_init(struct bound_tree *tree, void *zeroed_memory, size_t chunks);
 /* After a release in `chunk`: there is a free run of `length` that starts in it. Linearizes a release at the root. */
 void bound_raise(struct bound_tree *tree, size_t chunk, size_t length);
 
-/* Whether the chunk's bound is at its maximum, so that a releaser need not measure what it made. Strict load. */
-bool bound_is_maximal(struct bound_tree *tree, size_t chunk);
-
 /* Lower the bound of a chunk to what `look` sees. Lock-free: it repeats only when somebody released meanwhile. */
 void bound_settle(struct bound_tree *tree, size_t chunk, bound_look *look, void *context);
 

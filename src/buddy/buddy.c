@@ -30,19 +30,25 @@ static size_t map_bytes(size_t granules)
 
 size_t buddy_bytes(size_t granules)
 {
-	return map_bytes(granules) + bound_bytes(chunk_count(granules));
+	return map_bytes(granules) + bound_bytes(chunk_count(granules)) + fit_bytes(chunk_count(granules));
 }
 
 void buddy_init(struct buddy *buddy, void *zeroed_memory, size_t granules)
 {
-	size_t padded = chunk_count(granules) * BUDDY_CHUNK;
+	size_t chunks = chunk_count(granules), padding = chunks * BUDDY_CHUNK - granules;
+	char *at = zeroed_memory;
 
-	buddy->map = zeroed_memory;
+	buddy->map = (bitmap_word *)(void *)at;
 	buddy->granules = granules;
 	atomic_init(&buddy->watch, 0);
-	bound_init(&buddy->bounds, (char *)zeroed_memory + map_bytes(granules), chunk_count(granules));
-	if (padded > granules)
-		bitmap_claim(buddy->map, granules, padded - granules);
+	at += map_bytes(granules);
+	bound_init(&buddy->bounds, at, chunks);
+	at += bound_bytes(chunks);
+	fit_init(&buddy->fits, at, chunks);
+	if (padding > 0) {
+		bitmap_claim(buddy->map, granules, padding);
+		fit_note(&buddy->fits, chunks - 1, BUDDY_CHUNK - padding);
+	}
 }
 
 static size_t look_at_chunk(void *context, size_t chunk)
@@ -81,13 +87,12 @@ static void expose_in_chunk(struct buddy *buddy, size_t chunk, size_t from, size
 	size_t floor = chunk * BUDDY_CHUNK, top = floor + BUDDY_CHUNK;
 	size_t limit = chunk + 1 < chunk_count(buddy->granules) ? top + BUDDY_CHUNK : top;
 	size_t low = bitmap_free_down(buddy->map, from, floor);
-	size_t high = end;
+	size_t high = bitmap_next_used(buddy->map, end, limit);
+	size_t inside = bits_min(high, top) - low;
 
-	if (!bound_is_maximal(&buddy->bounds, chunk))
-		high = bitmap_next_used(buddy->map, from, limit);
-	else
-		high = low + BOUND_MAX; /* what it is does not matter */
 	bound_raise(&buddy->bounds, chunk, high - low);
+	if (inside > fit_longest(&buddy->fits, chunk))
+		fit_note(&buddy->fits, chunk, inside);
 
 	if (low == floor && chunk > 0) {
 		size_t tail = bitmap_free_down(buddy->map, floor, floor - BUDDY_CHUNK);
@@ -124,22 +129,64 @@ static bool claim(struct buddy *buddy, size_t start, size_t count)
 	return false;
 }
 
-/* Up to a chunk, unaligned: the bounds lead to a chunk or prove that there is none. */
+/*
+ * Where in the run that was found. The low end, except for a run that began in the chunk below: there the high end,
+ * so that the rest stays in one piece; or, if it fills this chunk, its true beginning, which uses up what the chunk
+ * below has left.
+ */
+static size_t place_in_run(struct buddy *buddy, size_t chunk, size_t count, const struct scan *scan)
+{
+	size_t floor = chunk * BUDDY_CHUNK, low;
+
+	if (scan->start != floor || chunk == 0)
+		return scan->start;
+	low = bitmap_free_down(buddy->map, floor, floor - BUDDY_CHUNK);
+	if (low < floor && count <= scan->length && scan->length < BUDDY_CHUNK)
+		return floor + scan->length - count;
+	return low;
+}
+
+/* Try to serve a short request from one chunk; what was seen there is noted. */
+static bool alloc_in_chunk(struct buddy *buddy, size_t chunk, size_t count, size_t *start)
+{
+	struct scan scan;
+	size_t place;
+
+	do {
+		scan_best_fit(buddy->map, chunk, chunk_count(buddy->granules), count, &scan);
+		if (!scan.found) {
+			fit_note(&buddy->fits, chunk, scan.longest);
+			return false;
+		}
+		place = place_in_run(buddy, chunk, count, &scan);
+	} while (!claim(buddy, place, count)); /* somebody else succeeded there: look again */
+	fit_note(&buddy->fits, chunk, scan.remaining);
+	*start = place;
+	return true;
+}
+
+/* How often an estimate may prove wrong before the bounds are asked. */
+#define FIT_TRIES 4
+
+/* Up to a chunk, unaligned: the estimates lead to a good chunk; if not, the bounds lead to one or prove that there is none. */
 static int alloc_short(struct buddy *buddy, size_t count, size_t *start)
 {
-	size_t chunks = chunk_count(buddy->granules);
+	for (int i = 0; i < FIT_TRIES; i++) {
+		size_t chunk = fit_find(&buddy->fits, count);
 
+		if (chunk == FIT_NONE)
+			break;
+		if (alloc_in_chunk(buddy, chunk, count, start))
+			return 0;
+	}
 	for (;;) {
-		size_t found, chunk = bound_find(&buddy->bounds, 0, count);
+		size_t chunk = bound_find(&buddy->bounds, 0, count);
 
 		if (chunk == BOUND_NONE)
 			return -ENOSPC;
-		if (!scan_best_fit(buddy->map, chunk, chunks, count, &found)) {
-			bound_settle(&buddy->bounds, chunk, look_at_chunk, buddy);
-		} else if (claim(buddy, found, count)) {
-			*start = found;
+		if (alloc_in_chunk(buddy, chunk, count, start))
 			return 0;
-		}
+		bound_settle(&buddy->bounds, chunk, look_at_chunk, buddy);
 	}
 }
 

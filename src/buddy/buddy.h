@@ -5,7 +5,7 @@
  *
  * A granule is whatever the owner says (8 bytes in a driver pool, 4 KiB in a client pool). State is one bit a
  * granule in chunks of 512, one cache line each (bitmap.h), and a tree of bounds on the longest free run that
- * starts in each chunk (bound.h). There are no lists, so merging, splitting and giving back a part cost nothing,
+ * starts in each chunk (bound.h), and estimates of which chunk fits best (fit.h). There are no lists, so merging, splitting and giving back a part cost nothing,
  * and nothing is ever held in reserve. It is what a buddy allocator is for, without its powers of two.
  *
  * Guarantees
@@ -25,25 +25,27 @@
 
 #include "buddy/bitmap.h"
 #include "buddy/bound.h"
-
-#define BUDDY_CHUNK 512u /* granules in a chunk: a cache line of bits */
+#include "buddy/chunk.h"
+#include "buddy/fit.h"
 
 struct buddy {
 	bitmap_word *map;
 	size_t granules; /* the real ones; the map is padded with granules in use to a whole chunk */
-	struct bound_tree bounds;
+	struct bound_tree bounds; /* finds a chunk, or proves that there is none */
+	struct fit_map fits;      /* knows a good one, most of the time */
 	_Atomic uint64_t watch;
 };
 
-/* Bytes of zeroed memory, aligned to CACHE_LINE, that `granules` >= 1 need: 1/8 byte each and about 1/7 of that. */
+/* Bytes of zeroed memory, aligned to CACHE_LINE, that `granules` >= 1 need: 1/8 byte each and about 1/5 of that. */
 size_t buddy_bytes(size_t granules);
 
 /* All granules free. Writes O(1) of the memory. Before anybody else knows the buddy. */
 void buddy_init(struct buddy *buddy, void *zeroed_memory, size_t granules);
 
 /*
- * Claim `count` granules, the first at a multiple of `align` (a power of two, in granules): in the lowest chunk that
- * has them, the smallest sufficient run. Returns 0 and the first granule in *start; -EINVAL count or align is 0
+ * Claim `count` granules, the first at a multiple of `align` (a power of two, in granules). Up
+ * to a chunk without alignment: in the chunk whose longest run is the smallest that suffices (by estimate, fit.h),
+ * the smallest sufficient run, the lowest of equals. Others: the lowest run that suffices. Returns 0 and the first granule in *start; -EINVAL count or align is 0
  * or align no power of two; -ENOSPC see [G3].
  */
 int buddy_alloc(struct buddy *buddy, size_t count, size_t align, size_t *start);

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "buddy/scan.h"
 
-#include "buddy/buddy.h"
+#include "buddy/chunk.h"
 
 #define CHUNK_WORDS (BUDDY_CHUNK / 64)
 
@@ -44,9 +44,9 @@ static size_t continuation(bitmap_word *map, size_t chunk, size_t chunks)
 	return chunk + 1 < chunks ? bitmap_next_used(map, next, next + BUDDY_CHUNK) - next : 0;
 }
 
-bool scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, size_t *start)
+void scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, struct scan *out)
 {
-	size_t best = SIZE_MAX, at = 0;
+	size_t best = SIZE_MAX, longest = 0, second = 0, at = 0, end = 0, last = 0;
 	struct snapshot snap;
 
 	/* Relaxed: a guess that the claim checks. */
@@ -55,19 +55,30 @@ bool scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, 
 	snap.free[CHUNK_WORDS] = 0;
 
 	while ((at = snapshot_next_free(&snap, at)) < BUDDY_CHUNK) {
-		size_t end = snapshot_run_end(&snap, at), length = end - at;
+		size_t length;
 
-		if (end == BUDDY_CHUNK)
-			length += continuation(map, chunk, chunks);
+		last = at;
+		end = snapshot_run_end(&snap, at);
+		length = end - at;
+		second = bits_max(second, bits_min(length, longest));
+		longest = bits_max(longest, length);
 		if (length >= count && length < best) {
 			best = length;
-			*start = chunk * BUDDY_CHUNK + at;
-			if (length == count)
-				break;
+			out->start = chunk * BUDDY_CHUNK + at;
+			out->length = length;
 		}
 		at = end;
 	}
-	return best != SIZE_MAX;
+	out->longest = longest;
+	out->found = best != SIZE_MAX;
+	if (out->found) {
+		out->remaining = best == longest ? bits_max(second, best - count) : longest;
+	} else if (end == BUDDY_CHUNK && end - last + continuation(map, chunk, chunks) >= count) {
+		out->found = true;
+		out->start = chunk * BUDDY_CHUNK + last;
+		out->length = end - last;
+		out->remaining = end - last == longest ? second : longest;
+	}
 }
 
 size_t scan_longest(bitmap_word *map, size_t chunk, size_t chunks)

@@ -7,14 +7,23 @@
 #include "buddy/bitmap.h"
 
 /*
- * A run belongs to the chunk that it starts in and is measured into the next chunk, no further. A run that began
- * in an earlier chunk counts from this chunk's first granule on.
+ * What a request of `count` finds in a chunk. A guess: nothing is claimed, and others may be at work.
+ * Runs are measured inside the chunk, but the one that reaches its end may serve with what it has in the next chunk.
  */
+struct scan {
+	bool found;
+	size_t start;      /* of the smallest sufficient run, the lowest of equals */
+	size_t length;     /* of that run, inside the chunk */
+	size_t longest;    /* run of the chunk */
+	size_t remaining;  /* what `longest` would be once the request is served there */
+};
 
-/* The start of the smallest run of at least `count` in the chunk, the lowest of equals. A guess: nothing is claimed. */
-bool scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, size_t *start);
+void scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, struct scan *out);
 
-/* The length of the longest run of the chunk, by strict loads (bound.h [D1]). */
+/*
+ * The length of the longest run that starts in the chunk, by strict loads, measured into the next chunk, no further
+ * (bound.h [D1]). A run that began in an earlier chunk counts from this chunk's first granule on.
+ */
 size_t scan_longest(bitmap_word *map, size_t chunk, size_t chunks);
 
 #endif

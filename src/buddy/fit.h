@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Which chunk fits a request best: the one whose longest free run is the smallest that suffices. Using up such runs
+ * keeps the longer ones whole, whole chunks most of all.
+ *
+ * Everything in here is an estimate, written with relaxed stores by whoever last worked on a chunk. A wrong one
+ * costs a look at the wrong chunk, or a fit that is not the best; it can neither hide a run (the bounds find what
+ * this does not, bound.h) nor hand one out (only the bitmap can). So there is nothing to order and nothing to prove.
+ *
+ * A byte pair a chunk holds its longest run, measured inside the chunk. Above that, eight to a node, a 64-bit set of
+ * the size classes present below. Sizes have a class each up to 16, then eight classes to a doubling.
+ * All zeroes means that every chunk is free.
+ */
+#ifndef BUDDY_FIT_H
+#define BUDDY_FIT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FIT_FANOUT 8u
+#define FIT_LEVELS 12u
+
+struct fit_map {
+	size_t chunks;
+	_Atomic uint16_t *missing; /* of each chunk: its granules less its longest run */
+	unsigned levels;           /* level 0: the sets over the chunks; level levels - 1: the root alone */
+	size_t count[FIT_LEVELS];
+	_Atomic uint64_t *classes[FIT_LEVELS];
+};
+
+/* Bytes of zeroed memory, aligned to CACHE_LINE, for `chunks` >= 1. */
+size_t fit_bytes(size_t chunks);
+void fit_init(struct fit_map *map, void *zeroed_memory, size_t chunks);
+
+/* The longest run of the chunk, by the last note of it. */
+size_t fit_longest(const struct fit_map *map, size_t chunk);
+
+/* Take note of the longest run of a chunk. */
+void fit_note(struct fit_map *map, size_t chunk, size_t longest);
+
+/* A chunk that probably has a run of `count` >= 1, with no much longer one than needed; FIT_NONE if none is known. */
+#define FIT_NONE SIZE_MAX
+size_t fit_find(struct fit_map *map, size_t count);
+
+#endif
