@@ -21,6 +21,19 @@ static unsigned class_of(size_t length)
 	return EXACT_CLASSES + (power - 4) * 8 + (unsigned)(length >> (power - 3) & 7);
 }
 
+/* The shortest and the longest length of a class. */
+static size_t class_lowest(unsigned class)
+{
+	unsigned above = class - EXACT_CLASSES;
+
+	return class < EXACT_CLASSES ? class + 1 : (size_t)(8 + above % 8) << (above / 8 + 1);
+}
+
+static size_t class_highest(unsigned class)
+{
+	return class_lowest(class + 1) - 1;
+}
+
 static size_t node_count(size_t below)
 {
 	return bits_ceil_div(below, FIT_FANOUT);
@@ -113,7 +126,8 @@ void fit_note(struct fit_map *map, size_t chunk, size_t longest)
 struct search {
 	struct fit_map *map;
 	unsigned class;
-	size_t count;
+	size_t lowest, highest; /* of the class */
+	size_t sufficient;      /* in this class: a run of this length fits as well as any can */
 	int visits_left;
 	size_t best; /* chunk, or FIT_NONE */
 	size_t best_longest;
@@ -129,12 +143,16 @@ static void visit_chunks(struct search *search, size_t node)
 	for (size_t chunk = first; chunk < end; chunk++) {
 		size_t longest = fit_longest(search->map, chunk);
 
-		if (longest == 0 || class_of(longest) != search->class)
+		if (longest < search->lowest || longest > search->highest)
 			continue;
 		class_is_present = true;
-		if (longest >= search->count && longest < search->best_longest) {
+		if (longest >= search->sufficient && longest < search->best_longest) {
 			search->best_longest = longest;
 			search->best = chunk;
+			if (longest == search->sufficient) {
+				search->visits_left = 0;
+				return;
+			}
 		}
 	}
 	if (!class_is_present)
@@ -167,7 +185,17 @@ size_t fit_find(struct fit_map *map, size_t count)
 	uint64_t left = set_load(map, map->levels - 1, 0) >> class_of(count) << class_of(count);
 
 	for (; left; left &= left - 1) {
-		struct search search = {map, bits_lowest(left), count, VISITS, FIT_NONE, SIZE_MAX};
+		unsigned class = bits_lowest(left);
+		struct search search = {
+			.map = map,
+			.class = class,
+			.lowest = class_lowest(class),
+			.highest = class_highest(class),
+			.sufficient = bits_max(class_lowest(class), count),
+			.visits_left = VISITS,
+			.best = FIT_NONE,
+			.best_longest = SIZE_MAX,
+		};
 
 		visit_node(&search, map->levels - 1, 0);
 		if (search.best != FIT_NONE)
