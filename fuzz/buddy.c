@@ -37,7 +37,7 @@ static void one_call(struct buddy *buddy, struct input *in)
 	case 1:
 		if (op % 4 == 0)
 			count = 1 + count % 70;
-		result = buddy_alloc(buddy, count, op % 4 ? align : 1, &start);
+		result = buddy_alloc(buddy, count, (struct buddy_alignment){op % 4 ? align : 1, 0}, &start);
 		if (result) {
 			MODEL_REQUIRE(result == -ENOSPC && !fits_somewhere(granules, count, op % 4 ? align : 1));
 			return;

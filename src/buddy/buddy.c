@@ -2,8 +2,6 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "buddy/buddy.h"
 
-#include <errno.h>
-
 #include "buddy/scan.h"
 
 /*
@@ -190,13 +188,14 @@ static int alloc_short(struct buddy *buddy, size_t count, size_t *start)
 	}
 }
 
-/* The lowest aligned run of `count` that starts in a chunk's free granules from `at` up to the chunk's end. */
-static bool find_in_chunk(struct buddy *buddy, size_t at, size_t count, size_t align, size_t *start)
+/* The lowest acceptable run of `count` that starts in a chunk's free granules from `at` up to the chunk's end. */
+static bool find_in_chunk(struct buddy *buddy, size_t at, size_t count, struct buddy_alignment alignment,
+			  size_t *start)
 {
 	size_t top = (at / BUDDY_CHUNK + 1) * BUDDY_CHUNK;
 
 	while ((at = bitmap_next_free(buddy->map, at, top)) < top) {
-		size_t aligned = bits_round_up(at, align);
+		size_t aligned = bits_round_up(at + alignment.phase, alignment.align) - alignment.phase;
 
 		if (aligned >= buddy->granules || count > buddy->granules - aligned)
 			return false;
@@ -213,7 +212,7 @@ static bool find_in_chunk(struct buddy *buddy, size_t at, size_t count, size_t a
  * One pass from end to end. A run of `count` in chunk c shows in c's bound: whole if it is short, and by at least
  * one granule more than a chunk if it is long.
  */
-static bool alloc_pass(struct buddy *buddy, size_t count, size_t align, size_t *start)
+static bool alloc_pass(struct buddy *buddy, size_t count, struct buddy_alignment alignment, size_t *start)
 {
 	size_t telling = bits_min(count, BUDDY_CHUNK + 1);
 	size_t chunk = bound_find(&buddy->bounds, 0, telling);
@@ -221,7 +220,7 @@ static bool alloc_pass(struct buddy *buddy, size_t count, size_t align, size_t *
 	while (chunk != BOUND_NONE) {
 		size_t found, at = chunk * BUDDY_CHUNK;
 
-		while (find_in_chunk(buddy, at, count, align, &found)) {
+		while (find_in_chunk(buddy, at, count, alignment, &found)) {
 			if (claim(buddy, found, count)) {
 				*start = found;
 				return true;
@@ -237,29 +236,29 @@ static bool alloc_pass(struct buddy *buddy, size_t count, size_t align, size_t *
 	return false;
 }
 
-static int alloc_anywhere(struct buddy *buddy, size_t count, size_t align, size_t *start)
+static int alloc_long(struct buddy *buddy, size_t count, struct buddy_alignment alignment, size_t *start)
 {
-	if (alloc_pass(buddy, count, align, start))
+	if (alloc_pass(buddy, count, alignment, start))
 		return 0;
 	for (;;) {
 		uint64_t armed = watch_arm(buddy); /* [W1] */
 
-		if (alloc_pass(buddy, count, align, start))
+		if (alloc_pass(buddy, count, alignment, start))
 			return 0;
 		if (atomic_load_explicit(&buddy->watch, memory_order_seq_cst) == armed)
 			return -ENOSPC;
 	}
 }
 
-int buddy_alloc(struct buddy *buddy, size_t count, size_t align, size_t *start)
+int buddy_alloc(struct buddy *buddy, size_t count, struct buddy_alignment alignment, size_t *start)
 {
-	if (count == 0 || !bits_is_power_of_two(align))
+	if (count == 0 || !bits_is_power_of_two(alignment.align))
 		return -EINVAL;
 	if (count > buddy->granules)
 		return -ENOSPC;
-	if (count <= BUDDY_CHUNK && align == 1)
+	if (count <= BUDDY_CHUNK && alignment.align == 1)
 		return alloc_short(buddy, count, start);
-	return alloc_anywhere(buddy, count, align, start);
+	return alloc_long(buddy, count, alignment, start);
 }
 
 int buddy_alloc_at(struct buddy *buddy, size_t start, size_t count)
@@ -269,15 +268,20 @@ int buddy_alloc_at(struct buddy *buddy, size_t start, size_t count)
 	return claim(buddy, start, count) ? 0 : -EBUSY;
 }
 
+bool buddy_next_free_run(struct buddy *buddy, size_t from, size_t *start, size_t *count)
+{
+	size_t end = buddy->granules;
+
+	*start = bitmap_next_free(buddy->map, from, end);
+	*count = bitmap_next_used(buddy->map, *start, end) - *start;
+	return *start < end;
+}
+
 size_t buddy_largest(struct buddy *buddy)
 {
-	size_t at = 0, largest = 0, end = buddy->granules;
+	size_t start = 0, count = 0, largest = 0;
 
-	while ((at = bitmap_next_free(buddy->map, at, end)) < end) {
-		size_t used = bitmap_next_used(buddy->map, at, end);
-
-		largest = bits_max(largest, used - at);
-		at = used;
-	}
+	while (buddy_next_free_run(buddy, start + count, &start, &count))
+		largest = bits_max(largest, count);
 	return largest;
 }

@@ -23,6 +23,8 @@
 #ifndef BUDDY_BUDDY_H
 #define BUDDY_BUDDY_H
 
+#include <errno.h>
+
 #include "buddy/bitmap.h"
 #include "buddy/bound.h"
 #include "buddy/chunk.h"
@@ -43,12 +45,21 @@ size_t buddy_bytes(size_t granules);
 void buddy_init(struct buddy *buddy, void *zeroed_memory, size_t granules);
 
 /*
- * Claim `count` granules, the first at a multiple of `align` (a power of two, in granules). Up
- * to a chunk without alignment: in the chunk whose longest run is the smallest that suffices (by estimate, fit.h),
- * the smallest sufficient run, the lowest of equals. Others: the lowest run that suffices. Returns 0 and the first granule in *start; -EINVAL count or align is 0
- * or align no power of two; -ENOSPC see [G3].
+ * Which first granules a request accepts: those of which start + phase is a multiple of align, a power of two.
+ * {1, 0} is every one. The phase makes up for a window whose own start is not aligned.
  */
-int buddy_alloc(struct buddy *buddy, size_t count, size_t align, size_t *start);
+struct buddy_alignment {
+	size_t align, phase;
+};
+
+#define BUDDY_ANYWHERE ((struct buddy_alignment){1, 0})
+
+/*
+ * Claim `count` granules. Up to a chunk anywhere: in the chunk whose longest run is the smallest that suffices (by
+ * estimate, fit.h), the smallest sufficient run, the lowest of equals. Others: the lowest run that suffices. Returns
+ * 0 and the first granule in *start; -EINVAL count or align is 0 or align no power of two; -ENOSPC see [G3].
+ */
+int buddy_alloc(struct buddy *buddy, size_t count, struct buddy_alignment alignment, size_t *start);
 
 /* Claim exactly [start, start + count). -EINVAL: empty or outside; -EBUSY: some of it is in use. */
 int buddy_alloc_at(struct buddy *buddy, size_t start, size_t count);
@@ -56,7 +67,23 @@ int buddy_alloc_at(struct buddy *buddy, size_t start, size_t count);
 /* Release [start, start + count): all or any part of what the caller owns. Linearizes when the root bound is raised. */
 void buddy_free(struct buddy *buddy, size_t start, size_t count);
 
+/* The next free run at or above `from`: false if there is none. For statistics: others may be at work. */
+bool buddy_next_free_run(struct buddy *buddy, size_t from, size_t *start, size_t *count);
+
 /* The longest free run, in granules, read from end to end. */
 size_t buddy_largest(struct buddy *buddy);
+
+/* The textbook's view: blocks of 2^order granules at multiples of 2^order. Errors as of buddy_alloc. */
+static inline int buddy_alloc_order(struct buddy *buddy, unsigned order, size_t *start)
+{
+	if (order >= 8 * sizeof(size_t))
+		return -EINVAL;
+	return buddy_alloc(buddy, (size_t)1 << order, (struct buddy_alignment){(size_t)1 << order, 0}, start);
+}
+
+static inline void buddy_free_order(struct buddy *buddy, size_t start, unsigned order)
+{
+	buddy_free(buddy, start, (size_t)1 << order);
+}
 
 #endif

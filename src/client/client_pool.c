@@ -58,7 +58,7 @@ int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, stru
 
 	if (!pool || !out || size == 0)
 		return -EINVAL;
-	if (size > pool->pool.size || buddy_alloc(&pool->buddy, page_count(size), 1, &start)) {
+	if (size > pool->pool.size || buddy_alloc(&pool->buddy, page_count(size), BUDDY_ANYWHERE, &start)) {
 		pool_count_failure(&pool->pool);
 		return -ENOSPC;
 	}

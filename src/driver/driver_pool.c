@@ -102,7 +102,7 @@ int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_
 
 	if (!pool || !out || size == 0)
 		return -EINVAL;
-	if (size > pool->pool.size || buddy_alloc(&pool->buddy, count, 1, &start)) {
+	if (size > pool->pool.size || buddy_alloc(&pool->buddy, count, BUDDY_ANYWHERE, &start)) {
 		pool_count_failure(&pool->pool);
 		return -ENOSPC;
 	}

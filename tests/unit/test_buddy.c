@@ -62,7 +62,7 @@ static void take(struct pool *pool, size_t start, size_t count)
 
 static bool alloc(struct pool *pool, size_t count, size_t align, size_t *start)
 {
-	int result = buddy_alloc(&pool->buddy, count, align, start);
+	int result = buddy_alloc(&pool->buddy, count, (struct buddy_alignment){align, 0}, start);
 
 	if (result) {
 		assert_int_equal(result, -ENOSPC);
@@ -113,11 +113,11 @@ static void bad_arguments(void **state)
 	size_t start = 77;
 
 	(void)state;
-	assert_int_equal(buddy_alloc(&pool.buddy, 0, 1, &start), -EINVAL);
-	assert_int_equal(buddy_alloc(&pool.buddy, 1, 0, &start), -EINVAL);
-	assert_int_equal(buddy_alloc(&pool.buddy, 1, 3, &start), -EINVAL);
-	assert_int_equal(buddy_alloc(&pool.buddy, 101, 1, &start), -ENOSPC);
-	assert_int_equal(buddy_alloc(&pool.buddy, SIZE_MAX, 1, &start), -ENOSPC);
+	assert_int_equal(buddy_alloc(&pool.buddy, 0, (struct buddy_alignment){1, 0}, &start), -EINVAL);
+	assert_int_equal(buddy_alloc(&pool.buddy, 1, (struct buddy_alignment){0, 0}, &start), -EINVAL);
+	assert_int_equal(buddy_alloc(&pool.buddy, 1, (struct buddy_alignment){3, 0}, &start), -EINVAL);
+	assert_int_equal(buddy_alloc(&pool.buddy, 101, (struct buddy_alignment){1, 0}, &start), -ENOSPC);
+	assert_int_equal(buddy_alloc(&pool.buddy, SIZE_MAX, (struct buddy_alignment){1, 0}, &start), -ENOSPC);
 	assert_int_equal(buddy_alloc_at(&pool.buddy, 0, 0), -EINVAL);
 	assert_int_equal(buddy_alloc_at(&pool.buddy, 100, 1), -EINVAL);
 	assert_int_equal(buddy_alloc_at(&pool.buddy, 99, 2), -EINVAL);
@@ -284,22 +284,22 @@ static void a_large_pool_merges(void **state)
 
 	(void)state;
 	for (size_t g = 0; g < granules; g++)
-		assert_int_equal(buddy_alloc(&pool.buddy, 1, 1, &start), 0);
-	assert_int_equal(buddy_alloc(&pool.buddy, 1, 1, &start), -ENOSPC);
+		assert_int_equal(buddy_alloc(&pool.buddy, 1, (struct buddy_alignment){1, 0}, &start), 0);
+	assert_int_equal(buddy_alloc(&pool.buddy, 1, (struct buddy_alignment){1, 0}, &start), -ENOSPC);
 	memset(pool.owner, 1, granules);
 	for (size_t g = 0; g < granules; g++) {
 		if (random_below(&seed, 2))
 			release(&pool, g, 1);
 	}
 	for (long i = 0; i < scaled(100000); i++)
-		assert_int_equal(buddy_alloc(&pool.buddy, 300, 1, &start), -ENOSPC);
+		assert_int_equal(buddy_alloc(&pool.buddy, 300, (struct buddy_alignment){1, 0}, &start), -ENOSPC);
 	for (size_t g = 0; g < granules; g++) {
 		if (pool.owner[g])
 			release(&pool, g, 1);
 	}
 	for (size_t block = 0; block < granules / 512; block++)
 		assert_true(alloc(&pool, 512, 512, &start));
-	assert_int_equal(buddy_alloc(&pool.buddy, 1, 1, &start), -ENOSPC);
+	assert_int_equal(buddy_alloc(&pool.buddy, 1, (struct buddy_alignment){1, 0}, &start), -ENOSPC);
 	pool_drop(&pool);
 }
 
