@@ -8,7 +8,9 @@
 #include <isthmus/view.h>
 #include <isthmus/shm.h>
 #include <isthmus/pool.h>
+#include <isthmus/client.h>
 #include <isthmus/manager.h>
+#include <isthmus/share.h>
 #include <isthmus/translate.h>
 
 #endif

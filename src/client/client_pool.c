@@ -5,31 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-/*
- * The record of a page: {live 1, use 20, size - 1 in bytes 43}. Live while an allocation starts at the page;
- * otherwise it keeps only the use count for the next one. Only the owner of the page (by the buddy) makes it live;
- * only the compare-exchange in client_pool_free makes it not live, and it is the linearization point that decides
- * which of several frees is obeyed.
- */
-#define RECORD_SIZE_BITS 43
-#define RECORD_SIZE_MASK ((UINT64_C(1) << RECORD_SIZE_BITS) - 1)
-#define RECORD_USE_MASK ((UINT64_C(1) << 20) - 1)
-#define RECORD_LIVE (UINT64_C(1) << 63)
-
-static uint64_t record_live(uint64_t use, size_t size)
-{
-	return RECORD_LIVE | use << RECORD_SIZE_BITS | (size - 1);
-}
-
-static uint64_t record_free(uint64_t use)
-{
-	return (use & RECORD_USE_MASK) << RECORD_SIZE_BITS;
-}
-
-static uint64_t record_use(uint64_t record)
-{
-	return record >> RECORD_SIZE_BITS & RECORD_USE_MASK;
-}
+#include "client/record.h"
+#include "client/share.h"
 
 static size_t page_count(size_t bytes)
 {
@@ -40,71 +17,177 @@ size_t client_pool_bytes(size_t size)
 {
 	size_t pages = size / IST_PAGE_SIZE;
 
-	return buddy_bytes(pages) + bits_round_up(pages * sizeof(uint64_t), CACHE_LINE);
+	return buddy_bytes(pages) + bits_round_up(pages * sizeof(uint64_t), CACHE_LINE) +
+	       bits_round_up(pages * sizeof(uint32_t), CACHE_LINE);
 }
 
 void client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 {
 	size_t pages = pool->pool.size / IST_PAGE_SIZE;
+	char *at = zeroed_memory;
 
-	buddy_init(&pool->buddy, zeroed_memory, pages);
-	pool->record = (_Atomic uint64_t *)(void *)((char *)zeroed_memory + buddy_bytes(pages));
+	buddy_init(&pool->buddy, at, pages);
+	at += buddy_bytes(pages);
+	pool->record = (_Atomic uint64_t *)(void *)at;
+	at += bits_round_up(pages * sizeof(uint64_t), CACHE_LINE);
+	pool->owner = (_Atomic uint32_t *)(void *)at;
 }
 
-int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
+/* Make the record of a run that was just claimed; the handle in *out is then the only one there is. */
+static void publish(struct ist_client_pool *pool, size_t start, const struct ist_client_request *request,
+		    bool isolated, struct ist_shm *out)
 {
-	size_t start;
+	size_t end = start + page_count(request->size);
 	uint64_t use;
 
-	if (!pool || !out || size == 0)
-		return -EINVAL;
-	if (size > pool->pool.size || buddy_alloc(&pool->buddy, page_count(size), BUDDY_ANYWHERE, &start)) {
-		pool_count_failure(&pool->pool);
-		return -ENOSPC;
-	}
-	/*
-	 * Relaxed: the page is ours, and the free that wrote its record last happened before our claim. The handle
-	 * reaches other threads by ways that order memory, or it could not be read there.
-	 */
+	atomic_store_explicit(&pool->owner[start], request->owner, memory_order_relaxed);
+	for (size_t page = bits_round_up(start + 1, RECORD_LINK_PAGES); page < end; page += RECORD_LINK_PAGES)
+		atomic_store_explicit(&pool->owner[page], (uint32_t)(page - start), memory_order_relaxed);
+	/* Relaxed: the page is ours, and the free that wrote its record last happened before our claim. */
 	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
-	atomic_store_explicit(&pool->record[start], record_live(use, size), memory_order_relaxed);
-	pool_count_alloc(&pool->pool, size);
-	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, size, use, out);
+	atomic_store_explicit(&pool->record[start], record_live(use, request->size, isolated),
+			      memory_order_release); /* [R1] */
+	pool_count_alloc(&pool->pool, request->size);
+	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, request->size, use, out);
+}
+
+static int claim(struct ist_client_pool *pool, const struct ist_client_request *request, size_t *start)
+{
+	struct buddy_alignment alignment = BUDDY_ANYWHERE;
+	size_t align = request->align / IST_PAGE_SIZE;
+
+	if (request->flags & IST_CLIENT_AT) {
+		*start = (size_t)(request->paddr - pool->pool.paddr) / IST_PAGE_SIZE;
+		return buddy_alloc_at(&pool->buddy, *start, page_count(request->size));
+	}
+	if (align > 1)
+		alignment = (struct buddy_alignment){align, (size_t)(pool->pool.paddr / IST_PAGE_SIZE) & (align - 1)};
+	return buddy_alloc(&pool->buddy, page_count(request->size), alignment, start);
+}
+
+int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request)
+{
+	uint64_t offset;
+
+	if (request->size == 0 || (request->flags & ~(IST_CLIENT_NOZERO | IST_CLIENT_AT)) ||
+	    (request->align && !bits_is_power_of_two(request->align)) || request->align > IST_CLIENT_ALIGN_MAX)
+		return -EINVAL;
+	if (!(request->flags & IST_CLIENT_AT))
+		return 0;
+	offset = request->paddr - pool->pool.paddr; /* wraps to something too large when it is below */
+	if (request->paddr % IST_PAGE_SIZE || (request->align && request->paddr % request->align) ||
+	    offset >= pool->pool.size || request->size > pool->pool.size - offset)
+		return -EINVAL;
 	return 0;
+}
+
+int client_pool_take(struct ist_client_pool *pool, const struct ist_client_request *request, bool isolated,
+		     struct ist_shm *out)
+{
+	size_t start;
+	int error = request->size > pool->pool.size ? -ENOSPC : claim(pool, request, &start);
+
+	if (error == -ENOSPC)
+		pool_count_failure(&pool->pool);
+	if (error)
+		return error;
+	publish(pool, start, request, isolated, out);
+	return 0;
+}
+
+int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist_client_request *request,
+				  struct ist_shm *out)
+{
+	int error;
+
+	if (!pool || !request || !out)
+		return -EINVAL;
+	error = client_request_check(pool, request);
+	if (!error)
+		error = client_pool_take(pool, request, false, out);
+	if (!error && !(request->flags & IST_CLIENT_NOZERO))
+		memset(out->view.vaddr, 0, page_count(request->size) * IST_PAGE_SIZE);
+	return error;
 }
 
 int ist_client_pool_alloc(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
 {
-	int error = ist_client_pool_alloc_nozero(pool, size, out);
+	struct ist_client_request request = {.size = size};
 
-	if (error)
-		return error;
-	memset(out->view.vaddr, 0, page_count(size) * IST_PAGE_SIZE);
+	return ist_client_pool_alloc_request(pool, &request, out);
+}
+
+int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
+{
+	struct ist_client_request request = {.size = size, .flags = IST_CLIENT_NOZERO};
+
+	return ist_client_pool_alloc_request(pool, &request, out);
+}
+
+/* Why this handle may not be obeyed, given the record of its place; 0 if it may. */
+static int judge(uint64_t record, const struct ist_shm *shm)
+{
+	if (record_use(record) != shm->tag)
+		return -EALREADY; /* the place has been given back since, whatever it is now */
+	if (!record_is_live(record) || record_size(record) != shm->view.size)
+		return -EINVAL;
 	return 0;
 }
 
-static int refusal(uint64_t met, const struct ist_shm *shm)
+/* The record that a handle names, and what it says of the handle. */
+static int find_record(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t *record)
 {
-	if (record_use(met) != shm->tag)
-		return -EALREADY; /* the place has been given back since, whatever it is now */
-	return -EINVAL;
+	if (!pool_shm_is_intact(&pool->pool, shm) || shm->offset % IST_PAGE_SIZE || shm->tag > RECORD_USE_MASK)
+		return -EINVAL;
+	/* Acquire: pairs with [R1]. */
+	*record = atomic_load_explicit(&pool->record[shm->offset / IST_PAGE_SIZE], memory_order_acquire);
+	return judge(*record, shm);
+}
+
+int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, bool *isolated)
+{
+	uint64_t record;
+	int error = find_record(pool, shm, &record);
+
+	if (!error)
+		*isolated = (record & RECORD_ISOLATED) != 0;
+	return error;
+}
+
+static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
+{
+	pool_count_free(&pool->pool, shm->view.size);
+	buddy_free(&pool->buddy, shm->offset / IST_PAGE_SIZE, page_count(shm->view.size));
 }
 
 int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
-	size_t size = shm->view.size, start = shm->offset / IST_PAGE_SIZE;
-	uint64_t met;
+	size_t start = shm->offset / IST_PAGE_SIZE;
+	uint64_t record;
+	int error = find_record(pool, shm, &record);
 
-	if (!pool_shm_is_intact(&pool->pool, shm) || shm->offset % IST_PAGE_SIZE || shm->tag > RECORD_USE_MASK)
-		return -EINVAL;
-	met = record_live(shm->tag, size);
+	if (error)
+		return error;
 	/* Relaxed: it guards no other memory; buddy_free releases what was done to the pages. */
-	if (!atomic_compare_exchange_strong_explicit(&pool->record[start], &met, record_free(shm->tag + 1),
+	if (!atomic_compare_exchange_strong_explicit(&pool->record[start], &record, record_free(shm->tag + 1),
 						     memory_order_relaxed, memory_order_relaxed))
-		return refusal(met, shm);
-	pool_count_free(&pool->pool, size);
-	buddy_free(&pool->buddy, start, page_count(size));
+		return judge(record, shm);
+	if (record & RECORD_ISOLATED) {
+		error = client_share_end(pool, start, page_count(shm->view.size));
+		if (error) { /* as if never freed: nobody could take the place meanwhile */
+			atomic_store_explicit(&pool->record[start], record, memory_order_release);
+			return error;
+		}
+	}
+	give_back(pool, shm);
 	return 0;
+}
+
+void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm)
+{
+	atomic_store_explicit(&pool->record[shm->offset / IST_PAGE_SIZE], record_free(shm->tag + 1),
+			      memory_order_relaxed);
+	give_back(pool, shm);
 }
 
 void ist_client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *out)

@@ -3,12 +3,14 @@
 /*
  * The client pool: whole pages over the run allocator (buddy.h).
  *
- * Out of band: the buddy (36.6 KiB a GiB) and a record of 8 bytes for each page that an allocation starts at. The
- * records are an array over all pages that costs memory only where allocations have started: 8 bytes for each,
- * in whole host pages.
+ * Out of band: the buddy (38.6 KiB a GiB), and for each page that an allocation starts at a record of 8 bytes and an
+ * owner of 4. These are arrays over all pages that cost memory only where allocations have started, in whole host
+ * pages.
  */
 #ifndef CLIENT_CLIENT_POOL_H
 #define CLIENT_CLIENT_POOL_H
+
+#include <isthmus/client.h>
 
 #include "buddy/buddy.h"
 #include "pool/pool.h"
@@ -17,10 +19,13 @@ struct ist_client_pool {
 	struct pool pool; /* first: a struct pool of kind POOL_CLIENT is one of these */
 	struct buddy buddy;
 	_Atomic uint64_t *record;
+	_Atomic uint32_t *owner; /* of an allocation, at its first page; see record.h for other pages */
+	_Atomic int file;     /* descriptor of the file behind the pool + 1, or 0; see share.c */
+	uint64_t file_offset; /* of the pool's first byte, once there is a file */
 };
 
-/* The largest pool, in bytes: what a record can hold, 8 TiB. */
-#define CLIENT_POOL_MAX ((uint64_t)1 << 43)
+/* The largest pool, in bytes: what a record can hold, 4 TiB. */
+#define CLIENT_POOL_MAX ((uint64_t)1 << 42)
 
 /* Bytes of zeroed memory, aligned to CACHE_LINE, that a pool of `size` bytes needs. */
 size_t client_pool_bytes(size_t size);
@@ -30,5 +35,18 @@ void client_pool_init(struct ist_client_pool *pool, void *zeroed_memory);
 
 /* ist_shm_free for a handle that names this pool. */
 int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm);
+
+/* 0, or the error with which client_pool_free would refuse this handle now. */
+int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, bool *isolated);
+
+/* Errors of a request that do not depend on the pool's state. */
+int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request);
+
+/* Allocate for a request that has been checked, without zeroing; `isolated` is recorded for client_pool_free. */
+int client_pool_take(struct ist_client_pool *pool, const struct ist_client_request *request, bool isolated,
+		     struct ist_shm *out);
+
+/* Give back what client_pool_take took, isolated or not, before anybody else has seen it and with no page remapped. */
+void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "client/share.h"
 #include "platform/platform.h"
 
 #define DEFAULT_DRIVER_PAGES 4u
@@ -11,6 +12,7 @@
 struct plan {
 	struct ist_view carve_out;
 	size_t driver_size, client_size;
+	size_t skipped; /* bytes before the first whole page */
 };
 
 /* base + size may be 2^64 itself, but not more; size is not 0. */
@@ -45,6 +47,7 @@ static int make_plan(const struct ist_manager_config *config, struct plan *plan)
 	driver_pages = wanted ? bits_ceil_div(wanted, IST_PAGE_SIZE) : DEFAULT_DRIVER_PAGES;
 	if (!round_inward(config, &plan->carve_out) || plan->carve_out.size / IST_PAGE_SIZE / 2 < driver_pages)
 		return -ENOSPC;
+	plan->skipped = (size_t)((uintptr_t)plan->carve_out.vaddr - (uintptr_t)config->vaddr);
 	plan->driver_size = driver_pages * IST_PAGE_SIZE;
 	plan->client_size = plan->carve_out.size - plan->driver_size;
 	return 0;
@@ -73,6 +76,7 @@ static struct ist_manager *build(const struct plan *plan)
 		return NULL;
 	manager->bytes = bytes;
 	manager->carve_out = plan->carve_out;
+	manager->skipped = plan->skipped;
 	place_pool(&manager->driver.pool, POOL_DRIVER, &plan->carve_out, 0, plan->driver_size);
 	driver_pool_init(&manager->driver, (char *)manager + driver_at);
 	place_pool(&manager->client.pool, POOL_CLIENT, &plan->carve_out, plan->driver_size, plan->client_size);
@@ -144,6 +148,7 @@ int ist_manager_destroy(struct ist_manager *manager)
 	pool_unregister(&manager->client.pool);
 	pamap_destroy(manager->by_paddr);
 	pamap_destroy(manager->by_vaddr);
+	client_share_drop_file(&manager->client);
 	platform_unmap(manager, manager->bytes);
 	return 0;
 }

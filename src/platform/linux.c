@@ -2,10 +2,12 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "platform/platform.h"
 
-#include <stdint.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Calls left until the planned failure; 0 means that none is planned. Tests set it while nobody else maps. */
@@ -30,14 +32,14 @@ static bool planned_failure(void)
 	return left == 1;
 }
 
-static size_t host_page(void)
+size_t platform_page_size(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
 void *platform_map(size_t bytes)
 {
-	size_t page = host_page(), body;
+	size_t page = platform_page_size(), body;
 	char *reserved;
 
 	if (planned_failure() || bytes == 0 || bytes > SIZE_MAX - 3 * page)
@@ -57,8 +59,53 @@ void *platform_map(size_t bytes)
 
 void platform_unmap(void *memory, size_t bytes)
 {
-	size_t page = host_page(), body = (bytes + page - 1) / page * page;
+	size_t page = platform_page_size(), body = (bytes + page - 1) / page * page;
 
 	if (memory)
 		munmap((char *)memory - page, body + 2 * page);
+}
+
+static int errno_or(int result)
+{
+	return result < 0 ? -errno : result;
+}
+
+int platform_sealed_file(size_t bytes)
+{
+	int error, fd = errno_or(memfd_create("isthmus", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+
+	if (fd < 0)
+		return fd;
+	error = errno_or(ftruncate(fd, (off_t)bytes));
+	if (!error)
+		error = errno_or(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL));
+	if (error) {
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset)
+{
+	if (planned_failure())
+		return -ENOMEM;
+	if (mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+int platform_duplicate(int fd)
+{
+	return errno_or(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+int platform_file_length(int fd, uint64_t *bytes)
+{
+	struct stat info;
+
+	if (fstat(fd, &info))
+		return -errno;
+	*bytes = (uint64_t)info.st_size;
+	return 0;
 }

@@ -5,6 +5,7 @@
 #define PLATFORM_PLATFORM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Private, zeroed, page-aligned memory of at least `bytes` bytes with an inaccessible page before and after it, so
@@ -13,6 +14,24 @@
  */
 void *platform_map(size_t bytes);
 void platform_unmap(void *memory, size_t bytes);
+
+/*
+ * A memory file of `bytes` zeroes that can neither grow nor shrink. Returns a close-on-exec descriptor, or a
+ * negative errno value.
+ */
+int platform_sealed_file(size_t bytes);
+
+/*
+ * Map `bytes` of a file at exactly `where`, shared, readable and writable, in place of what is mapped there, in one
+ * step. 0 or a negative errno value; on failure what was mapped there stays.
+ */
+int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset);
+
+/* A close-on-exec duplicate of a descriptor, or a negative errno value; and the length of its file in *bytes. */
+int platform_duplicate(int fd);
+int platform_file_length(int fd, uint64_t *bytes);
+
+size_t platform_page_size(void);
 
 /* For tests: let the nth platform_map from now fail, once (1 = the next one; 0 = none), or every one from then on. */
 void platform_fail_map(unsigned nth, int permanently);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * The record of a page: {live 1, isolated 1, use 20, size - 1 in bytes 42}. Live while an allocation starts at the
+ * page; otherwise it keeps only the use count for the next one. Only the owner of the page (by the buddy) makes it
+ * live; only the compare-exchange in client_pool_free makes it not live, and it is the linearization point that
+ * decides which of several frees is obeyed. A use count that comes round is the only ABA, and shm.h states it.
+ *
+ * The owner word of the page that an allocation starts at is its owner's tag. Inside an allocation, the owner word of
+ * every page whose number is a multiple of RECORD_LINK_PAGES is a link: the distance in pages down to the start.
+ * Both are written by the owner of the page before the record is made live with release [R1]; who found a live
+ * record with acquire and finds it unchanged afterwards has read what belongs to it.
+ */
+#ifndef CLIENT_RECORD_H
+#define CLIENT_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+
+#define RECORD_LINK_PAGES 64u
+#define RECORD_SIZE_BITS 42
+#define RECORD_SIZE_MASK ((UINT64_C(1) << RECORD_SIZE_BITS) - 1)
+#define RECORD_USE_MASK ((UINT64_C(1) << 20) - 1)
+#define RECORD_ISOLATED (UINT64_C(1) << 62)
+#define RECORD_LIVE (UINT64_C(1) << 63)
+
+static inline uint64_t record_live(uint64_t use, size_t size, bool isolated)
+{
+	return RECORD_LIVE | (isolated ? RECORD_ISOLATED : 0) | use << RECORD_SIZE_BITS | (size - 1);
+}
+
+/* The place is free; its next use will be `use`. */
+static inline uint64_t record_free(uint64_t use)
+{
+	return (use & RECORD_USE_MASK) << RECORD_SIZE_BITS;
+}
+
+static inline bool record_is_live(uint64_t record)
+{
+	return (record & RECORD_LIVE) != 0;
+}
+
+static inline uint64_t record_use(uint64_t record)
+{
+	return record >> RECORD_SIZE_BITS & RECORD_USE_MASK;
+}
+
+static inline size_t record_size(uint64_t record)
+{
+	return (size_t)(record & RECORD_SIZE_MASK) + 1;
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "client/share.h"
+
+#include <isthmus/share.h>
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "platform/platform.h"
+
+/* While pool->file is this, somebody is setting it. */
+#define FILE_BEING_SET (-1)
+
+int client_share_set_file(struct ist_client_pool *pool, int fd, uint64_t offset)
+{
+	int none = 0;
+
+	if (!atomic_compare_exchange_strong_explicit(&pool->file, &none, FILE_BEING_SET, memory_order_relaxed,
+						     memory_order_relaxed))
+		return -EEXIST;
+	pool->file_offset = offset;
+	atomic_store_explicit(&pool->file, fd + 1, memory_order_release); /* pairs with file_of */
+	return 0;
+}
+
+/* The pool's descriptor, with file_offset to be read after it; negative if there is none. */
+static int file_of(struct ist_client_pool *pool)
+{
+	int file = atomic_load_explicit(&pool->file, memory_order_acquire);
+
+	return file > 0 ? file - 1 : -ENOTSUP;
+}
+
+void client_share_drop_file(struct ist_client_pool *pool)
+{
+	int fd = file_of(pool);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+int client_share_end(struct ist_client_pool *pool, size_t start, size_t pages)
+{
+	size_t offset = start * IST_PAGE_SIZE;
+
+	return platform_map_file_at(pool->pool.vaddr + offset, pages * IST_PAGE_SIZE, file_of(pool),
+				    pool->file_offset + offset);
+}
+
+int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
+{
+	struct ist_client_pool *client;
+	struct pool *pool;
+	bool isolated;
+	int fd, error;
+
+	if (!shm || !out)
+		return -EINVAL;
+	pool = pool_find(shm->pool_slot, shm->pool_generation);
+	if (!pool || pool->kind != POOL_CLIENT)
+		return -EINVAL;
+	client = (struct ist_client_pool *)(void *)pool;
+	error = client_pool_check(client, shm, &isolated);
+	if (error)
+		return error;
+	fd = isolated ? -ENOTSUP : file_of(client);
+	if (fd >= 0)
+		fd = platform_duplicate(fd);
+	if (fd < 0)
+		return fd;
+	out->fd = fd;
+	out->offset = client->file_offset + shm->offset;
+	out->length = shm->view.size;
+	return 0;
+}
+
+int ist_client_pool_alloc_isolated(struct ist_client_pool *pool, const struct ist_client_request *request,
+				   struct ist_shm *out, int *fd)
+{
+	struct ist_shm shm;
+	size_t bytes;
+	int made, error;
+
+	if (!pool || !request || !out || !fd)
+		return -EINVAL;
+	error = client_request_check(pool, request);
+	if (error)
+		return error;
+	if (file_of(pool) < 0 || platform_page_size() > IST_PAGE_SIZE)
+		return -ENOTSUP;
+	error = client_pool_take(pool, request, true, &shm);
+	if (error)
+		return error;
+	bytes = bits_ceil_div(request->size, IST_PAGE_SIZE) * IST_PAGE_SIZE;
+	made = platform_sealed_file(bytes);
+	error = made < 0 ? made : platform_map_file_at(shm.view.vaddr, bytes, made, 0);
+	if (error) {
+		if (made >= 0)
+			close(made);
+		client_pool_abandon(pool, &shm);
+		return error;
+	}
+	*out = shm;
+	*fd = made;
+	return 0;
+}
