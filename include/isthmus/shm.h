@@ -35,9 +35,11 @@ struct ist_shm {
  *              also when its place has been handed out again since. (A place carries a use count: 20 bits in a client pool, 4 in
  *              a driver pool. A stale copy is mistaken only after a whole multiple of 2^20 or 2^4 later uses that
  *              started at the same place and had the same size.)
+ *   -ENOMEM    only for an isolated buffer (share.h): the system refused to put the pool's pages back.
  * On an error nothing changes, *shm neither; the pool counts a misuse where it could be told.
  *
- * Never blocks, takes no lock, allocates nothing from the heap; usable in a signal handler.
+ * Never blocks, takes no lock, allocates nothing from the heap; usable in a signal handler. (For an isolated buffer
+ * it makes a system call.)
  * Source: requirements P7, P17.
  */
 IST_API int ist_shm_free(struct ist_shm *shm);

@@ -3,6 +3,11 @@
 #include "buddy/bound.h"
 
 #include "base/bits.h"
+#include "base/twin.h"
+
+/* Twins: what a test must find. */
+#define TWIN_FIRM_AT_ONCE 101 /* step (2) of lowering left out */
+#define TWIN_STOP_EARLY 102   /* raising ends where a bound is high enough */
 
 /* {version 53, tentative 1, BOUND_MAX - bound 10}: see the header for why 0 is the highest bound. */
 #define BOUND_BITS 10
@@ -80,15 +85,17 @@ void bound_init(struct bound_tree *tree, void *zeroed_memory, size_t chunks)
 	}
 }
 
-static void raise_word(bound_word *word, size_t length)
+/* False if the bound was high enough already. */
+static bool raise_word(bound_word *word, size_t length)
 {
 	uint64_t seen = word_load(word);
 
 	/* A tentative word stays tentative: whoever looked before this raise may have missed others. */
 	while (word_bound(seen) < length) {
 		if (word_change(word, &seen, word_next(seen, length, word_is_tentative(seen))))
-			return;
+			return true;
 	}
+	return false;
 }
 
 void bound_raise(struct bound_tree *tree, size_t chunk, size_t length)
@@ -97,7 +104,8 @@ void bound_raise(struct bound_tree *tree, size_t chunk, size_t length)
 
 	length = bits_min(length, BOUND_MAX);
 	for (unsigned level = 0; level < tree->levels; level++) {
-		raise_word(&tree->level[level][index], length);
+		if (!raise_word(&tree->level[level][index], length) && TWIN_BROKEN(TWIN_STOP_EARLY))
+			return;
 		index /= BOUND_FANOUT;
 	}
 }
@@ -117,7 +125,7 @@ static void settle_word(bound_word *word, bound_look *look, void *context, size_
 		if (!word_change(word, &seen, mine)) /* (1) */
 			return; /* somebody raised or lowered it: the search decides anew */
 		now = look(context, index); /* (2) */
-		if (now != SIZE_MAX && bits_min(now, BOUND_MAX) <= bound) {
+		if (now != SIZE_MAX && (bits_min(now, BOUND_MAX) <= bound || TWIN_BROKEN(TWIN_FIRM_AT_ONCE))) {
 			word_change(word, &mine, word_next(mine, bound, false)); /* (3) */
 			return;
 		}

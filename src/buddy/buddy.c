@@ -2,7 +2,13 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "buddy/buddy.h"
 
+#include "base/twin.h"
 #include "buddy/scan.h"
+
+/* Twins: what a test must find. */
+#define TWIN_SILENT_ROLLBACK 104 /* a rollback raises no bounds */
+#define TWIN_NEVER_DISARM 105    /* a release does not disarm the watch */
+#define TWIN_EXPOSE_ALONE 106    /* a release raises by what it released, not by the run around it */
 
 /*
  * The watch, for verdicts that the bounds cannot give (aligned and long requests). {version, armed}.
@@ -61,7 +67,7 @@ static void watch_disarm(struct buddy *buddy)
 	uint64_t seen = atomic_load_explicit(&buddy->watch, memory_order_seq_cst); /* [W1] */
 
 	/* One try is enough: if it fails, somebody disarmed it after our bits were cleared. */
-	if (seen & WATCH_ARMED)
+	if (seen & WATCH_ARMED && !TWIN_BROKEN(TWIN_NEVER_DISARM))
 		atomic_compare_exchange_strong_explicit(&buddy->watch, &seen,
 							(seen + WATCH_VERSION_ONE) & ~WATCH_ARMED,
 							memory_order_seq_cst, memory_order_seq_cst);
@@ -84,7 +90,7 @@ static void expose_in_chunk(struct buddy *buddy, size_t chunk, size_t from, size
 {
 	size_t floor = chunk * BUDDY_CHUNK, top = floor + BUDDY_CHUNK;
 	size_t limit = chunk + 1 < chunk_count(buddy->granules) ? top + BUDDY_CHUNK : top;
-	size_t low = bitmap_free_down(buddy->map, from, floor);
+	size_t low = TWIN_BROKEN(TWIN_EXPOSE_ALONE) ? from : bitmap_free_down(buddy->map, from, floor);
 	size_t high = bitmap_next_used(buddy->map, end, limit);
 	size_t inside = bits_min(high, top) - low;
 
@@ -122,7 +128,9 @@ static bool claim(struct buddy *buddy, size_t start, size_t count)
 
 	if (claimed == count)
 		return true;
-	if (claimed > 0)
+	if (claimed > 0 && TWIN_BROKEN(TWIN_SILENT_ROLLBACK))
+		bitmap_release(buddy->map, start, claimed);
+	else if (claimed > 0)
 		buddy_free(buddy, start, claimed); /* a rollback is a release like any other [G2] */
 	return false;
 }
@@ -163,13 +171,15 @@ static bool alloc_in_chunk(struct buddy *buddy, size_t chunk, size_t count, size
 	return true;
 }
 
-/* How often an estimate may prove wrong before the bounds are asked. */
-#define FIT_TRIES 4
+/* How often an estimate may prove wrong before the bounds are asked. Models of the bounds alone take 0. */
+#ifndef BUDDY_FIT_TRIES
+#define BUDDY_FIT_TRIES 4
+#endif
 
 /* Up to a chunk, unaligned: the estimates lead to a good chunk; if not, the bounds lead to one or prove that there is none. */
 static int alloc_short(struct buddy *buddy, size_t count, size_t *start)
 {
-	for (int i = 0; i < FIT_TRIES; i++) {
+	for (int i = 0; i < BUDDY_FIT_TRIES; i++) {
 		size_t chunk = fit_find(&buddy->fits, count);
 
 		if (chunk == FIT_NONE)

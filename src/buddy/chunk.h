@@ -3,6 +3,10 @@
 #ifndef BUDDY_CHUNK_H
 #define BUDDY_CHUNK_H
 
-#define BUDDY_CHUNK 512u /* granules in a chunk: a cache line of bits */
+/* Granules in a chunk: a cache line of bits. Models take smaller chunks, down to one word, to have fewer steps. */
+#ifndef BUDDY_CHUNK_POWER
+#define BUDDY_CHUNK_POWER 9
+#endif
+#define BUDDY_CHUNK (1u << BUDDY_CHUNK_POWER)
 
 #endif

@@ -7,7 +7,7 @@
 
 #define EXACT_CLASSES 16u
 /* The class of a free chunk is there from the start, in a map of zeroes: sets are stored with this bit flipped. */
-#define CLASS_OF_FREE_CHUNK 56u
+#define CLASS_OF_FREE_CHUNK (EXACT_CLASSES + (BUDDY_CHUNK_POWER - 4) * 8)
 #define INITIAL_SET (UINT64_C(1) << CLASS_OF_FREE_CHUNK)
 
 /* 1 <= length <= BUDDY_CHUNK */
@@ -44,7 +44,7 @@ static size_t missing_bytes(size_t chunks)
 	return bits_round_up(chunks * sizeof(uint16_t), CACHE_LINE);
 }
 
-static size_t level_bytes(size_t count)
+static size_t set_bytes(size_t count)
 {
 	return bits_round_up(count * sizeof(uint64_t), CACHE_LINE);
 }
@@ -55,7 +55,7 @@ size_t fit_bytes(size_t chunks)
 
 	do {
 		count = node_count(count);
-		bytes += level_bytes(count);
+		bytes += set_bytes(count);
 	} while (count > 1);
 	return bytes;
 }
@@ -73,7 +73,7 @@ void fit_init(struct fit_map *map, void *zeroed_memory, size_t chunks)
 		count = node_count(count);
 		map->count[map->levels] = count;
 		map->classes[map->levels] = (_Atomic uint64_t *)(void *)at;
-		at += level_bytes(count);
+		at += set_bytes(count);
 		map->levels++;
 	} while (count > 1);
 }

@@ -4,6 +4,10 @@
 
 #include <errno.h>
 
+#include "base/twin.h"
+
+#define TWIN_FREE_WITHOUT_EXCHANGE 111 /* check and store in place of the compare-exchange that decides a free */
+
 /*
  * The state byte of a granule. While an allocation starts there: LIVE, the use count of the place, and how many
  * bytes of its last granule were not asked for. Otherwise: not LIVE, and the use count for the next one. A granule
@@ -142,8 +146,10 @@ int driver_pool_free(struct ist_driver_pool *pool, const struct ist_shm *shm)
 	 * Acquire as above, for the case that the place was used again since the load. No release is needed:
 	 * buddy_free releases what we did to the memory.
 	 */
-	if (!atomic_compare_exchange_strong_explicit(&pool->state[start], &met, state_make(0, shm->tag + 1, 0),
-						     memory_order_acquire, memory_order_acquire))
+	if (TWIN_BROKEN(TWIN_FREE_WITHOUT_EXCHANGE))
+		atomic_store_explicit(&pool->state[start], state_make(0, shm->tag + 1, 0), memory_order_relaxed);
+	else if (!atomic_compare_exchange_strong_explicit(&pool->state[start], &met, state_make(0, shm->tag + 1, 0),
+							  memory_order_acquire, memory_order_acquire))
 		return refusal(met, shm->tag);
 	pool_count_free(&pool->pool, size);
 	buddy_free(&pool->buddy, start, count);

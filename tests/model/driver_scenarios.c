@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* The driver pool under two or three threads: exactly one of several frees of one allocation is obeyed. */
+#include <errno.h>
+#include <string.h>
+
+#include "driver/driver_pool.h"
+#include "model.h"
+
+static _Alignas(CACHE_LINE) unsigned char memory[4096];
+static struct ist_driver_pool pool;
+static char region[512];
+static struct ist_shm first, second, got;
+static int result[MODEL_THREADS];
+
+static void set_up(void)
+{
+	memset(memory, 0, sizeof(memory));
+	memset(&pool, 0, sizeof(pool));
+	pool.pool.vaddr = region;
+	pool.pool.size = sizeof(region);
+	MODEL_ASSERT(driver_pool_bytes(sizeof(region)) <= sizeof(memory));
+	driver_pool_init(&pool, memory);
+	MODEL_ASSERT(ist_driver_pool_alloc(&pool, 100, &first) == 0);
+	second = first;
+	memset(&got, 0, sizeof(got));
+}
+
+static void free_first(void)
+{
+	result[0] = driver_pool_free(&pool, &first);
+}
+
+static void free_second(void)
+{
+	result[1] = driver_pool_free(&pool, &second);
+}
+
+static void allocate(void)
+{
+	result[2] = ist_driver_pool_alloc(&pool, 500, &got); /* fits only once the 100 are gone */
+}
+
+static size_t largest_free(void)
+{
+	struct ist_pool_stats stats;
+
+	ist_driver_pool_stats(&pool, &stats);
+	MODEL_ASSERT(stats.used == got.view.size);
+	return stats.largest_free;
+}
+
+static void check(void)
+{
+	MODEL_ASSERT((result[0] == 0) + (result[1] == 0) == 1);
+	MODEL_ASSERT(result[0] == 0 || result[0] == -EALREADY);
+	MODEL_ASSERT(result[1] == 0 || result[1] == -EALREADY);
+	MODEL_ASSERT(result[2] == 0 || result[2] == -ENOSPC);
+	MODEL_ASSERT(largest_free() == (result[2] == 0 ? 8u : 512u));
+}
+
+/* A stale copy against the next owner of the same place. */
+static void reuse(void)
+{
+	result[2] = ist_driver_pool_alloc(&pool, 100, &got);
+	if (result[2] == 0)
+		MODEL_ASSERT(driver_pool_free(&pool, &got) == 0);
+	got.view.size = 0;
+}
+
+static void reuse_check(void)
+{
+	MODEL_ASSERT((result[0] == 0) + (result[1] == 0) == 1);
+	MODEL_ASSERT(result[2] == 0);
+	MODEL_ASSERT(largest_free() == 512);
+}
+
+const struct model_scenario model_scenarios[] = {
+	{"two free the same, one allocates", set_up, {free_first, free_second, allocate}, check},
+	{"a stale copy and the next owner", set_up, {free_first, free_second, reuse}, reuse_check},
+	{NULL, NULL, {NULL, NULL, NULL}, NULL},
+};
