@@ -84,13 +84,16 @@ static void mark_last(struct ist_driver_pool *pool, size_t start, size_t count)
 	}
 }
 
-/* Whether the allocation that starts at `start` has exactly `count` granules, all of them inside the pool. */
+/*
+ * Whether the allocation that starts at `start` has exactly `count` granules, all of them inside the pool. Acquire:
+ * the state may be loaded again afterwards, to learn whether the marks still belonged to it.
+ */
 static bool ends_after(const struct ist_driver_pool *pool, size_t start, size_t count)
 {
 	size_t end = start + count;
 
 	while (start < end) {
-		uint64_t marks = atomic_load_explicit(&pool->last[start / 64], memory_order_relaxed) >> (start % 64);
+		uint64_t marks = atomic_load_explicit(&pool->last[start / 64], memory_order_acquire) >> (start % 64);
 
 		if (marks)
 			return start + bits_lowest(marks) == end - 1;
@@ -140,8 +143,11 @@ int driver_pool_free(struct ist_driver_pool *pool, const struct ist_shm *shm)
 	met = atomic_load_explicit(&pool->state[start], memory_order_acquire); /* pairs with the alloc's release */
 	if (met != expected)
 		return refusal(met, shm->tag);
-	if (!ends_after(pool, start, count))
-		return -EINVAL;
+	if (!ends_after(pool, start, count)) {
+		/* Another length; or it was freed since, and the marks are somebody else's. */
+		met = atomic_load_explicit(&pool->state[start], memory_order_relaxed);
+		return met == expected ? -EINVAL : refusal(met, shm->tag);
+	}
 	/*
 	 * Acquire as above, for the case that the place was used again since the load. No release is needed:
 	 * buddy_free releases what we did to the memory.
