@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Deliberately broken twins: a test that is compiled with -DBROKEN_TWIN=n gets the code with fault n in it, and must
+ * find the fault. In the library nothing is broken and every TWIN_BROKEN is a constant false.
+ */
+#ifndef BASE_TWIN_H
+#define BASE_TWIN_H
+
+#ifndef BROKEN_TWIN
+#define BROKEN_TWIN 0
+#endif
+
+#define TWIN_BROKEN(n) (BROKEN_TWIN == (n))
+
+#endif
