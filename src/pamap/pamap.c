@@ -3,29 +3,17 @@
 #include "pamap/pamap.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <urcu-bp.h>
 
-struct range {
-	uint64_t from, size, to;
-};
+#include "pamap/atfork.h"
+#include "pamap/map.h"
+#include "pamap/plan.h"
+#include "pamap/single.h"
+#include "platform/platform.h"
 
-struct snapshot {
-	size_t count;
-	struct range range[]; /* sorted by from, never overlapping */
-};
-
-/*
- * Readers load the snapshot with consume-like acquire [P1] inside a read section; the writer publishes a new one
- * with release and frees the old one a grace period later.
- */
-struct pamap {
-	struct snapshot *_Atomic snapshot; /* null: empty */
-	pthread_mutex_t writer;
-};
+#define LAST_PAGE (UINT64_MAX >> PAMAP_PAGE_SHIFT)
+#define NO_REGION UINT64_MAX
 
 int pamap_create(struct pamap **out)
 {
@@ -33,144 +21,287 @@ int pamap_create(struct pamap **out)
 
 	if (!map)
 		return -ENOMEM;
+	atomic_store_explicit(&map->home_number, NO_REGION, memory_order_relaxed);
 	pthread_mutex_init(&map->writer, NULL);
+	store_init(&map->store, &map->writer);
+	atfork_enlist(map);
 	*out = map;
 	return 0;
 }
 
+static void drop_cover(struct store *store, uint64_t word, struct cover *cover)
+{
+	if (word)
+		store_discard_cover(store, cover);
+}
+
+/* Covers are the only memory of a tree that is not in a chunk. */
+static void drop_covers(struct store *store, node_ref ref)
+{
+	if (ref == 0)
+		return;
+	switch (node_kind(ref)) {
+	case NODE_INNER:
+		for (unsigned i = 0; i < node_inner(ref)->count; i++)
+			drop_covers(store, atomic_load_explicit(&node_inner(ref)->child[i], memory_order_relaxed));
+		return;
+	case NODE_LEAF:
+		for (unsigned i = 0; i < node_leaf(ref)->count; i++) {
+			uint64_t word = atomic_load_explicit(&node_leaf(ref)->word[i], memory_order_relaxed);
+
+			if (word_pages(word) == 0)
+				drop_cover(store, word, word_cover(word));
+		}
+		return;
+	case NODE_BLOCK:
+		for (unsigned i = 0; i < BLOCK_PAGES; i++) {
+			uint64_t word = atomic_load_explicit(&node_block(ref)->word[i], memory_order_relaxed);
+
+			if (block_word_palette(word) == PALETTE_COVER)
+				drop_cover(store, word, block_word_cover(word));
+		}
+	}
+}
+
 void pamap_destroy(struct pamap *map)
 {
-	free(atomic_load_explicit(&map->snapshot, memory_order_relaxed));
+	struct regions *regions = atomic_load_explicit(&map->regions, memory_order_relaxed), *older;
+
+	atfork_delist(map);
+	drop_covers(&map->store, atomic_load_explicit(&map->home.root, memory_order_relaxed));
+	for (size_t i = 0; regions && i < regions->count; i++) {
+		drop_covers(&map->store, atomic_load_explicit(&regions->region[i]->root, memory_order_relaxed));
+		free(regions->region[i]);
+	}
+	for (; regions; regions = older) {
+		older = regions->next;
+		free(regions);
+	}
+	store_drop(&map->store);
+	platform_unmap(atomic_load_explicit(&map->owners, memory_order_relaxed), OWNERS * sizeof(uint32_t));
 	pthread_mutex_destroy(&map->writer);
 	free(map);
 }
 
-/* How many ranges start at or below `at`. */
-static size_t rank(const struct snapshot *snapshot, uint64_t at)
+void pamap_set_backlog_limit(struct pamap *map, uint64_t bytes)
 {
-	size_t low = 0, high = snapshot ? snapshot->count : 0;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (snapshot->range[middle].from <= at)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	pthread_mutex_lock(&map->writer);
+	map->store.limit = bytes;
+	pthread_mutex_unlock(&map->writer);
 }
 
-static struct snapshot *snapshot_make(size_t count)
+uint64_t map_next_region(struct pamap *map, uint64_t number)
 {
-	struct snapshot *made = malloc(sizeof(*made) + count * sizeof(made->range[0]));
+	struct regions *regions = atomic_load_explicit(&map->regions, memory_order_acquire); /* [P1] */
+	uint64_t home = atomic_load_explicit(&map->home_number, memory_order_relaxed);
+	uint64_t best = home != NO_REGION && home >= number ? home : NO_REGION;
 
-	if (made)
-		made->count = count;
+	for (size_t i = 0; regions && i < regions->count; i++)
+		if (regions->region[i]->number >= number && regions->region[i]->number < best)
+			best = regions->region[i]->number;
+	return best;
+}
+
+static struct regions *make_regions(const struct regions *old, struct region *added)
+{
+	size_t count = old ? old->count : 0, at = 0;
+	struct regions *made = malloc(sizeof(*made) + (count + 1) * sizeof(made->region[0]));
+
+	if (!made)
+		return NULL;
+	made->count = count + 1;
+	while (at < count && old->region[at]->number < added->number)
+		at++;
+	if (old) {
+		memcpy(made->region, old->region, at * sizeof(made->region[0]));
+		memcpy(made->region + at + 1, old->region + at, (count - at) * sizeof(made->region[0]));
+	}
+	made->region[at] = added;
 	return made;
 }
 
-/* Publish, and free the old snapshot once no reader has it. Under the writer's mutex. */
-static void publish(struct pamap *map, struct snapshot *old, struct snapshot *made)
+_Atomic node_ref *map_make_root(struct pamap *map, uint64_t number)
 {
-	atomic_store_explicit(&map->snapshot, made, memory_order_release); /* [P1] */
-	if (old) {
-		synchronize_rcu();
-		free(old);
+	struct regions *old = atomic_load_explicit(&map->regions, memory_order_relaxed), *made;
+	_Atomic node_ref *root = map_root(map, number);
+	struct region *region;
+
+	if (root)
+		return root;
+	if (!map->has_home) {
+		map->has_home = true;
+		atomic_store_explicit(&map->home_number, number, memory_order_relaxed);
+		return &map->home.root;
 	}
-}
-
-static bool overlaps(const struct snapshot *old, size_t rank_of_from, uint64_t from, uint64_t size)
-{
-	if (rank_of_from > 0) {
-		const struct range *below = &old->range[rank_of_from - 1];
-
-		if (from - below->from < below->size)
-			return true;
-	}
-	return old && rank_of_from < old->count && old->range[rank_of_from].from - from < size;
-}
-
-int pamap_insert(struct pamap *map, uint64_t from, uint64_t size, uint64_t to)
-{
-	struct snapshot *old, *made;
-	size_t count, at;
-	int error = 0;
-
-	if (size == 0 || size - 1 > UINT64_MAX - from || size - 1 > UINT64_MAX - to)
-		return -EINVAL;
-	pthread_mutex_lock(&map->writer);
-	old = atomic_load_explicit(&map->snapshot, memory_order_relaxed);
-	count = old ? old->count : 0;
-	at = rank(old, from);
-	if (overlaps(old, at, from, size)) {
-		error = -EEXIST;
-		goto out;
-	}
-	made = snapshot_make(count + 1);
+	region = calloc(1, sizeof(*region));
+	if (!region)
+		return NULL;
+	region->number = number;
+	made = make_regions(old, region);
 	if (!made) {
-		error = -ENOMEM;
-		goto out;
+		free(region);
+		return NULL;
 	}
-	if (old) {
-		memcpy(made->range, old->range, at * sizeof(old->range[0]));
-		memcpy(made->range + at + 1, old->range + at, (count - at) * sizeof(old->range[0]));
-	}
-	made->range[at] = (struct range){from, size, to};
-	publish(map, old, made);
-out:
-	pthread_mutex_unlock(&map->writer);
-	return error;
+	made->next = old;
+	atomic_store_explicit(&map->regions, made, memory_order_release); /* [P1] */
+	return &region->root;
 }
 
-int pamap_remove(struct pamap *map, uint64_t from)
+/* Before the first update: what only written maps need. */
+static int make_ready(struct pamap *map)
 {
-	struct snapshot *old, *made = NULL;
-	size_t at;
-	int error = 0;
+	_Atomic uint32_t *owners;
 
+	if (atomic_load_explicit(&map->owners, memory_order_relaxed))
+		return 0;
+	owners = platform_map(OWNERS * sizeof(*owners));
+	if (!owners)
+		return -ENOMEM;
+	atomic_store_explicit(&map->owners, owners, memory_order_release); /* [P1] */
+	return 0;
+}
+
+void map_count(struct pamap *map, uint16_t owner, int change)
+{
+	_Atomic uint32_t *owners = atomic_load_explicit(&map->owners, memory_order_relaxed);
+	uint32_t before = atomic_load_explicit(&owners[owner], memory_order_relaxed);
+
+	atomic_store_explicit(&owners[owner], before + (uint32_t)change, memory_order_relaxed);
+	map->mappings += (uint64_t)(int64_t)change;
+}
+
+static int check(const struct pamap_entry *e)
+{
+	if (e->pages == 0 || e->page > LAST_PAGE || e->to > LAST_PAGE || e->pages - 1 > LAST_PAGE - e->page ||
+	    e->pages - 1 > LAST_PAGE - e->to)
+		return -EINVAL;
+	return e->pages > PAMAP_PAGES_MAX ? -EFBIG : 0;
+}
+
+/* The mutex, and all that an update may fail for before it looks at the tree. */
+static int begin_update(struct pamap *map)
+{
+	int error;
+
+	if (rcu_inside())
+		return -EDEADLK;
+	atfork_start();
 	pthread_mutex_lock(&map->writer);
-	old = atomic_load_explicit(&map->snapshot, memory_order_relaxed);
-	at = rank(old, from);
-	if (at == 0 || old->range[at - 1].from != from) {
-		error = -ENOENT;
-		goto out;
-	}
-	if (old->count > 1) {
-		made = snapshot_make(old->count - 1);
-		if (!made) {
-			error = -ENOMEM;
-			goto out;
-		}
-		memcpy(made->range, old->range, (at - 1) * sizeof(old->range[0]));
-		memcpy(made->range + at - 1, old->range + at, (old->count - at) * sizeof(old->range[0]));
-	}
-	publish(map, old, made);
-out:
-	pthread_mutex_unlock(&map->writer);
+	error = make_ready(map);
+	if (!error)
+		error = store_admit(&map->store);
+	if (error)
+		pthread_mutex_unlock(&map->writer);
 	return error;
 }
 
-bool pamap_lookup(struct pamap *map, uint64_t at, uint64_t len, struct pamap_value *out)
+static void end_update(struct pamap *map)
 {
-	const struct snapshot *snapshot;
-	bool found = false;
-	size_t below;
+	store_hand_over(&map->store);
+	pthread_mutex_unlock(&map->writer);
+}
 
-	/* An empty map needs no read section, so a manager without dynamic mappings never meets RCU. */
-	if (!atomic_load_explicit(&map->snapshot, memory_order_relaxed))
-		return false;
-	rcu_read_lock();
-	snapshot = atomic_load_explicit(&map->snapshot, memory_order_acquire); /* [P1] */
-	below = rank(snapshot, at);
-	if (below > 0) {
-		const struct range *range = &snapshot->range[below - 1];
+static int insert(struct pamap *map, const struct pamap_entry *entry, unsigned flags)
+{
+	struct plan_op op = {PLAN_ADD, entry, NULL, flags};
+	int error = check(entry);
 
-		if (at - range->from < range->size && len <= range->size - (at - range->from)) {
-			out->to = range->to + (at - range->from);
-			found = true;
+	if (error)
+		return error;
+	if (owner_is_hidden(map, entry->owner))
+		return -EBUSY;
+	error = single_insert(map, entry);
+	if (error == SINGLE_NOT)
+		error = plan_run(map, &op);
+	if (!error)
+		map_count(map, entry->owner, 1);
+	return error;
+}
+
+int pamap_insert_many(struct pamap *map, const struct pamap_entry *entries, size_t count, unsigned flags, size_t *done)
+{
+	size_t in = 0;
+	int error = begin_update(map);
+
+	if (!error) {
+		while (in < count) {
+			error = insert(map, &entries[in], flags);
+			if (error || ++in == count)
+				break;
+			store_hand_over(&map->store);
+			error = store_admit(&map->store);
+			if (error)
+				break;
 		}
+		end_update(map);
 	}
-	rcu_read_unlock();
-	return found;
+	if (done)
+		*done = in;
+	return error;
+}
+
+int pamap_insert(struct pamap *map, const struct pamap_entry *entry, unsigned flags)
+{
+	return pamap_insert_many(map, entry, 1, flags, NULL);
+}
+
+static int remove_locked(struct pamap *map, const struct pamap_entry *entry)
+{
+	struct plan_op op = {PLAN_DROP, entry, NULL, 0};
+	int error = single_remove(map, entry);
+
+	if (error == SINGLE_NOT) {
+		error = store_admit(&map->store);
+		if (!error)
+			error = plan_run(map, &op);
+	}
+	if (!error)
+		map_count(map, entry->owner, -1);
+	return error;
+}
+
+int pamap_remove(struct pamap *map, const struct pamap_entry *entry)
+{
+	int error = check(entry);
+
+	if (error)
+		return error;
+	if (rcu_inside())
+		return -EDEADLK;
+	atfork_start();
+	pthread_mutex_lock(&map->writer);
+	error = remove_locked(map, entry);
+	end_update(map);
+	return error;
+}
+
+int pamap_replace(struct pamap *map, const struct pamap_entry *entry, const struct pamap_entry *with)
+{
+	struct plan_op op = {PLAN_SWAP, entry, with, 0};
+	int error = check(entry) ? -EINVAL : check(with);
+
+	if (!error && (entry->page != with->page || entry->pages != with->pages))
+		error = -EINVAL;
+	if (!error)
+		error = begin_update(map);
+	if (error)
+		return error;
+	error = owner_is_hidden(map, with->owner) ? -EBUSY : plan_run(map, &op);
+	if (!error) {
+		map_count(map, entry->owner, -1);
+		map_count(map, with->owner, 1);
+	}
+	end_update(map);
+	return error;
+}
+
+void pamap_get_stats(struct pamap *map, struct pamap_stats *out)
+{
+	pthread_mutex_lock(&map->writer);
+	out->mappings = map->mappings;
+	out->bytes = map->store.bytes;
+	out->backlog_bytes = store_backlog(&map->store);
+	out->backlog_limit = map->store.limit;
+	out->refused = map->store.refused;
+	pthread_mutex_unlock(&map->writer);
 }

@@ -1,96 +1,339 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* The map from addresses to addresses, against a plain list. */
+/* The PA map, one thread: against an array of its mappings. */
 #include <errno.h>
 
-#include "pamap/pamap.h"
+#include "rcu/rcu.h"
+#include "support/pamap_model.h"
 #include "support/support.h"
 
-struct expected {
-	uint64_t from, size, to;
-	bool present;
-};
+#define LAST_PAGE (UINT64_MAX >> PAMAP_PAGE_SHIFT)
 
-static bool expected_lookup(const struct expected *e, size_t count, uint64_t at, uint64_t len, uint64_t *to)
+static struct pamap_model model;
+
+static int set_up(void **state)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (e[i].present && at >= e[i].from && at - e[i].from < e[i].size && len <= e[i].size - (at - e[i].from)) {
-			*to = e[i].to + (at - e[i].from);
-			return true;
-		}
-	}
-	return false;
+	(void)state;
+	pamap_model_make(&model);
+	return 0;
 }
 
-static void edges(void **state)
+static int tear_down(void **state)
 {
-	struct pamap *map;
+	(void)state;
+	pamap_model_drop(&model);
+	return 0;
+}
+
+static struct pamap_entry entry_at(uint64_t page, uint64_t pages, uint64_t to)
+{
+	return (struct pamap_entry){page, pages, to, (uint32_t)(page * 7 + pages) & 0xffffff, (uint16_t)(page % 5), 3};
+}
+
+static void wrong_arguments(void **state)
+{
+	struct pamap_entry e = entry_at(0, 0, 0), f;
+
+	(void)state;
+	assert_int_equal(pamap_model_insert(&model, &e, 0), -EINVAL);
+	e = entry_at(LAST_PAGE, 2, 0);
+	assert_int_equal(pamap_model_insert(&model, &e, 0), -EINVAL);
+	e = entry_at(0, 2, LAST_PAGE);
+	assert_int_equal(pamap_model_insert(&model, &e, 0), -EINVAL);
+	e = entry_at(LAST_PAGE + 1, 1, 0);
+	assert_int_equal(pamap_model_insert(&model, &e, 0), -EINVAL);
+	e = entry_at(0, PAMAP_PAGES_MAX + 1, 0);
+	assert_int_equal(pamap_model_insert(&model, &e, 0), -EFBIG);
+	e = entry_at(5, 1, 5);
+	assert_int_equal(pamap_model_remove(&model, &e), -ENOENT);
+	f = entry_at(5, 2, 5);
+	assert_int_equal(pamap_model_replace(&model, &e, &f), -EINVAL);
+	pamap_model_check(&model);
+}
+
+static void both_ends_of_the_space(void **state)
+{
+	const uint64_t region = UINT64_C(1) << 30;
+	struct pamap_entry e[] = {
+		entry_at(LAST_PAGE, 1, 5),
+		entry_at(0, 1, LAST_PAGE),
+		entry_at(LAST_PAGE - 9, 9, 100),
+		entry_at(1, 4096, 77),
+		entry_at(region - 1, 2, 9),
+		entry_at(region - 1, 1, 9),
+		entry_at(region, 1, 9),
+		entry_at(5 * region - 100, 3 * region, 1),
+		entry_at(LAST_PAGE - PAMAP_PAGES_MAX + 1, PAMAP_PAGES_MAX, 0),
+		entry_at(0, PAMAP_PAGES_MAX, LAST_PAGE - PAMAP_PAGES_MAX + 1),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(e) / sizeof(e[0]); i++) {
+		assert_int_equal(pamap_model_insert(&model, &e[i], 0), 0);
+		pamap_model_check(&model);
+	}
+	for (size_t i = 0; i < sizeof(e) / sizeof(e[0]); i++) {
+		assert_int_equal(pamap_model_remove(&model, &e[i]), 0);
+		pamap_model_check(&model);
+	}
+}
+
+/* The same page three times: the oldest answers, an owner finds his own, each removal uncovers the next. */
+static void duplicates(void **state)
+{
+	struct pamap_entry e[] = {
+		{.page = 100, .pages = 1, .to = 1, .owner = 1}, {.page = 100, .pages = 1, .to = 2, .owner = 2},
+		{.page = 100, .pages = 1, .to = 2, .owner = 2}, {.page = 96, .pages = 10, .to = 3, .owner = 3}};
 	struct pamap_value value;
 
 	(void)state;
-	assert_int_equal(pamap_create(&map), 0);
-	assert_false(pamap_lookup(map, 0, 1, &value));
-	assert_int_equal(pamap_insert(map, 0x1000, 0, 0x5000), -EINVAL);
-	assert_int_equal(pamap_insert(map, UINT64_MAX - 0xfff, 0x1001, 0), -EINVAL);
-	assert_int_equal(pamap_insert(map, 0x1000, 0x1001, UINT64_MAX - 0xfff), -EINVAL);
-	assert_int_equal(pamap_remove(map, 0x1000), -ENOENT);
-	assert_int_equal(pamap_insert(map, UINT64_MAX - 0xfff, 0x1000, 0x5000), 0);
-	assert_int_equal(pamap_insert(map, 0, 0x1000, 0x6000), 0);
-	assert_true(pamap_lookup(map, UINT64_MAX, 1, &value));
-	assert_int_equal(value.to, 0x5fff);
-	assert_true(pamap_lookup(map, 0, 0x1000, &value));
-	assert_int_equal(value.to, 0x6000);
-	assert_false(pamap_lookup(map, 0, 0x1001, &value));
-	assert_false(pamap_lookup(map, 0x1000, 1, &value));
-	assert_int_equal(pamap_insert(map, 0xfff, 2, 0), -EEXIST);
-	assert_int_equal(pamap_remove(map, 1), -ENOENT);
-	assert_int_equal(pamap_remove(map, 0), 0);
-	assert_false(pamap_lookup(map, 0, 1, &value));
-	assert_true(pamap_lookup(map, UINT64_MAX, 1, &value));
-	pamap_destroy(map);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pamap_model_insert(&model, &e[i], 0), 0);
+		pamap_model_check(&model);
+	}
+	assert_int_equal(pamap_model_insert(&model, &e[0], PAMAP_EXCLUSIVE), -EEXIST);
+	assert_true(pamap_lookup(model.map, 100 << 12, 1, &value));
+	assert_int_equal(value.owner, 1);
+	assert_true(pamap_lookup(model.map, 100 << 12, 4097, &value)); /* only one mapping has both pages */
+	assert_int_equal(value.owner, 3);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pamap_model_remove(&model, &e[i]), 0);
+		pamap_model_check(&model);
+		assert_int_equal(pamap_lookup(model.map, 100 << 12, 1, &value), i < 3);
+		if (i < 3)
+			assert_int_equal(value.owner, i == 0 ? 2 : i == 1 ? 2 : 3);
+	}
 }
 
-static void random_ranges(void **state)
+static void too_many_of_one_page(void **state)
 {
-	enum { SLOTS = 64, SPACE = 200 };
-	static struct expected e[SLOTS];
-	struct pamap *map;
+	struct pamap_entry e = entry_at(7, 3, 1);
+
+	(void)state;
+	for (uint32_t i = 0; i < PAMAP_OVERLAP_MAX; i++) {
+		e.handle = i;
+		assert_int_equal(pamap_insert(model.map, &e, 0), 0);
+	}
+	e.handle = PAMAP_OVERLAP_MAX;
+	assert_int_equal(pamap_insert(model.map, &e, 0), -EMLINK);
+	for (uint32_t i = 0; i < PAMAP_OVERLAP_MAX; i++) {
+		struct pamap_value value;
+
+		assert_true(pamap_lookup(model.map, 8 << 12, 1, &value));
+		assert_int_equal(value.handle, i);
+		e.handle = i;
+		assert_int_equal(pamap_remove(model.map, &e), 0);
+	}
+}
+
+/* Contiguous pages up, down and in random order: leaves, blocks, back again. */
+static void dense(void **state)
+{
+	enum { PAGES = 1500 };
+	static uint64_t order[PAGES];
+	uint64_t seed = 5;
+
+	(void)state;
+	for (int direction = 0; direction < 3; direction++) {
+		for (uint64_t i = 0; i < PAGES; i++)
+			order[i] = direction == 1 ? PAGES - 1 - i : i;
+		for (size_t i = PAGES; direction == 2 && i > 1; i--) {
+			size_t k = random_below(&seed, i);
+			uint64_t swapped = order[k];
+
+			order[k] = order[i - 1];
+			order[i - 1] = swapped;
+		}
+		for (int i = 0; i < PAGES; i++) {
+			struct pamap_entry e = entry_at(1000 + order[i], 1, 5000 - order[i]);
+
+			/* More ways to be an owner than a block has numbers for. */
+			e.owner = (uint16_t)(direction == 2 ? order[i] % 40 : 1);
+			assert_int_equal(pamap_model_insert(&model, &e, 0), 0);
+		}
+		pamap_model_check(&model);
+		for (int i = 0; i < PAGES; i++) {
+			struct pamap_entry e = model.entry[random_below(&seed, model.count)];
+
+			assert_int_equal(pamap_model_remove(&model, &e), 0);
+			if (i % 250 == 0)
+				pamap_model_check(&model);
+		}
+		assert_int_equal(model.count, 0);
+	}
+}
+
+/* Long mappings over, under and beside dense ones. */
+static void nested_over_blocks(void **state)
+{
+	uint64_t seed = 11;
+
+	(void)state;
+	for (uint64_t i = 0; i < 1024; i++) {
+		struct pamap_entry e = entry_at(512 + i, 1, i);
+
+		if (i % 7 != 3)
+			assert_int_equal(pamap_model_insert(&model, &e, 0), 0);
+	}
+	for (int i = 0; i < 12; i++) {
+		struct pamap_entry e = entry_at(random_below(&seed, 1500), 1 + random_below(&seed, 700), 9000);
+
+		assert_int_equal(pamap_model_insert(&model, &e, 0), 0);
+	}
+	pamap_model_check(&model);
+	while (model.count > 0) {
+		struct pamap_entry e = model.entry[random_below(&seed, model.count)];
+
+		assert_int_equal(pamap_model_remove(&model, &e), 0);
+		if (model.count % 100 == 0)
+			pamap_model_check(&model);
+	}
+}
+
+struct shape {
+	uint64_t space, longest;
+	size_t most;
+	bool strange; /* values that fit no word */
+};
+
+static struct pamap_entry random_entry(uint64_t *seed, const struct shape *shape)
+{
+	uint64_t page = random_below(seed, shape->space), pages = 1 + random_below(seed, shape->longest);
+	struct pamap_entry e = {page, pages, random_below(seed, 1 << 20), (uint32_t)random_below(seed, 100),
+				(uint16_t)random_below(seed, 6), (uint8_t)random_below(seed, 3)};
+
+	if (shape->strange && random_below(seed, 4) == 0)
+		e.to += UINT64_C(1) << 40;
+	if (shape->strange && random_below(seed, 4) == 0)
+		e.handle |= 1u << 30;
+	if (shape->strange && random_below(seed, 4) == 0)
+		e.page += (UINT64_C(3) << 30) - shape->space / 2; /* across a border of regions */
+	return e;
+}
+
+static void random_step(uint64_t *seed, const struct shape *shape)
+{
+	size_t grow = model.count >= shape->most ? 0 : model.count < shape->most / 2 ? 7 : 4, kind = random_below(seed, 10);
+	struct pamap_entry e = random_entry(seed, shape), *some;
+
+	if (kind < grow) {
+		pamap_model_insert(&model, &e, random_below(seed, 8) == 0 ? PAMAP_EXCLUSIVE : 0);
+		return;
+	}
+	if (model.count == 0)
+		return;
+	some = &model.entry[random_below(seed, model.count)];
+	if (kind == 8) {
+		e.page = some->page;
+		e.pages = some->pages;
+		pamap_model_replace(&model, &(struct pamap_entry){some->page, some->pages, some->to, some->handle, some->owner,
+								  some->attributes}, &e);
+	} else if (kind == 9 && random_below(seed, 8) == 0) {
+		pamap_model_hide(&model, (uint16_t)random_below(seed, 6));
+	} else if (kind == 9) {
+		pamap_model_reap(&model, (uint16_t)random_below(seed, 6), 1 + (unsigned)random_below(seed, 40));
+	} else {
+		e = *some;
+		pamap_model_remove(&model, &e);
+	}
+}
+
+static void random_mappings(void **state)
+{
+	static const struct shape shapes[] = {
+		{200, 9, 60, false}, {200, 60, 40, true}, {5000, 1, 1500, false}, {600, 1, 900, false},
+		{1200, 8, 600, true}, {UINT64_C(1) << 29, 4000, 500, false}, {100000, 40000, 30, true}};
 	uint64_t seed = 7;
 
 	(void)state;
-	assert_int_equal(pamap_create(&map), 0);
-	for (long i = 0; i < scaled(2000); i++) {
-		struct expected *slot = &e[random_below(&seed, SLOTS)];
-
-		if (slot->present) {
-			assert_int_equal(pamap_remove(map, slot->from), 0);
-			slot->present = false;
-		} else {
-			uint64_t from = random_below(&seed, SPACE), size = 1 + random_below(&seed, 9);
-			bool clash = false;
-
-			for (int k = 0; k < SLOTS; k++)
-				clash = clash || (e[k].present && from < e[k].from + e[k].size && e[k].from < from + size);
-			assert_int_equal(pamap_insert(map, from, size, 1000 * from), clash ? -EEXIST : 0);
-			if (!clash)
-				*slot = (struct expected){from, size, 1000 * from, true};
+	for (size_t k = 0; k < sizeof(shapes) / sizeof(shapes[0]); k++) {
+		for (long i = 0; i < scaled(4000); i++) {
+			random_step(&seed, &shapes[k]);
+			for (int n = 0; n < 4; n++)
+				pamap_model_look_up(&model, random_below(&seed, shapes[k].space + 50) << 12 | 5,
+						    1 + random_below(&seed, 30000), (uint16_t)random_below(&seed, 6));
+			if (i % 500 == 0)
+				pamap_model_check(&model);
 		}
-		for (int k = 0; k < 20; k++) {
-			uint64_t at = random_below(&seed, SPACE + 10), len = 1 + random_below(&seed, 10), to = 0;
-			struct pamap_value value = {0};
+		pamap_model_check(&model);
+		while (model.count > 0) {
+			struct pamap_entry e = model.entry[model.count - 1];
 
-			assert_int_equal(pamap_lookup(map, at, len, &value), expected_lookup(e, SLOTS, at, len, &to));
-			assert_int_equal(value.to, to);
+			if (pamap_model_remove(&model, &e) == -ENOENT) {
+				while (pamap_model_reap(&model, e.owner, 1000) == 1)
+					;
+			}
 		}
+		pamap_model_check(&model);
+		tear_down(NULL);
+		set_up(NULL);
 	}
-	pamap_destroy(map);
+}
+
+static void owners(void **state)
+{
+	struct pamap_entry e;
+	struct pamap_reap reap;
+	int steps = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 1800; i++) {
+		e = entry_at(i * 3 % 1800 * (i % 2 ? 1 : 5), 1, i);
+		e.owner = (uint16_t)(i % 3);
+		assert_int_equal(pamap_model_insert(&model, &e, 0), 0);
+	}
+	assert_int_equal(pamap_model_hide(&model, 1), 0);
+	pamap_model_check(&model);
+	e.owner = 1;
+	assert_int_equal(pamap_model_insert(&model, &e, 0), -EBUSY);
+	while (pamap_model_reap(&model, 1, 3) == 1) {
+		pamap_model_check(&model);
+		steps++;
+	}
+	assert_true(steps > 3);
+	pamap_model_check(&model);
+	assert_int_equal(pamap_model_insert(&model, &e, 0), 0);
+	reap = (struct pamap_reap){9, 0};
+	assert_int_equal(pamap_owner_reap(model.map, &reap, 1), -ENOENT);
+	pamap_model_check(&model);
+}
+
+static void not_inside_a_section(void **state)
+{
+	struct pamap_entry e = entry_at(1, 1, 1);
+	struct pamap_reap reap;
+	struct pamap_value value;
+
+	(void)state;
+	assert_int_equal(pamap_insert(model.map, &e, 0), 0);
+	rcu_enter();
+	rcu_enter();
+	rcu_leave();
+	assert_true(rcu_inside());
+	assert_true(pamap_lookup(model.map, 4096, 1, &value));
+	assert_int_equal(pamap_insert(model.map, &e, 0), -EDEADLK);
+	assert_int_equal(pamap_remove(model.map, &e), -EDEADLK);
+	assert_int_equal(pamap_replace(model.map, &e, &e), -EDEADLK);
+	assert_int_equal(pamap_owner_hide(model.map, 1, &reap), -EDEADLK);
+	assert_int_equal(rcu_wait(), -EDEADLK);
+	rcu_leave();
+	assert_false(rcu_inside());
+	assert_int_equal(rcu_wait(), 0);
+	assert_int_equal(pamap_remove(model.map, &e), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(edges),
-		cmocka_unit_test(random_ranges),
+		cmocka_unit_test_setup_teardown(wrong_arguments, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(both_ends_of_the_space, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(duplicates, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(too_many_of_one_page, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(dense, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nested_over_blocks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(random_mappings, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(owners, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(not_inside_a_section, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Readers. A lookup goes from a root to a leaf or block, at most one load of a pointer a level, then to one word:
+ * wait-free, since the height is bounded by the fill of nodes and nothing is ever tried again. It may pass nodes that
+ * have been replaced meanwhile; these still hold what they held when they were [P2], so the answer is the one of an
+ * instant between the replacement and the load that led here, which lies within the lookup. Its linearization point
+ * is the load of the word; or, when that is in a leaf that had been replaced, the replacement.
+ */
+#include "pamap/map.h"
+
+#define BATCH 16u
+#define NO_OWNER (-1)
+
+/* What is looked up: pages [page, page + more], in the region's numbers also x. */
+struct query {
+	uint64_t page, more;
+	int owner; /* or NO_OWNER */
+};
+
+/* Where a descent has come to; `from` is where the range of the node begins. */
+struct place {
+	node_ref ref;
+	int32_t from;
+};
+
+static inline bool step(struct place *place, int32_t x)
+{
+	const struct inner *inner = node_inner(place->ref);
+	unsigned rank = inner_rank(inner, x);
+
+	if (rank == 0)
+		return false;
+	place->from = inner->key[rank - 1];
+	place->ref = atomic_load_explicit(&inner->child[rank - 1], memory_order_acquire); /* [P1] */
+	return true;
+}
+
+/* The lines that the next step will want, all at once: their misses overlap. */
+static inline void prefetch_node(const struct place *place, int32_t x)
+{
+	const char *at = (const char *)(place->ref & ~(node_ref)3);
+
+	switch (node_kind(place->ref)) {
+	case NODE_BLOCK:
+		__builtin_prefetch(&node_block(place->ref)->word[(uint32_t)x & (BLOCK_PAGES - 1)]);
+		return;
+	case NODE_INNER:
+		for (unsigned i = 0; i < sizeof(node_inner(0)->key); i += CACHE_LINE)
+			__builtin_prefetch(at + i);
+		return;
+	case NODE_LEAF:
+		for (unsigned i = 0; i < sizeof(node_leaf(0)->key) + sizeof(node_leaf(0)->word); i += CACHE_LINE)
+			__builtin_prefetch(at + i);
+	}
+}
+
+static inline bool wanted(struct pamap *map, const struct query *query, uint16_t owner)
+{
+	return (query->owner == NO_OWNER || query->owner == owner) && !owner_is_hidden(map, owner);
+}
+
+static bool find_in_cover(struct pamap *map, const struct cover *cover, const struct query *query, struct pamap_value *out)
+{
+	for (uint32_t i = 0; i < cover->count; i++) {
+		const struct pamap_entry *e = &cover->entry[i];
+		uint64_t offset = query->page - e->page;
+
+		if (query->page < e->page || offset >= e->pages || query->more >= e->pages - offset)
+			continue;
+		if (!wanted(map, query, e->owner))
+			continue;
+		out->to = e->to + offset;
+		out->handle = e->handle;
+		out->owner = e->owner;
+		out->attributes = e->attributes;
+		return true;
+	}
+	return false;
+}
+
+static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, int32_t x, const struct query *query,
+				struct pamap_value *out)
+{
+	unsigned rank = leaf_rank(leaf, x);
+	uint64_t word, offset;
+
+	if (rank == 0)
+		return false;
+	word = atomic_load_explicit(&leaf->word[rank - 1], memory_order_acquire); /* [P1] */
+	if (word_pages(word) == 0)
+		return word != 0 && find_in_cover(map, word_cover(word), query, out);
+	offset = (uint64_t)(x - leaf->key[rank - 1]);
+	if (offset + query->more >= word_pages(word) || !wanted(map, query, word_owner(word)))
+		return false;
+	out->to = word_to(word) + offset;
+	out->owner = word_owner(word);
+	out->handle = leaf->extra[rank - 1] & WORD_HANDLE_MAX;
+	out->attributes = (uint8_t)(leaf->extra[rank - 1] >> 24);
+	return true;
+}
+
+static inline bool find_in_block(struct pamap *map, const struct place *place, int32_t x, const struct query *query,
+				 struct pamap_value *out)
+{
+	const struct block *block = node_block(place->ref);
+	uint32_t offset = (uint32_t)x - ((uint32_t)place->from & ~(BLOCK_PAGES - 1));
+	uint64_t word;
+	uint32_t palette;
+
+	if (offset >= BLOCK_PAGES) /* the range that leads here may go on behind the block */
+		return false;
+	word = atomic_load_explicit(&block->word[offset], memory_order_acquire); /* [P1] */
+	if (block_word_palette(word) == PALETTE_COVER)
+		return find_in_cover(map, block_word_cover(word), query, out);
+	if (block_word_palette(word) == 0 || query->more != 0)
+		return false;
+	palette = block->palette[block_word_palette(word)];
+	if (!wanted(map, query, (uint16_t)palette))
+		return false;
+	out->to = block_word_to(word);
+	out->handle = block_word_handle(word);
+	out->owner = (uint16_t)palette;
+	out->attributes = (uint8_t)(palette >> 16);
+	return true;
+}
+
+static inline bool find(struct pamap *map, const struct place *place, int32_t x, const struct query *query,
+			struct pamap_value *out)
+{
+	if (node_kind(place->ref) == NODE_BLOCK)
+		return find_in_block(map, place, x, query, out);
+	return place->ref != 0 && find_in_leaf(map, node_leaf(place->ref), x, query, out);
+}
+
+static inline struct place start(struct pamap *map, uint64_t page)
+{
+	_Atomic node_ref *root = map_root(map, page >> REGION_BITS);
+	struct place place = {0, 0};
+
+	if (root)
+		place.ref = atomic_load_explicit(root, memory_order_acquire); /* [P1] */
+	return place;
+}
+
+static inline int32_t in_region(uint64_t page)
+{
+	return (int32_t)(page & (uint64_t)REGION_LAST);
+}
+
+static inline bool map_is_new(struct pamap *map)
+{
+	return atomic_load_explicit(&map->owners, memory_order_relaxed) == NULL;
+}
+
+static inline bool look_up(struct pamap *map, const struct query *query, struct pamap_value *out)
+{
+	int32_t x = in_region(query->page);
+	struct place place = start(map, query->page);
+
+	while (node_kind(place.ref) == NODE_INNER) {
+		if (!step(&place, x))
+			return false;
+		if (node_kind(place.ref) == NODE_LEAF)
+			prefetch_node(&place, x);
+	}
+	return find(map, &place, x, query, out);
+}
+
+static inline bool look_up_bytes(struct pamap *map, int owner, uint64_t at, uint64_t len, struct pamap_value *out)
+{
+	struct query query = {at >> PAMAP_PAGE_SHIFT, ((at + (len - 1)) >> PAMAP_PAGE_SHIFT) - (at >> PAMAP_PAGE_SHIFT), owner};
+	bool found;
+
+	if (map_is_new(map))
+		return false;
+	rcu_enter();
+	found = look_up(map, &query, out);
+	rcu_leave();
+	out->found = found;
+	if (found)
+		out->to = out->to << PAMAP_PAGE_SHIFT | (at & (PAMAP_PAGE_SIZE - 1));
+	return found;
+}
+
+bool pamap_lookup(struct pamap *map, uint64_t at, uint64_t len, struct pamap_value *out)
+{
+	return look_up_bytes(map, NO_OWNER, at, len, out);
+}
+
+bool pamap_lookup_owner(struct pamap *map, uint16_t owner, uint64_t at, uint64_t len, struct pamap_value *out)
+{
+	return look_up_bytes(map, owner, at, len, out);
+}
+
+/* One level for all of a batch; returns whether any is not at a leaf yet. */
+static bool step_all(struct place *place, const int32_t *x, size_t count)
+{
+	bool more = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (node_kind(place[i].ref) != NODE_INNER)
+			continue;
+		if (!step(&place[i], x[i]))
+			place[i].ref = 0;
+		if (!place[i].ref)
+			continue;
+		prefetch_node(&place[i], x[i]);
+		more = more || node_kind(place[i].ref) == NODE_INNER;
+	}
+	return more;
+}
+
+static size_t look_up_batch(struct pamap *map, const uint64_t *at, size_t count, struct pamap_value *out)
+{
+	struct place place[BATCH];
+	int32_t x[BATCH];
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		place[i] = start(map, at[i] >> PAMAP_PAGE_SHIFT);
+		x[i] = in_region(at[i] >> PAMAP_PAGE_SHIFT);
+	}
+	while (step_all(place, x, count))
+		;
+	for (size_t i = 0; i < count; i++) {
+		struct query query = {at[i] >> PAMAP_PAGE_SHIFT, 0, NO_OWNER};
+
+		out[i].found = find(map, &place[i], x[i], &query, &out[i]);
+		if (out[i].found)
+			out[i].to = out[i].to << PAMAP_PAGE_SHIFT | (at[i] & (PAMAP_PAGE_SIZE - 1));
+		found += out[i].found;
+	}
+	return found;
+}
+
+size_t pamap_lookup_many(struct pamap *map, const uint64_t *at, size_t count, struct pamap_value *out)
+{
+	size_t found = 0;
+
+	if (map_is_new(map)) {
+		for (size_t i = 0; i < count; i++)
+			out[i].found = false;
+		return 0;
+	}
+	rcu_enter();
+	for (size_t i = 0; i < count; i += BATCH)
+		found += look_up_batch(map, at + i, bits_min(count - i, BATCH), out + i);
+	rcu_leave();
+	return found;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "pamap/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "platform/platform.h"
+
+#define CHUNK_FIRST 8192u
+#define CHUNK_MAX (UINT64_C(1) << 20)
+#define LIMIT_DEFAULT (UINT64_C(64) << 20)
+#define WAIT_NS 100000000
+
+static size_t cover_bytes(size_t count)
+{
+	return sizeof(struct cover) + count * sizeof(struct pamap_entry);
+}
+
+void store_init(struct store *store, pthread_mutex_t *lock)
+{
+	pthread_condattr_t attributes;
+
+	store->lock = lock;
+	store->limit = LIMIT_DEFAULT;
+	store->bump_leaf.next_bytes = store->bump_inner.next_bytes = store->bump_block.next_bytes = CHUNK_FIRST;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&store->freed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+static void free_covers(struct store *store, struct cover *cover)
+{
+	while (cover) {
+		struct cover *next = cover->next;
+
+		store_discard_cover(store, cover);
+		cover = next;
+	}
+}
+
+void store_drop(struct store *store)
+{
+	pthread_mutex_lock(store->lock);
+	if (store->flying)
+		rcu_kick();
+	while (store->flying)
+		pthread_cond_wait(&store->freed, store->lock);
+	pthread_mutex_unlock(store->lock);
+	free_covers(store, store->limbo.cover);
+	while (store->chunks) {
+		struct chunk *chunk = store->chunks;
+
+		store->chunks = chunk->next;
+		platform_unmap(chunk, chunk->bytes);
+	}
+	pthread_cond_destroy(&store->freed);
+}
+
+/* A new chunk for one kind. Chunks double, so that a small map is small and a large one has few. */
+static bool refill(struct store *store, struct bump *bump)
+{
+	size_t bytes = bump->next_bytes;
+	struct chunk *chunk = platform_map(bytes);
+
+	if (!chunk)
+		return false;
+	chunk->bytes = bytes;
+	chunk->next = store->chunks;
+	store->chunks = chunk;
+	store->bytes += bytes;
+	bump->at = (char *)chunk + CACHE_LINE;
+	bump->end = (char *)chunk + bytes;
+	if (bump->next_bytes < CHUNK_MAX)
+		bump->next_bytes *= 2;
+	return true;
+}
+
+static void *carve(struct store *store, struct bump *bump, size_t size)
+{
+	void *node;
+
+	if ((size_t)(bump->end - bump->at) < size && !refill(store, bump))
+		return NULL;
+	node = bump->at;
+	bump->at += size;
+	return node;
+}
+
+int store_reserve(struct store *store, size_t leaves, size_t inners, size_t blocks)
+{
+	while (store->unused.leaves < leaves) {
+		struct leaf *leaf = carve(store, &store->bump_leaf, sizeof(*leaf));
+
+		if (!leaf)
+			return -ENOMEM;
+		leaf->next = store->unused.leaf;
+		store->unused.leaf = leaf;
+		store->unused.leaves++;
+	}
+	while (store->unused.inners < inners) {
+		struct inner *inner = carve(store, &store->bump_inner, sizeof(*inner));
+
+		if (!inner)
+			return -ENOMEM;
+		inner->next = store->unused.inner;
+		store->unused.inner = inner;
+		store->unused.inners++;
+	}
+	while (store->unused.blocks < blocks) {
+		struct block *block = carve(store, &store->bump_block, sizeof(*block));
+
+		if (!block)
+			return -ENOMEM;
+		block->next = store->unused.block;
+		store->unused.block = block;
+		store->unused.blocks++;
+	}
+	return 0;
+}
+
+struct leaf *store_leaf(struct store *store)
+{
+	struct leaf *leaf = store->unused.leaf;
+
+	store->unused.leaf = leaf->next;
+	store->unused.leaves--;
+	return leaf;
+}
+
+struct inner *store_inner(struct store *store)
+{
+	struct inner *inner = store->unused.inner;
+
+	store->unused.inner = inner->next;
+	store->unused.inners--;
+	return inner;
+}
+
+struct block *store_block(struct store *store)
+{
+	struct block *block = store->unused.block;
+
+	store->unused.block = block->next;
+	store->unused.blocks--;
+	return block;
+}
+
+struct cover *store_cover(struct store *store, size_t count)
+{
+	struct cover *cover = malloc(cover_bytes(count));
+
+	if (!cover)
+		return NULL;
+	memset(cover, 0, sizeof(*cover));
+	cover->count = (uint32_t)count;
+	store->bytes += cover_bytes(count);
+	return cover;
+}
+
+void store_discard_cover(struct store *store, struct cover *cover)
+{
+	store->bytes -= cover_bytes(cover->count);
+	free(cover);
+}
+
+void store_discard_block(struct store *store, struct block *block)
+{
+	block->next = store->unused.block;
+	store->unused.block = block;
+	store->unused.blocks++;
+}
+
+void store_retire_leaf(struct store *store, struct leaf *leaf)
+{
+	struct node_lists *to = TWIN_BROKEN(2) ? &store->unused : &store->limbo; /* the twin does not wait for readers */
+
+	leaf->next = to->leaf;
+	if (!to->leaf)
+		to->leaf_last = leaf;
+	to->leaf = leaf;
+	to->leaves++;
+	to->bytes += sizeof(*leaf);
+}
+
+void store_retire_inner(struct store *store, struct inner *inner)
+{
+	struct node_lists *to = &store->limbo;
+
+	inner->next = to->inner;
+	if (!to->inner)
+		to->inner_last = inner;
+	to->inner = inner;
+	to->inners++;
+	to->bytes += sizeof(*inner);
+}
+
+void store_retire_block(struct store *store, struct block *block)
+{
+	struct node_lists *to = &store->limbo;
+
+	block->next = to->block;
+	if (!to->block)
+		to->block_last = block;
+	to->block = block;
+	to->blocks++;
+	to->bytes += sizeof(*block);
+}
+
+void store_retire_cover(struct store *store, struct cover *cover)
+{
+	struct node_lists *to = &store->limbo;
+
+	cover->next = to->cover;
+	if (!to->cover)
+		to->cover_last = cover;
+	to->cover = cover;
+	to->bytes += cover_bytes(cover->count);
+}
+
+uint64_t store_backlog(const struct store *store)
+{
+	return store->limbo.bytes + store->in_flight.bytes;
+}
+
+/* Whole lists at once: the nodes are not touched. */
+static void give_back(struct store *store, struct node_lists *from)
+{
+	struct node_lists *to = &store->unused;
+
+	if (from->leaf) {
+		from->leaf_last->next = to->leaf;
+		to->leaf = from->leaf;
+		to->leaves += from->leaves;
+	}
+	if (from->inner) {
+		from->inner_last->next = to->inner;
+		to->inner = from->inner;
+		to->inners += from->inners;
+	}
+	if (from->block) {
+		from->block_last->next = to->block;
+		to->block = from->block;
+		to->blocks += from->blocks;
+	}
+	free_covers(store, from->cover);
+	*from = (struct node_lists){0};
+}
+
+/* In the reclaimer, a grace period after the hand-over. */
+static void release(struct rcu_item *item)
+{
+	struct store *store = (struct store *)((char *)item - offsetof(struct store, item));
+
+	pthread_mutex_lock(store->lock);
+	give_back(store, &store->in_flight);
+	store->flying = false;
+	store_hand_over(store);
+	pthread_cond_broadcast(&store->freed);
+	pthread_mutex_unlock(store->lock);
+}
+
+void store_hand_over(struct store *store)
+{
+	if (store->flying || store->limbo.bytes == 0)
+		return;
+	store->in_flight = store->limbo;
+	store->limbo = (struct node_lists){0};
+	store->flying = true;
+	store->item.release = release;
+	rcu_defer(&store->item);
+}
+
+int store_admit(struct store *store)
+{
+	struct timespec until;
+
+	if (store_backlog(store) <= store->limit)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += WAIT_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	store_hand_over(store);
+	rcu_kick();
+	while (store_backlog(store) > store->limit) {
+		if (pthread_cond_timedwait(&store->freed, store->lock, &until) == ETIMEDOUT) {
+			store->refused++;
+			return -EAGAIN;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Memory for the nodes of one map: carved from chunks that grow with the map, recycled through free lists, kept until
+ * the map goes. What was replaced waits in the limbo for a grace period. Everything here is under the map's mutex.
+ *
+ * The limbo goes through rcu_defer as one item: what has gathered since the last hand-over, a list for each kind, so
+ * that giving back a thousand nodes costs as much as giving back one.
+ */
+#ifndef PAMAP_STORE_H
+#define PAMAP_STORE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "pamap/node.h"
+#include "rcu/rcu.h"
+
+struct chunk {
+	struct chunk *next;
+	size_t bytes;
+};
+
+/* Unused nodes of one kind, singly linked through their `next` (its place differs, so each kind has its functions). */
+struct node_lists {
+	struct leaf *leaf, *leaf_last;
+	struct inner *inner, *inner_last;
+	struct block *block, *block_last;
+	struct cover *cover, *cover_last;
+	size_t leaves, inners, blocks; /* how many of each */
+	uint64_t bytes;
+};
+
+/* The part of a chunk that was not handed out yet. */
+struct bump {
+	char *at, *end;
+	size_t next_bytes; /* of the next chunk */
+};
+
+struct store {
+	pthread_mutex_t *lock;
+	pthread_cond_t freed;          /* signalled whenever a grace period has given something back */
+	struct chunk *chunks;
+	struct bump bump_leaf, bump_inner, bump_block;
+	struct node_lists unused;      /* `cover` is unused here: covers come from malloc */
+	struct node_lists limbo;       /* replaced since the last hand-over */
+	struct node_lists in_flight;   /* handed over */
+	struct rcu_item item;
+	bool flying;
+	uint64_t bytes, limit, refused;
+};
+
+void store_init(struct store *store, pthread_mutex_t *lock);
+/* Waits for a hand-over under way (its lock is not held). Gives back all nodes, but covers that are in the tree. */
+void store_drop(struct store *store);
+
+/* From now on this many nodes of each kind can be had without failure. -ENOMEM. */
+int store_reserve(struct store *store, size_t leaves, size_t inners, size_t blocks);
+struct leaf *store_leaf(struct store *store);
+struct inner *store_inner(struct store *store);
+struct block *store_block(struct store *store);
+struct cover *store_cover(struct store *store, size_t count); /* null: no memory */
+
+/* Give back what no reader can have seen ... */
+void store_discard_cover(struct store *store, struct cover *cover);
+void store_discard_block(struct store *store, struct block *block);
+/* ... and what readers may still be in [P2]: after it was replaced. */
+void store_retire_leaf(struct store *store, struct leaf *leaf);
+void store_retire_inner(struct store *store, struct inner *inner);
+void store_retire_block(struct store *store, struct block *block);
+void store_retire_cover(struct store *store, struct cover *cover);
+
+uint64_t store_backlog(const struct store *store);
+/* -EAGAIN when, for 100 ms, too much waited for readers. Gives the lock away meanwhile. */
+int store_admit(struct store *store);
+/* At the end of an update: hand over what it replaced. */
+void store_hand_over(struct store *store);
+
+#endif

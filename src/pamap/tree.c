@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "pamap/tree.h"
+
+#include <string.h>
+
+#define LEAF_MIN 8u    /* below: try to join a neighbour, */
+#define LEAF_JOINED 24u /* if no more than this comes of it */
+#define INNER_MIN 16u
+#define INNER_JOINED 48u
+#define BLOCK_MIN 96u  /* below: leaves again */
+
+void tree_find(_Atomic node_ref *root, int32_t x, struct spot *spot)
+{
+	unsigned rank = 1;
+
+	spot->root = root;
+	spot->depth = 0;
+	spot->target = atomic_load_explicit(root, memory_order_acquire); /* [P1] */
+	spot->from = spot->low = 0;
+	spot->high = REGION_LAST;
+	spot->at = 0;
+	spot->old = 1;
+	while (node_kind(spot->target) == NODE_INNER) {
+		struct inner *inner = node_inner(spot->target);
+
+		rank = inner_rank(inner, x);
+		spot->at = rank ? rank - 1 : 0; /* pages below the first key belong to the first child */
+		spot->from = inner->key[spot->at];
+		if (rank)
+			spot->low = spot->from;
+		if (spot->at + 1 < inner->count)
+			spot->high = inner->key[spot->at + 1] - 1;
+		spot->level[spot->depth].node = inner;
+		spot->level[spot->depth++].index = spot->at;
+		spot->target = atomic_load_explicit(&inner->child[spot->at], memory_order_acquire); /* [P1] */
+	}
+	if (node_kind(spot->target) != NODE_BLOCK)
+		return;
+	/* The pages before and behind a block that lead to it have no node yet. */
+	if (rank == 0) {
+		spot->high = spot->from - 1;
+		spot->target = 0;
+		spot->old = 0;
+	} else if (x - block_start(spot) >= (int32_t)BLOCK_PAGES) {
+		spot->low = block_start(spot) + (int32_t)BLOCK_PAGES;
+		spot->target = 0;
+		spot->at++;
+		spot->old = 0;
+	} else if (spot->high > block_start(spot) + (int32_t)BLOCK_PAGES - 1) {
+		spot->high = block_start(spot) + (int32_t)BLOCK_PAGES - 1;
+	}
+}
+
+void pieces_of_leaf(const struct leaf *leaf, struct pieces *pieces)
+{
+	for (unsigned i = 0; i < leaf->count; i++) {
+		uint64_t word = atomic_load_explicit(&leaf->word[i], memory_order_acquire); /* [P1] */
+
+		if (word)
+			pieces_add(pieces, leaf->key[i], word, leaf->extra[i]);
+	}
+}
+
+int tree_reserve(struct store *store, const struct spot *spot, size_t leaves)
+{
+	return store_reserve(store, leaves, 2 * ((size_t)spot->depth + 1), 0);
+}
+
+static node_ref make_leaf(struct store *store, const struct pieces *pieces, unsigned begin, unsigned count)
+{
+	struct leaf *leaf = store_leaf(store);
+
+	for (unsigned i = 0; i < LEAF_MAX; i++) {
+		leaf->key[i] = i < count ? pieces->first[begin + i] : KEY_NONE;
+		leaf->extra[i] = i < count ? pieces->extra[begin + i] : 0;
+		atomic_store_explicit(&leaf->word[i], i < count ? pieces->word[begin + i] : 0, memory_order_relaxed);
+	}
+	leaf->key[LEAF_MAX] = KEY_NONE;
+	leaf->count = leaf->live = (uint8_t)count;
+	return leaf_ref(leaf);
+}
+
+/* The children of an inner node while they are rearranged. */
+struct children {
+	unsigned count;
+	int32_t key[2 * INNER_MAX];
+	node_ref ref[2 * INNER_MAX];
+};
+
+static void children_add(struct children *children, int32_t key, node_ref ref)
+{
+	children->key[children->count] = key;
+	children->ref[children->count++] = ref;
+}
+
+static void children_copy(struct children *children, struct inner *inner, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++)
+		children_add(children, inner->key[i], atomic_load_explicit(&inner->child[i], memory_order_relaxed));
+}
+
+static node_ref make_inner(struct store *store, const struct children *children, unsigned begin, unsigned count)
+{
+	struct inner *inner = store_inner(store);
+
+	for (unsigned i = 0; i < INNER_MAX; i++) {
+		inner->key[i] = i < count ? children->key[begin + i] : KEY_NONE;
+		atomic_store_explicit(&inner->child[i], i < count ? children->ref[begin + i] : 0, memory_order_relaxed);
+	}
+	for (unsigned i = INNER_MAX; i < INNER_MAX + 2; i++)
+		inner->key[i] = KEY_NONE;
+	inner->count = (uint8_t)count;
+	return inner_ref(inner);
+}
+
+/* The linearization point of most updates. [P1] */
+static void publish(_Atomic node_ref *slot, node_ref ref)
+{
+	atomic_store_explicit(slot, ref, TWIN_BROKEN(3) ? memory_order_relaxed : memory_order_release);
+}
+
+static void publish_root(struct store *store, struct spot *spot, const struct swap *swap)
+{
+	node_ref root = swap->count ? swap->ref[0] : 0;
+
+	/* A block is found by its key in a parent. */
+	if (swap->count > 1 || node_kind(root) == NODE_BLOCK) {
+		struct children children = {0};
+
+		for (unsigned i = 0; i < swap->count; i++)
+			children_add(&children, swap->key[i], swap->ref[i]);
+		root = make_inner(store, &children, 0, children.count);
+	}
+	publish(spot->root, root);
+}
+
+/* Few children are left in the node at `level`: take in those of a neighbour. Widens what the swap above replaces. */
+static void join_inner(struct store *store, struct spot *spot, unsigned level, struct children *children, struct swap *up)
+{
+	struct inner *above = spot->level[level - 1].node, *neighbour;
+	unsigned index = spot->level[level - 1].index;
+	bool left = index > 0;
+	unsigned other = left ? index - 1 : index + 1;
+
+	if (other >= above->count)
+		return;
+	neighbour = node_inner(atomic_load_explicit(&above->child[other], memory_order_relaxed));
+	if (neighbour->count + children->count > INNER_JOINED)
+		return;
+	if (left) {
+		struct children own = *children;
+
+		children->count = 0;
+		children_copy(children, neighbour, 0, neighbour->count);
+		for (unsigned i = 0; i < own.count; i++)
+			children_add(children, own.key[i], own.ref[i]);
+		up->at = other;
+	} else {
+		children_copy(children, neighbour, 0, neighbour->count);
+	}
+	up->old = 2;
+	store_retire_inner(store, neighbour);
+}
+
+/* One level of a change: a copy of the node with other children, as the change of the level above. */
+static void swap_in_copy(struct store *store, struct spot *spot, unsigned level, struct swap *swap)
+{
+	struct inner *inner = spot->level[level].node;
+	struct children children = {0};
+	struct swap up = {.at = level ? spot->level[level - 1].index : 0, .old = 1};
+	bool at_end = swap->at + swap->old == inner->count;
+	unsigned left;
+
+	children_copy(&children, inner, 0, swap->at);
+	for (unsigned i = 0; i < swap->count; i++)
+		children_add(&children, swap->key[i], swap->ref[i]);
+	children_copy(&children, inner, swap->at + swap->old, inner->count);
+	store_retire_inner(store, inner);
+	if (level > 0 && children.count > 0 && children.count < INNER_MIN)
+		join_inner(store, spot, level, &children, &up);
+
+	if (level == 0 && children.count == 1 && node_kind(children.ref[0]) != NODE_BLOCK) {
+		up.ref[up.count++] = children.ref[0]; /* the root has one child: it is the root */
+	} else if (children.count > 0) {
+		left = children.count <= INNER_MAX ? children.count : at_end ? INNER_MAX : children.count / 2;
+		up.key[0] = children.key[0];
+		if (level > 0 && spot->level[level - 1].node->key[up.at] < up.key[0])
+			up.key[0] = spot->level[level - 1].node->key[up.at];
+		up.ref[up.count++] = make_inner(store, &children, 0, left);
+		if (left < children.count) {
+			up.key[1] = children.key[left];
+			up.ref[up.count++] = make_inner(store, &children, left, children.count - left);
+		}
+	}
+	*swap = up;
+}
+
+void tree_swap(struct store *store, struct spot *spot, struct swap *swap)
+{
+	for (unsigned level = spot->depth; level-- > 0;) {
+		struct inner *inner = spot->level[level].node;
+
+		if (swap->old == 1 && swap->count == 1 && inner->key[swap->at] == swap->key[0]) {
+			publish(&inner->child[swap->at], swap->ref[0]);
+			return;
+		}
+		swap_in_copy(store, spot, level, swap);
+	}
+	publish_root(store, spot, swap);
+}
+
+static struct leaf *neighbour_leaf(const struct spot *spot, unsigned index)
+{
+	struct inner *parent = spot->level[spot->depth - 1].node;
+	node_ref ref;
+
+	if (index >= parent->count)
+		return NULL;
+	ref = atomic_load_explicit(&parent->child[index], memory_order_relaxed);
+	return node_kind(ref) == NODE_LEAF ? node_leaf(ref) : NULL;
+}
+
+/* Take in the pieces of the leaf before or behind, if few come of it. */
+static bool join_leaf(struct store *store, const struct spot *spot, struct pieces *pieces, struct swap *swap)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		struct leaf *other = neighbour_leaf(spot, side ? spot->at + 1 : spot->at - 1); /* -1 is none */
+		struct pieces own;
+
+		if (!other || other->live + pieces->count > LEAF_JOINED)
+			continue;
+		if (side == 0) {
+			own = *pieces;
+			pieces->count = 0;
+			pieces_of_leaf(other, pieces);
+			for (unsigned i = 0; i < own.count; i++)
+				pieces_add(pieces, own.first[i], own.word[i], own.extra[i]);
+			swap->at--;
+			swap->key[0] = spot->level[spot->depth - 1].node->key[swap->at];
+		} else {
+			pieces_of_leaf(other, pieces);
+		}
+		swap->old = 2;
+		store_retire_leaf(store, other);
+		return true;
+	}
+	return false;
+}
+
+static void retire_target(struct store *store, node_ref target)
+{
+	if (node_kind(target) == NODE_BLOCK)
+		store_retire_block(store, node_block(target));
+	else if (target)
+		store_retire_leaf(store, node_leaf(target));
+}
+
+void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, bool merge)
+{
+	struct swap swap = {.at = spot->at, .old = spot->old, .key = {spot->low}};
+	unsigned leaves, done = 0;
+
+	if (merge && pieces->count > 0 && pieces->count < LEAF_MIN && spot->depth > 0 && spot->old == 1)
+		join_leaf(store, spot, pieces, &swap);
+	leaves = (unsigned)bits_ceil_div(pieces->count, LEAF_MAX);
+	for (unsigned i = 0; i < leaves; i++) {
+		unsigned count = (pieces->count - done) / (leaves - i);
+
+		if (i > 0)
+			swap.key[i] = pieces->first[done];
+		swap.ref[swap.count++] = make_leaf(store, pieces, done, count);
+		done += count;
+	}
+	if (swap.count == 0 && swap.old == 0)
+		return;
+	tree_swap(store, spot, &swap);
+	retire_target(store, spot->target);
+}
+
+static void shrink_leaf(struct store *store, struct spot *spot, bool now)
+{
+	struct leaf *leaf = node_leaf(spot->target);
+	struct pieces pieces;
+	struct leaf *before, *behind;
+
+	/* A leaf between two full ones stays small for long. */
+	if (leaf->live >= LEAF_MIN || (leaf->live != 0 && leaf->live % 4 != 3 && !now))
+		return;
+	if (leaf->live > 0) {
+		if (spot->depth == 0)
+			return;
+		before = neighbour_leaf(spot, spot->at - 1);
+		behind = neighbour_leaf(spot, spot->at + 1);
+		if (!(before && before->live + leaf->live <= LEAF_JOINED) &&
+		    !(behind && behind->live + leaf->live <= LEAF_JOINED))
+			return;
+	}
+	if (tree_reserve(store, spot, 2))
+		return;
+	pieces.count = 0;
+	pieces_of_leaf(leaf, &pieces);
+	tree_put(store, spot, &pieces, true);
+}
+
+static void shrink_block(struct store *store, struct spot *spot, bool now)
+{
+	struct block *block = node_block(spot->target);
+	struct pieces pieces;
+
+	if (block->live >= BLOCK_MIN || (block->live != 0 && block->live % 16 != 15 && !now))
+		return;
+	if (tree_reserve(store, spot, 1 + BLOCK_MIN / LEAF_MAX))
+		return;
+	pieces.count = 0;
+	block_pieces(block, block_start(spot), &pieces);
+	tree_put(store, spot, &pieces, false);
+}
+
+void tree_shrink(struct store *store, struct spot *spot, bool now)
+{
+	if (store_backlog(store) > store->limit)
+		return;
+	if (node_kind(spot->target) == NODE_BLOCK)
+		shrink_block(store, spot, now);
+	else if (spot->target)
+		shrink_leaf(store, spot, now);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * The shape of a region's tree: finding the leaf or block for a page, and putting other nodes in its place.
+ * tree_find is for readers too, inside a read section; all else is the writer's.
+ *
+ * Every change is published by one store of a pointer, in the lowest inner node whose keys stay the same, or in the
+ * root. Nodes between that store and the leaf are copies; what they replaced is retired. The caller has reserved
+ * nodes (tree_reserve), so that nothing fails half-way.
+ */
+#ifndef PAMAP_TREE_H
+#define PAMAP_TREE_H
+
+#include "pamap/node.h"
+#include "pamap/store.h"
+
+/*
+ * The height grows when the root is full: each level multiplies the number of leaf splits that have been by at least
+ * 31, so the 2^64 updates that no machine lives to see are 13 levels.
+ */
+#define DEPTH_MAX 14u
+#define PIECES_MAX 128u
+
+/* The place of a page in a tree. */
+struct spot {
+	_Atomic node_ref *root;
+	struct {
+		struct inner *node;
+		unsigned index;
+	} level[DEPTH_MAX];
+	unsigned depth;     /* inner nodes on the way; level[depth - 1] is the parent */
+	node_ref target;    /* leaf or block; 0: there is none for this page */
+	int32_t from;       /* the parent's key for it; a block begins at the multiple of its size below */
+	int32_t low, high;  /* pages that lead to the same target */
+	unsigned at, old;   /* which children of the parent a new target would replace */
+};
+
+void tree_find(_Atomic node_ref *root, int32_t x, struct spot *spot);
+
+static inline int32_t block_start(const struct spot *spot)
+{
+	return (int32_t)((uint32_t)spot->from & ~(BLOCK_PAGES - 1));
+}
+
+/* Pieces as a leaf has them, without those that are emptied. */
+struct pieces {
+	unsigned count;
+	int32_t first[PIECES_MAX];
+	uint64_t word[PIECES_MAX];
+	uint32_t extra[PIECES_MAX];
+};
+
+static inline int32_t piece_last(int32_t first, uint64_t word, uint32_t extra)
+{
+	return word_pages(word) ? first + (int32_t)word_pages(word) - 1 : first + (int32_t)extra;
+}
+
+static inline void pieces_add(struct pieces *pieces, int32_t first, uint64_t word, uint32_t extra)
+{
+	pieces->first[pieces->count] = first;
+	pieces->word[pieces->count] = word;
+	pieces->extra[pieces->count++] = extra;
+}
+
+void pieces_of_leaf(const struct leaf *leaf, struct pieces *pieces);
+
+/* Nodes for one change at the spot that puts up to `leaves` leaves or a block there. -ENOMEM */
+int tree_reserve(struct store *store, const struct spot *spot, size_t leaves);
+
+/* Put leaves with these pieces in the place of the target. With `merge` few of them join a neighbour's. */
+void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, bool merge);
+
+/* Replace children [at, at + old) of the bottom parent (or the root) by up to 8 others. */
+struct swap {
+	unsigned at, old, count;
+	int32_t key[8];
+	node_ref ref[8];
+};
+void tree_swap(struct store *store, struct spot *spot, struct swap *swap);
+
+/*
+ * A word or more of the target was emptied: if it is much too large for what is left, make it smaller. Best effort:
+ * not without memory, not while too much waits for readers, and unless `now` not at each of many removals.
+ */
+void tree_shrink(struct store *store, struct spot *spot, bool now);
+
+/*
+ * The target is a full leaf: if its surroundings are dense single pages, put a block in their place (best effort:
+ * false when there is none). In block.c.
+ */
+bool tree_make_block(struct store *store, struct spot *spot);
+/* The number of a way to be {owner, attributes} in the block, a new one if need be; 0: there are too many. */
+unsigned block_palette(struct block *block, uint16_t owner, uint8_t attributes);
+void block_pieces(const struct block *block, int32_t start, struct pieces *pieces);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * One reclaimer thread a process, started by the first item and, because a fork leaves it behind, again by the first
+ * one of a child. Not call_rcu: it costs more to queue and by default wakes every 10 ms; not defer_rcu: it runs a
+ * grace period inside the caller when its queue is full.
+ *
+ * The reclaimer is never joined: it ends with the process. The library is linked with -z nodelete, so its code stays.
+ */
+#include "rcu/rcu.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <time.h>
+#include <urcu-bp.h>
+
+char rcu_gate;
+
+static struct {
+	pthread_mutex_t lock; /* held for a few instructions at a time, never while waiting for readers */
+	pthread_cond_t work;
+	struct rcu_item *waiting, *last; /* a queue, oldest first */
+	struct rcu_item *grace;          /* taken by the reclaimer, until it begins to release them */
+	bool running;
+} reclaimer = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+
+static void wait_for_readers(void)
+{
+	synchronize_rcu();
+	tsan_acquire(&rcu_gate);
+}
+
+int rcu_wait(void)
+{
+	if (rcu_inside())
+		return -EDEADLK;
+	wait_for_readers();
+	return 0;
+}
+
+static void release_all(struct rcu_item *item)
+{
+	while (item) {
+		struct rcu_item *next = item->next; /* the item may be queued again, or gone, when release returns */
+
+		item->release(item);
+		item = next;
+	}
+}
+
+static void *reclaim(void *unused)
+{
+	const struct timespec gather = {.tv_nsec = RCU_GATHER_NS};
+	struct rcu_item *items;
+
+	(void)unused;
+	for (;;) {
+		pthread_mutex_lock(&reclaimer.lock);
+		while (!reclaimer.waiting)
+			pthread_cond_wait(&reclaimer.work, &reclaimer.lock);
+		pthread_mutex_unlock(&reclaimer.lock);
+		nanosleep(&gather, NULL);
+
+		pthread_mutex_lock(&reclaimer.lock);
+		reclaimer.grace = reclaimer.waiting;
+		reclaimer.waiting = reclaimer.last = NULL;
+		pthread_mutex_unlock(&reclaimer.lock);
+		wait_for_readers();
+
+		pthread_mutex_lock(&reclaimer.lock);
+		items = reclaimer.grace;
+		reclaimer.grace = NULL;
+		pthread_mutex_unlock(&reclaimer.lock);
+		release_all(items);
+	}
+	return NULL;
+}
+
+/* Under the lock. When there is no thread to be had the items stay queued, and the next one tries again. */
+static void start_thread(void)
+{
+	pthread_t thread;
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	if (pthread_create(&thread, NULL, reclaim, NULL) == 0) {
+		pthread_detach(thread);
+		reclaimer.running = true;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void append(struct rcu_item *item)
+{
+	item->next = NULL;
+	if (reclaimer.last)
+		reclaimer.last->next = item;
+	else
+		reclaimer.waiting = item;
+	reclaimer.last = item;
+}
+
+void rcu_defer(struct rcu_item *item)
+{
+	rcu_start();
+	pthread_mutex_lock(&reclaimer.lock);
+	append(item);
+	if (!reclaimer.running)
+		start_thread();
+	if (reclaimer.waiting == item)
+		pthread_cond_signal(&reclaimer.work);
+	pthread_mutex_unlock(&reclaimer.lock);
+}
+
+void rcu_kick(void)
+{
+	pthread_mutex_lock(&reclaimer.lock);
+	if (reclaimer.waiting && !reclaimer.running)
+		start_thread();
+	pthread_mutex_unlock(&reclaimer.lock);
+}
+
+static void before_fork(void)
+{
+	urcu_bp_before_fork();
+	pthread_mutex_lock(&reclaimer.lock);
+}
+
+static void after_fork_in_parent(void)
+{
+	pthread_mutex_unlock(&reclaimer.lock);
+	urcu_bp_after_fork_parent();
+}
+
+/* The thread is gone, and with it the grace period it was in: its items wait again. */
+static void after_fork_in_child(void)
+{
+	struct rcu_item *item = reclaimer.grace;
+
+	urcu_bp_after_fork_child();
+	reclaimer.grace = NULL;
+	reclaimer.running = false;
+	pthread_cond_init(&reclaimer.work, NULL);
+	while (item) {
+		struct rcu_item *next = item->next;
+
+		append(item);
+		item = next;
+	}
+	pthread_mutex_unlock(&reclaimer.lock);
+}
+
+static void install_hooks(void)
+{
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+void rcu_start(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, install_hooks);
+}
