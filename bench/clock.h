@@ -36,23 +36,6 @@ static inline uint64_t clock_stop(void)
 
 #define CLOCK_NAME "rdtsc"
 
-#elif defined(__aarch64__)
-
-static inline uint64_t clock_start(void)
-{
-	uint64_t ticks;
-
-	__asm__ volatile("isb\n\tmrs %0, cntvct_el0\n\tisb" : "=r"(ticks) : : "memory");
-	return ticks;
-}
-
-static inline uint64_t clock_stop(void)
-{
-	return clock_start();
-}
-
-#define CLOCK_NAME "cntvct_el0"
-
 #else
 
 static inline uint64_t clock_start(void)

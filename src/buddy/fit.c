@@ -6,9 +6,8 @@
 #include "buddy/chunk.h"
 
 #define EXACT_CLASSES 16u
-/* The class of a free chunk is there from the start, in a map of zeroes: sets are stored with this bit flipped. */
-#define CLASS_OF_FREE_CHUNK (EXACT_CLASSES + (BUDDY_CHUNK_POWER - 4) * 8)
-#define INITIAL_SET (UINT64_C(1) << CLASS_OF_FREE_CHUNK)
+#define FREE_CLASS (EXACT_CLASSES + (BUDDY_CHUNK_POWER - 4) * 8) /* of a chunk that is free: the last class */
+#define CLASSES (FREE_CLASS + 1)
 
 /* 1 <= length <= BUDDY_CHUNK */
 static unsigned class_of(size_t length)
@@ -17,11 +16,11 @@ static unsigned class_of(size_t length)
 
 	if (length <= EXACT_CLASSES)
 		return (unsigned)length - 1;
-	power = bits_highest(length); /* 4 to 9 */
+	power = bits_highest(length);
 	return EXACT_CLASSES + (power - 4) * 8 + (unsigned)(length >> (power - 3) & 7);
 }
 
-/* The shortest and the longest length of a class. */
+/* The shortest length of a class. */
 static size_t class_lowest(unsigned class)
 {
 	unsigned above = class - EXACT_CLASSES;
@@ -29,70 +28,36 @@ static size_t class_lowest(unsigned class)
 	return class < EXACT_CLASSES ? class + 1 : (size_t)(8 + above % 8) << (above / 8 + 1);
 }
 
-static size_t class_highest(unsigned class)
-{
-	return class_lowest(class + 1) - 1;
-}
-
-static size_t node_count(size_t below)
-{
-	return bits_ceil_div(below, FIT_FANOUT);
-}
-
 static size_t missing_bytes(size_t chunks)
 {
 	return bits_round_up(chunks * sizeof(uint16_t), CACHE_LINE);
 }
 
-static size_t set_bytes(size_t count)
+static size_t sets_bytes(size_t words)
 {
-	return bits_round_up(count * sizeof(uint64_t), CACHE_LINE);
+	return bits_round_up(CLASSES * words * sizeof(uint64_t), CACHE_LINE);
 }
 
 size_t fit_bytes(size_t chunks)
 {
-	size_t bytes = missing_bytes(chunks), count = chunks;
+	size_t words = bits_ceil_div(chunks, 64);
 
-	do {
-		count = node_count(count);
-		bytes += set_bytes(count);
-	} while (count > 1);
-	return bytes;
+	return missing_bytes(chunks) + sets_bytes(words) + sets_bytes(bits_ceil_div(words, 64));
 }
 
 void fit_init(struct fit_map *map, void *zeroed_memory, size_t chunks)
 {
 	char *at = zeroed_memory;
-	size_t count = chunks;
 
 	map->chunks = chunks;
+	map->words = bits_ceil_div(chunks, 64);
+	map->summaries = bits_ceil_div(map->words, 64);
 	map->missing = (_Atomic uint16_t *)(void *)at;
 	at += missing_bytes(chunks);
-	map->levels = 0;
-	do {
-		count = node_count(count);
-		map->count[map->levels] = count;
-		map->classes[map->levels] = (_Atomic uint64_t *)(void *)at;
-		at += set_bytes(count);
-		map->levels++;
-	} while (count > 1);
-}
-
-static uint64_t set_load(const struct fit_map *map, unsigned level, size_t index)
-{
-	return atomic_load_explicit(&map->classes[level][index], memory_order_relaxed) ^ INITIAL_SET;
-}
-
-/* Adding and removing flip a bit whose stored form depends on INITIAL_SET. */
-static void set_put(struct fit_map *map, unsigned level, size_t index, unsigned class, bool present)
-{
-	_Atomic uint64_t *set = &map->classes[level][index];
-	uint64_t bit = UINT64_C(1) << class;
-
-	if (present == (class != CLASS_OF_FREE_CHUNK))
-		atomic_fetch_or_explicit(set, bit, memory_order_relaxed);
-	else
-		atomic_fetch_and_explicit(set, ~bit, memory_order_relaxed);
+	map->present = (_Atomic uint64_t *)(void *)at;
+	at += sets_bytes(map->words);
+	map->summary = (_Atomic uint64_t *)(void *)at;
+	atomic_init(&map->classes, 0);
 }
 
 size_t fit_longest(const struct fit_map *map, size_t chunk)
@@ -100,9 +65,47 @@ size_t fit_longest(const struct fit_map *map, size_t chunk)
 	return BUDDY_CHUNK - atomic_load_explicit(&map->missing[chunk], memory_order_relaxed);
 }
 
+/* The sets of FREE_CLASS are stored inverted: all chunks are in it at first, in a map of zeroes. */
+static uint64_t inversion(unsigned class)
+{
+	return class == FREE_CLASS ? ~UINT64_C(0) : 0;
+}
+
+static uint64_t set_load(_Atomic uint64_t *set, uint64_t invert)
+{
+	return atomic_load_explicit(set, memory_order_relaxed) ^ invert;
+}
+
+static void set_change(_Atomic uint64_t *set, uint64_t bit, bool in, uint64_t invert)
+{
+	if (in != (invert != 0))
+		atomic_fetch_or_explicit(set, bit, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(set, ~bit, memory_order_relaxed);
+}
+
+static void set_add(_Atomic uint64_t *set, size_t member, uint64_t invert)
+{
+	uint64_t bit = UINT64_C(1) << member % 64;
+
+	if (!(set_load(&set[member / 64], invert) & bit))
+		set_change(&set[member / 64], bit, true, invert);
+}
+
+static uint64_t classes_load(struct fit_map *map)
+{
+	return set_load(&map->classes, UINT64_C(1) << FREE_CLASS);
+}
+
+static void classes_change(struct fit_map *map, unsigned class, bool in)
+{
+	set_change(&map->classes, UINT64_C(1) << class, in, inversion(class));
+}
+
 void fit_note(struct fit_map *map, size_t chunk, size_t longest)
 {
-	size_t before = fit_longest(map, chunk), index = chunk;
+	size_t before = fit_longest(map, chunk);
+	uint64_t invert;
 	unsigned class;
 
 	if (longest == before)
@@ -111,95 +114,95 @@ void fit_note(struct fit_map *map, size_t chunk, size_t longest)
 	if (longest == 0)
 		return;
 	class = class_of(longest);
-	if (before != 0 && class == class_of(before))
-		return;
-	for (unsigned level = 0; level < map->levels; level++) {
-		index /= FIT_FANOUT;
-		if (!(set_load(map, level, index) >> class & 1))
-			set_put(map, level, index, class, true);
-	}
+	invert = inversion(class);
+	set_add(map->present + class * map->words, chunk, invert);
+	set_add(map->summary + class * map->summaries, chunk / 64, invert);
+	if (!(classes_load(map) >> class & 1))
+		classes_change(map, class, true);
 }
 
-/* Chunks that are looked at, eight at a time, before the best so far is taken. */
-#define VISITS 4
+/* Chunks of a class that are looked at before the best so far is taken. */
+#define LOOKS 6
 
 struct search {
 	struct fit_map *map;
 	unsigned class;
+	size_t count;
 	size_t lowest, highest; /* of the class */
 	size_t sufficient;      /* in this class: a run of this length fits as well as any can */
-	int visits_left;
+	int looks_left;
 	size_t best; /* chunk, or FIT_NONE */
 	size_t best_longest;
 };
 
-/* The chunks below a node of level 0: one of this class whose longest run is the smallest that suffices? */
-static void visit_chunks(struct search *search, size_t node)
+/* The chunks of one word of the class's set. False when the search is over. */
+static bool search_word(struct search *search, size_t index)
 {
-	size_t first = node * FIT_FANOUT, end = bits_min(first + FIT_FANOUT, search->map->chunks);
-	bool class_is_present = false;
+	uint64_t invert = inversion(search->class);
+	_Atomic uint64_t *set = &search->map->present[search->class * search->map->words + index];
 
-	search->visits_left--;
-	for (size_t chunk = first; chunk < end; chunk++) {
-		size_t longest = fit_longest(search->map, chunk);
+	for (uint64_t left = set_load(set, invert); left; left &= left - 1) {
+		size_t chunk = index * 64 + bits_lowest(left);
+		size_t longest = chunk < search->map->chunks ? fit_longest(search->map, chunk) : 0;
 
-		if (longest < search->lowest || longest > search->highest)
+		if (longest < search->lowest || longest > search->highest) {
+			set_change(set, left & -left, false, invert); /* it has moved on */
 			continue;
-		class_is_present = true;
-		if (longest >= search->sufficient && longest < search->best_longest) {
+		}
+		if (longest >= search->count && longest < search->best_longest) {
 			search->best_longest = longest;
 			search->best = chunk;
-			if (longest == search->sufficient) {
-				search->visits_left = 0;
-				return;
-			}
 		}
+		if (longest == search->sufficient || --search->looks_left == 0)
+			return false;
 	}
-	if (!class_is_present)
-		set_put(search->map, 0, node, search->class, false);
+	return true;
 }
 
-/* From a node down, lowest chunks first, until the visits are used up; a set that proved stale is corrected. */
-static void visit_node(struct search *search, unsigned level, size_t node)
+static size_t search_class(struct search *search)
 {
-	size_t child, end;
-	bool class_is_present = false;
+	struct fit_map *map = search->map;
+	uint64_t invert = inversion(search->class);
 
-	if (level == 0) {
-		visit_chunks(search, node);
-		return;
-	}
-	end = bits_min((node + 1) * FIT_FANOUT, search->map->count[level - 1]);
-	for (child = node * FIT_FANOUT; child < end && search->visits_left > 0; child++) {
-		if (set_load(search->map, level - 1, child) >> search->class & 1) {
-			class_is_present = true;
-			visit_node(search, level - 1, child);
+	for (size_t i = 0; i < map->summaries; i++) {
+		_Atomic uint64_t *summary = &map->summary[search->class * map->summaries + i];
+
+		for (uint64_t left = set_load(summary, invert); left; left &= left - 1) {
+			size_t word = i * 64 + bits_lowest(left);
+
+			if (word < map->words && !search_word(search, word))
+				return search->best;
+			if (word >= map->words || !set_load(&map->present[search->class * map->words + word], invert))
+				set_change(summary, left & -left, false, invert);
 		}
 	}
-	if (!class_is_present && child == end)
-		set_put(search->map, level, node, search->class, false);
+	if (search->looks_left == LOOKS) /* nobody is in it */
+		classes_change(map, search->class, false);
+	return search->best;
 }
 
 size_t fit_find(struct fit_map *map, size_t count)
 {
-	uint64_t left = set_load(map, map->levels - 1, 0) >> class_of(count) << class_of(count);
+	unsigned first = class_of(count);
 
-	for (; left; left &= left - 1) {
+	for (uint64_t left = classes_load(map) >> first << first; left; left &= left - 1) {
 		unsigned class = bits_lowest(left);
+		size_t lowest = class_lowest(class), chunk;
 		struct search search = {
 			.map = map,
 			.class = class,
-			.lowest = class_lowest(class),
-			.highest = class_highest(class),
-			.sufficient = bits_max(class_lowest(class), count),
-			.visits_left = VISITS,
+			.count = count,
+			.lowest = lowest,
+			.highest = class_lowest(class + 1) - 1,
+			.sufficient = bits_max(lowest, count),
+			.looks_left = LOOKS,
 			.best = FIT_NONE,
 			.best_longest = SIZE_MAX,
 		};
 
-		visit_node(&search, map->levels - 1, 0);
-		if (search.best != FIT_NONE)
-			return search.best;
+		chunk = search_class(&search);
+		if (chunk != FIT_NONE)
+			return chunk;
 	}
 	return FIT_NONE;
 }

@@ -4,12 +4,14 @@
  * Which chunk fits a request best: the one whose longest free run is the smallest that suffices. Using up such runs
  * keeps the longer ones whole, whole chunks most of all.
  *
- * Everything in here is an estimate, written with relaxed stores by whoever last worked on a chunk. A wrong one
+ * Everything in here is an estimate, written with relaxed operations by whoever last worked on a chunk. A wrong one
  * costs a look at the wrong chunk, or a fit that is not the best; it can neither hide a run (the bounds find what
  * this does not, bound.h) nor hand one out (only the bitmap can). So there is nothing to order and nothing to prove.
  *
- * A byte pair a chunk holds its longest run, measured inside the chunk. Above that, eight to a node, a 64-bit set of
- * the size classes present below. Sizes have a class each up to 16, then eight classes to a doubling.
+ * A byte pair a chunk holds its longest run, measured inside the chunk. Lengths fall into classes: each its own up to
+ * 16, then eight to a doubling. For every class a set of chunks, with a bit for each 64 above it, and a word of
+ * the classes that have any. A chunk enters the set of its class at once, and leaves an old one only when a search
+ * meets it there: with lengths that come and go, no shared word is written.
  * All zeroes means that every chunk is free.
  */
 #ifndef BUDDY_FIT_H
@@ -19,15 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FIT_FANOUT 8u
-#define FIT_LEVELS 12u
-
 struct fit_map {
-	size_t chunks;
+	size_t chunks, words, summaries;
 	_Atomic uint16_t *missing; /* of each chunk: its granules less its longest run */
-	unsigned levels;           /* level 0: the sets over the chunks; level levels - 1: the root alone */
-	size_t count[FIT_LEVELS];
-	_Atomic uint64_t *classes[FIT_LEVELS];
+	_Atomic uint64_t *present; /* [class][words]: a bit a chunk */
+	_Atomic uint64_t *summary; /* [class][summaries]: a bit a word */
+	_Atomic uint64_t classes;  /* a bit a class */
 };
 
 /* Bytes of zeroed memory, aligned to CACHE_LINE, for `chunks` >= 1. */
