@@ -85,6 +85,11 @@ void bound_init(struct bound_tree *tree, void *zeroed_memory, size_t chunks)
 	}
 }
 
+size_t bound_of(struct bound_tree *tree, size_t chunk)
+{
+	return word_bound(word_load(&tree->level[0][chunk]));
+}
+
 /* False if the bound was high enough already. */
 static bool raise_word(bound_word *word, size_t length)
 {

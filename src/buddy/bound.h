@@ -60,6 +60,9 @@ void bound_init(struct bound_tree *tree, void *zeroed_memory, size_t chunks);
 /* After a release in `chunk`: there is a free run of `length` that starts in it. Linearizes a release at the root. */
 void bound_raise(struct bound_tree *tree, size_t chunk, size_t length);
 
+/* The chunk's bound now. Strict load: a releaser may take it for the load of [D1]. */
+size_t bound_of(struct bound_tree *tree, size_t chunk);
+
 /* Lower the bound of a chunk to what `look` sees. Lock-free: it repeats only when somebody released meanwhile. */
 void bound_settle(struct bound_tree *tree, size_t chunk, bound_look *look, void *context);
 

@@ -85,6 +85,22 @@ static uint64_t watch_arm(struct buddy *buddy)
 	return seen;
 }
 
+/* The first `length` granules of `chunk` are free: what does that add to a run at the end of the chunk below? */
+static void expose_below(struct buddy *buddy, size_t chunk, size_t length)
+{
+	size_t floor = chunk * BUDDY_CHUNK, bound = bound_of(&buddy->bounds, chunk - 1), tail;
+
+	length = bits_min(length, BUDDY_CHUNK);
+	if (bound >= bits_min(BUDDY_CHUNK + length, BOUND_MAX)) {
+		/* High enough whatever the tail is; but see that it is so all the way up. */
+		bound_raise(&buddy->bounds, chunk - 1, bound);
+		return;
+	}
+	tail = bitmap_free_down(buddy->map, floor, floor - BUDDY_CHUNK);
+	if (tail < floor)
+		bound_raise(&buddy->bounds, chunk - 1, floor + length - tail);
+}
+
 /* After [from, end), all in `chunk`, was cleared: raise the bound of the free run around it, and of one chunk below. */
 static void expose_in_chunk(struct buddy *buddy, size_t chunk, size_t from, size_t end)
 {
@@ -98,13 +114,8 @@ static void expose_in_chunk(struct buddy *buddy, size_t chunk, size_t from, size
 	if (inside > fit_longest(&buddy->fits, chunk))
 		fit_note(&buddy->fits, chunk, inside);
 
-	if (low == floor && chunk > 0) {
-		size_t tail = bitmap_free_down(buddy->map, floor, floor - BUDDY_CHUNK);
-
-		if (tail < floor)
-			bound_raise(&buddy->bounds, chunk - 1,
-				    bitmap_next_used(buddy->map, floor, top) - tail);
-	}
+	if (low == floor && chunk > 0)
+		expose_below(buddy, chunk, high - floor);
 }
 
 void buddy_free(struct buddy *buddy, size_t start, size_t count)
@@ -142,14 +153,13 @@ static bool claim(struct buddy *buddy, size_t start, size_t count)
  */
 static size_t place_in_run(struct buddy *buddy, size_t chunk, size_t count, const struct scan *scan)
 {
-	size_t floor = chunk * BUDDY_CHUNK, low;
+	size_t floor = chunk * BUDDY_CHUNK;
 
-	if (scan->start != floor || chunk == 0)
+	if (scan->start != floor || chunk == 0 || bitmap_next_used(buddy->map, floor - 1, floor) < floor)
 		return scan->start;
-	low = bitmap_free_down(buddy->map, floor, floor - BUDDY_CHUNK);
-	if (low < floor && count <= scan->length && scan->length < BUDDY_CHUNK)
+	if (count <= scan->length && scan->length < BUDDY_CHUNK)
 		return floor + scan->length - count;
-	return low;
+	return bitmap_free_down(buddy->map, floor, floor - BUDDY_CHUNK);
 }
 
 /* Try to serve a short request from one chunk; what was seen there is noted. */

@@ -48,11 +48,20 @@ void scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, 
 {
 	size_t best = SIZE_MAX, longest = 0, second = 0, at = 0, end = 0, last = 0;
 	struct snapshot snap;
+	uint64_t used = 0;
 
 	/* Relaxed: a guess that the claim checks. */
-	for (size_t i = 0; i < CHUNK_WORDS; i++)
-		snap.free[i] = ~atomic_load_explicit(&map[chunk * CHUNK_WORDS + i], memory_order_relaxed);
+	for (size_t i = 0; i < CHUNK_WORDS; i++) {
+		uint64_t word = atomic_load_explicit(&map[chunk * CHUNK_WORDS + i], memory_order_relaxed);
+
+		snap.free[i] = ~word;
+		used |= word;
+	}
 	snap.free[CHUNK_WORDS] = 0;
+	if (!used) {
+		*out = (struct scan){true, chunk * BUDDY_CHUNK, BUDDY_CHUNK, BUDDY_CHUNK, BUDDY_CHUNK - count};
+		return;
+	}
 
 	while ((at = snapshot_next_free(&snap, at)) < BUDDY_CHUNK) {
 		size_t length;
