@@ -61,8 +61,10 @@ static void insert_in_copy(struct store *store, struct spot *spot, unsigned rank
 	if (!TWIN_BROKEN(1))
 		set_entry(made, rank, in_region(entry->page), entry);
 	tree_swap(store, spot, &swap);
-	if (TWIN_BROKEN(1)) /* the twin publishes before it has written all */
+	if (TWIN_BROKEN(1)) { /* the twin publishes before it has written all */
+		twin_dwell();
 		set_entry(made, rank, in_region(entry->page), entry);
+	}
 	store_retire_leaf(store, old);
 }
 
