@@ -7,10 +7,19 @@
 #ifndef BASE_TWIN_H
 #define BASE_TWIN_H
 
+#include <stdatomic.h>
+
 #ifndef BROKEN_TWIN
 #define BROKEN_TWIN 0
 #endif
 
 #define TWIN_BROKEN(n) (BROKEN_TWIN == (n))
+
+/* A while inside the window of a fault, so that a test on a busy machine finds it in seconds. Nothing in the library. */
+static inline void twin_dwell(void)
+{
+	for (_Atomic int i = 0; !TWIN_BROKEN(0) && i < 300;)
+		atomic_fetch_add_explicit(&i, 1, memory_order_relaxed);
+}
 
 #endif

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Blocks. Leaves become a block when those of one parent hold this many pieces in an aligned run of 512 pages, each
+ * Blocks. Leaves become a block when those of one parent hold BLOCK_WORTH pieces in an aligned run of 512 pages, each
  * of one page; above 182 a block is smaller than leaves filled as insertion in random order fills them.
  */
 #include "pamap/tree.h"
 
 #include <string.h>
-
-#define BLOCK_WORTH 192u
 
 unsigned block_palette(struct block *block, uint16_t owner, uint8_t attributes)
 {

@@ -24,35 +24,15 @@ struct place {
 	int32_t from;
 };
 
-static inline bool step(struct place *place, int32_t x)
+static inline bool step_to(struct place *place, unsigned rank)
 {
 	const struct inner *inner = node_inner(place->ref);
-	unsigned rank = inner_rank(inner, x);
 
 	if (rank == 0)
 		return false;
 	place->from = inner->key[rank - 1];
 	place->ref = atomic_load_explicit(&inner->child[rank - 1], memory_order_acquire); /* [P1] */
 	return true;
-}
-
-/* The lines that the next step will want, all at once: their misses overlap. */
-static inline void prefetch_node(const struct place *place, int32_t x)
-{
-	const char *at = (const char *)(place->ref & ~(node_ref)3);
-
-	switch (node_kind(place->ref)) {
-	case NODE_BLOCK:
-		__builtin_prefetch(&node_block(place->ref)->word[(uint32_t)x & (BLOCK_PAGES - 1)]);
-		return;
-	case NODE_INNER:
-		for (unsigned i = 0; i < sizeof(node_inner(0)->key); i += CACHE_LINE)
-			__builtin_prefetch(at + i);
-		return;
-	case NODE_LEAF:
-		for (unsigned i = 0; i < sizeof(node_leaf(0)->key) + sizeof(node_leaf(0)->word); i += CACHE_LINE)
-			__builtin_prefetch(at + i);
-	}
 }
 
 static inline bool wanted(struct pamap *map, const struct query *query, uint16_t owner)
@@ -79,10 +59,9 @@ static bool find_in_cover(struct pamap *map, const struct cover *cover, const st
 	return false;
 }
 
-static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, int32_t x, const struct query *query,
-				struct pamap_value *out)
+static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, unsigned rank, int32_t x,
+				const struct query *query, struct pamap_value *out)
 {
-	unsigned rank = leaf_rank(leaf, x);
 	uint64_t word, offset;
 
 	if (rank == 0)
@@ -125,14 +104,6 @@ static inline bool find_in_block(struct pamap *map, const struct place *place, i
 	return true;
 }
 
-static inline bool find(struct pamap *map, const struct place *place, int32_t x, const struct query *query,
-			struct pamap_value *out)
-{
-	if (node_kind(place->ref) == NODE_BLOCK)
-		return find_in_block(map, place, x, query, out);
-	return place->ref != 0 && find_in_leaf(map, node_leaf(place->ref), x, query, out);
-}
-
 static inline struct place start(struct pamap *map, uint64_t page)
 {
 	_Atomic node_ref *root = map_root(map, page >> REGION_BITS);
@@ -158,13 +129,13 @@ static inline bool look_up(struct pamap *map, const struct query *query, struct 
 	int32_t x = in_region(query->page);
 	struct place place = start(map, query->page);
 
-	while (node_kind(place.ref) == NODE_INNER) {
-		if (!step(&place, x))
+	/* No prefetching here: the processor runs ahead by itself, and more lines than needed would cost it bandwidth. */
+	while (node_kind(place.ref) == NODE_INNER)
+		if (!step_to(&place, inner_rank(node_inner(place.ref), x)))
 			return false;
-		if (node_kind(place.ref) == NODE_LEAF)
-			prefetch_node(&place, x);
-	}
-	return find(map, &place, x, query, out);
+	if (node_kind(place.ref) == NODE_BLOCK)
+		return find_in_block(map, &place, x, query, out);
+	return place.ref && find_in_leaf(map, node_leaf(place.ref), leaf_rank(node_leaf(place.ref), x), x, query, out);
 }
 
 static inline bool look_up_bytes(struct pamap *map, int owner, uint64_t at, uint64_t len, struct pamap_value *out)
@@ -193,40 +164,93 @@ bool pamap_lookup_owner(struct pamap *map, uint16_t owner, uint64_t at, uint64_t
 	return look_up_bytes(map, owner, at, len, out);
 }
 
-/* One level for all of a batch; returns whether any is not at a leaf yet. */
-static bool step_all(struct place *place, const int32_t *x, size_t count)
-{
-	bool more = false;
+/*
+ * A batch goes down level by level, each level in two rounds: one that searches all nodes and asks for the line that
+ * it will need of each, and one that reads these lines and asks for the keys of the nodes below.
+ */
+struct batch {
+	size_t count;
+	struct place place[BATCH];
+	int32_t x[BATCH];
+	unsigned rank[BATCH];
+};
 
-	for (size_t i = 0; i < count; i++) {
-		if (node_kind(place[i].ref) != NODE_INNER)
-			continue;
-		if (!step(&place[i], x[i]))
-			place[i].ref = 0;
-		if (!place[i].ref)
-			continue;
-		prefetch_node(&place[i], x[i]);
-		more = more || node_kind(place[i].ref) == NODE_INNER;
+static inline void prefetch_keys(node_ref ref, int32_t x)
+{
+	const char *keys = (const char *)(ref & ~(node_ref)3);
+	size_t size = node_kind(ref) == NODE_INNER ? sizeof(node_inner(0)->key) : sizeof(node_leaf(0)->key);
+
+	if (node_kind(ref) == NODE_BLOCK) {
+		__builtin_prefetch(&node_block(ref)->word[(uint32_t)x & (BLOCK_PAGES - 1)]);
+		return;
 	}
-	return more;
+	for (size_t i = 0; i < size; i += CACHE_LINE)
+		__builtin_prefetch(keys + i);
+}
+
+/* Where a rank points, to prefetch; rank 0 points nowhere. */
+static inline unsigned place_of(unsigned rank)
+{
+	return rank ? rank - 1 : 0;
+}
+
+static bool search_nodes(struct batch *batch)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		node_ref ref = batch->place[i].ref;
+
+		if (node_kind(ref) == NODE_INNER) {
+			batch->rank[i] = inner_rank(node_inner(ref), batch->x[i]);
+			__builtin_prefetch(&node_inner(ref)->child[place_of(batch->rank[i])]);
+			any = true;
+		} else if (node_kind(ref) == NODE_LEAF && ref) {
+			batch->rank[i] = leaf_rank(node_leaf(ref), batch->x[i]);
+			__builtin_prefetch(&node_leaf(ref)->word[place_of(batch->rank[i])]);
+			__builtin_prefetch(&node_leaf(ref)->extra[place_of(batch->rank[i])]);
+		}
+	}
+	return any;
+}
+
+static void go_down(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		if (node_kind(batch->place[i].ref) != NODE_INNER)
+			continue;
+		if (!step_to(&batch->place[i], batch->rank[i]))
+			batch->place[i].ref = 0;
+		prefetch_keys(batch->place[i].ref, batch->x[i]);
+	}
+}
+
+static bool finish_one(struct pamap *map, const struct batch *batch, size_t i, uint64_t at, struct pamap_value *out)
+{
+	struct query query = {at >> PAMAP_PAGE_SHIFT, 0, NO_OWNER};
+	const struct place *place = &batch->place[i];
+
+	if (!place->ref)
+		return false;
+	if (node_kind(place->ref) == NODE_BLOCK)
+		return find_in_block(map, place, batch->x[i], &query, out);
+	return find_in_leaf(map, node_leaf(place->ref), batch->rank[i], batch->x[i], &query, out);
 }
 
 static size_t look_up_batch(struct pamap *map, const uint64_t *at, size_t count, struct pamap_value *out)
 {
-	struct place place[BATCH];
-	int32_t x[BATCH];
+	struct batch batch;
 	size_t found = 0;
 
+	batch.count = count;
 	for (size_t i = 0; i < count; i++) {
-		place[i] = start(map, at[i] >> PAMAP_PAGE_SHIFT);
-		x[i] = in_region(at[i] >> PAMAP_PAGE_SHIFT);
+		batch.place[i] = start(map, at[i] >> PAMAP_PAGE_SHIFT);
+		batch.x[i] = in_region(at[i] >> PAMAP_PAGE_SHIFT);
 	}
-	while (step_all(place, x, count))
-		;
+	while (search_nodes(&batch))
+		go_down(&batch);
 	for (size_t i = 0; i < count; i++) {
-		struct query query = {at[i] >> PAMAP_PAGE_SHIFT, 0, NO_OWNER};
-
-		out[i].found = find(map, &place[i], x[i], &query, &out[i]);
+		out[i].found = finish_one(map, &batch, i, at[i], &out[i]);
 		if (out[i].found)
 			out[i].to = out[i].to << PAMAP_PAGE_SHIFT | (at[i] & (PAMAP_PAGE_SIZE - 1));
 		found += out[i].found;

@@ -45,11 +45,16 @@ struct pamap {
 	struct pamap *next, **link;              /* the list of all maps, for fork */
 };
 
+static inline bool any_hidden(struct pamap *map)
+{
+	return atomic_load_explicit(&map->hidden, memory_order_acquire) != 0; /* [H1] */
+}
+
 static inline bool owner_is_hidden(struct pamap *map, uint16_t owner)
 {
 	_Atomic uint32_t *owners;
 
-	if (atomic_load_explicit(&map->hidden, memory_order_acquire) == 0) /* [H1] */
+	if (!any_hidden(map))
 		return false;
 	owners = atomic_load_explicit(&map->owners, memory_order_acquire);
 	return (atomic_load_explicit(&owners[owner], memory_order_relaxed) & OWNER_HIDDEN) != 0;

@@ -34,6 +34,7 @@
 #include "base/bits.h"
 #include "base/twin.h"
 #include "pamap/pamap.h"
+#include "pamap/rank.h"
 
 #define REGION_BITS 30u
 #define REGION_LAST ((int32_t)((1u << REGION_BITS) - 1)) /* the last page of a region, as a key */
@@ -115,23 +116,15 @@ static inline node_ref block_ref(const struct block *block)
 	return (node_ref)block + NODE_BLOCK;
 }
 
-/* How many keys are not above x. Plain loops of known length: compilers turn them into vector compares. */
+/* How many keys are not above x. */
 static inline unsigned leaf_rank(const struct leaf *leaf, int32_t x)
 {
-	int32_t rank = 0, above = x + 1;
-
-	for (unsigned i = 0; i < LEAF_MAX + 1; i++)
-		rank += leaf->key[i] < above;
-	return (unsigned)rank;
+	return rank_of_32(leaf->key, x + 1);
 }
 
 static inline unsigned inner_rank(const struct inner *inner, int32_t x)
 {
-	int32_t rank = 0, above = x + 1;
-
-	for (unsigned i = 0; i < INNER_MAX + 2; i++)
-		rank += inner->key[i] < above;
-	return (unsigned)rank;
+	return rank_of_64(inner->key, x + 1);
 }
 
 /*

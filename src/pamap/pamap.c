@@ -23,7 +23,7 @@ int pamap_create(struct pamap **out)
 		return -ENOMEM;
 	atomic_store_explicit(&map->home_number, NO_REGION, memory_order_relaxed);
 	pthread_mutex_init(&map->writer, NULL);
-	store_init(&map->store, &map->writer);
+	store_init(&map->store);
 	atfork_enlist(map);
 	*out = map;
 	return 0;
@@ -218,6 +218,18 @@ static int insert(struct pamap *map, const struct pamap_entry *entry, unsigned f
 	return error;
 }
 
+static size_t insert_run(struct pamap *map, const struct pamap_entry *entries, size_t count)
+{
+	size_t run;
+
+	if (count < 2 || entries[1].page <= entries[0].page || check(&entries[0]))
+		return 0;
+	run = single_insert_run(map, entries, count);
+	for (size_t i = 0; i < run; i++)
+		map_count(map, entries[i].owner, 1);
+	return run;
+}
+
 int pamap_insert_many(struct pamap *map, const struct pamap_entry *entries, size_t count, unsigned flags, size_t *done)
 {
 	size_t in = 0;
@@ -225,8 +237,13 @@ int pamap_insert_many(struct pamap *map, const struct pamap_entry *entries, size
 
 	if (!error) {
 		while (in < count) {
-			error = insert(map, &entries[in], flags);
-			if (error || ++in == count)
+			size_t run = insert_run(map, entries + in, count - in);
+
+			in += run;
+			if (run == 0)
+				error = insert(map, &entries[in++], flags);
+			in -= error != 0;
+			if (error || in == count)
 				break;
 			store_hand_over(&map->store);
 			error = store_admit(&map->store);
@@ -298,6 +315,7 @@ int pamap_replace(struct pamap *map, const struct pamap_entry *entry, const stru
 void pamap_get_stats(struct pamap *map, struct pamap_stats *out)
 {
 	pthread_mutex_lock(&map->writer);
+	store_hand_over(&map->store);
 	out->mappings = map->mappings;
 	out->bytes = map->store.bytes;
 	out->backlog_bytes = store_backlog(&map->store);

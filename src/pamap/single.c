@@ -61,8 +61,10 @@ static void insert_in_copy(struct store *store, struct spot *spot, unsigned rank
 	if (!TWIN_BROKEN(1))
 		set_entry(made, rank, in_region(entry->page), entry);
 	tree_swap(store, spot, &swap);
-	if (TWIN_BROKEN(1)) /* the twin publishes before it has written all */
+	if (TWIN_BROKEN(1)) { /* the twin publishes before it has written all */
+		twin_dwell();
 		set_entry(made, rank, in_region(entry->page), entry);
+	}
 	store_retire_leaf(store, old);
 }
 
@@ -161,6 +163,106 @@ int single_insert(struct pamap *map, const struct pamap_entry *entry)
 	if (node_kind(spot.target) == NODE_BLOCK)
 		return insert_in_block(&map->store, &spot, entry);
 	return insert_in_leaf(&map->store, &spot, entry);
+}
+
+/* Pages [*low, *high] are those around x that lead to the same leaf and have no piece; false: x has one. */
+static bool gap_around(const struct spot *spot, int32_t x, int32_t *low, int32_t *high)
+{
+	struct pieces pieces;
+
+	*low = spot->low;
+	*high = spot->high;
+	if (!spot->target)
+		return true;
+	pieces.count = 0;
+	pieces_of_leaf(node_leaf(spot->target), &pieces);
+	for (unsigned i = 0; i < pieces.count; i++) {
+		if (pieces.first[i] > x) {
+			*high = pieces.first[i] - 1;
+			break;
+		}
+		*low = piece_last(pieces.first[i], pieces.word[i], pieces.extra[i]) + 1;
+	}
+	return *low <= x;
+}
+
+/* Room behind a block, or an empty tree: if the entries fill much of a block, it is made at once. Returns how many. */
+static size_t insert_as_block(struct store *store, struct spot *spot, const struct pamap_entry *entries, size_t count)
+{
+	int32_t first = in_region(entries->page), start = (int32_t)((uint32_t)first & ~(BLOCK_PAGES - 1));
+	struct swap swap = {.at = spot->at, .old = spot->old, .count = 1};
+	uint64_t end = entries->page - (uint64_t)(first - start) + BLOCK_PAGES;
+	struct block *block;
+	size_t run = 0;
+
+	while (run < count && entries[run].pages == 1 && entries[run].page < end && entry_fits_word(&entries[run]) &&
+	       (run == 0 || entries[run].page > entries[run - 1].page))
+		run++;
+	if (run < BLOCK_WORTH || start < spot->low || start + (int32_t)BLOCK_PAGES - 1 > spot->high ||
+	    tree_reserve(store, spot, 0) || store_reserve(store, 0, 0, 1))
+		return 0;
+	block = store_block(store);
+	memset(block, 0, sizeof(*block));
+	for (size_t i = 0; i < run; i++) {
+		const struct pamap_entry *e = &entries[i];
+		unsigned palette = block_palette(block, e->owner, e->attributes);
+
+		if (palette == 0) {
+			store_discard_block(store, block);
+			return 0;
+		}
+		atomic_store_explicit(&block->word[in_region(e->page) - start], block_word_make(e->to, e->handle, palette),
+				      memory_order_relaxed);
+	}
+	block->live = (uint16_t)run;
+	swap.key[0] = spot->low > start ? spot->low : start;
+	swap.ref[0] = block_ref(block);
+	tree_swap(store, spot, &swap);
+	return run;
+}
+
+size_t single_insert_run(struct pamap *map, const struct pamap_entry *entries, size_t count)
+{
+	uint64_t region = entries->page >> REGION_BITS, base = region << REGION_BITS;
+	_Atomic node_ref *root = map_make_root(map, region);
+	struct pieces old, pieces;
+	int32_t low, high;
+	struct spot spot;
+	size_t run = 0;
+	unsigned i = 0;
+
+	if (!root)
+		return 0;
+	tree_find(root, in_region(entries->page), &spot);
+	if (node_kind(spot.target) == NODE_LEAF && spot.target && node_leaf(spot.target)->live >= LEAF_MAX / 2 &&
+	    tree_make_block(&map->store, &spot))
+		return 0;
+	if (!spot.target && !any_hidden(map))
+		run = insert_as_block(&map->store, &spot, entries, count);
+	if (run)
+		return run;
+	if (node_kind(spot.target) != NODE_LEAF || !gap_around(&spot, in_region(entries->page), &low, &high))
+		return 0;
+	old.count = pieces.count = 0;
+	if (spot.target)
+		pieces_of_leaf(node_leaf(spot.target), &old);
+	for (; i < old.count && old.first[i] < low; i++)
+		pieces_add(&pieces, old.first[i], old.word[i], old.extra[i]);
+	for (; run < bits_min(count, PIECES_MAX - LEAF_MAX); run++) {
+		const struct pamap_entry *e = &entries[run];
+
+		if (!entry_fits_word(e) || e->pages == 0 || e->page >> REGION_BITS != region || in_region(e->page) < low ||
+		    e->page + (e->pages - 1) > base + (uint64_t)high || owner_is_hidden(map, e->owner))
+			break;
+		pieces_add(&pieces, in_region(e->page), word_make(e), extra_make(e));
+		low = in_region(e->page) + (int32_t)e->pages;
+	}
+	for (; i < old.count; i++)
+		pieces_add(&pieces, old.first[i], old.word[i], old.extra[i]);
+	if (run < 2 || tree_reserve(&map->store, &spot, 1 + PIECES_MAX / LEAF_MAX))
+		return 0;
+	tree_put(&map->store, &spot, &pieces, false);
+	return run;
 }
 
 static bool empty_in_block(struct spot *spot, const struct pamap_entry *entry)

@@ -19,16 +19,16 @@ static size_t cover_bytes(size_t count)
 	return sizeof(struct cover) + count * sizeof(struct pamap_entry);
 }
 
-void store_init(struct store *store, pthread_mutex_t *lock)
+void store_init(struct store *store)
 {
 	pthread_condattr_t attributes;
 
-	store->lock = lock;
 	store->limit = LIMIT_DEFAULT;
 	store->bump_leaf.next_bytes = store->bump_inner.next_bytes = store->bump_block.next_bytes = CHUNK_FIRST;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&store->freed, &attributes);
+	pthread_cond_init(&store->has_landed, &attributes);
+	pthread_mutex_init(&store->landing, NULL);
 	pthread_condattr_destroy(&attributes);
 }
 
@@ -42,14 +42,26 @@ static void free_covers(struct store *store, struct cover *cover)
 	}
 }
 
+/* Whether it has landed by `until` (null: whenever). */
+static bool wait_for_landing(struct store *store, const struct timespec *until)
+{
+	bool landed;
+	int error = 0;
+
+	rcu_kick();
+	pthread_mutex_lock(&store->landing);
+	while (!(landed = atomic_load_explicit(&store->landed, memory_order_acquire)) && error != ETIMEDOUT)
+		error = until ? pthread_cond_timedwait(&store->has_landed, &store->landing, until)
+			      : pthread_cond_wait(&store->has_landed, &store->landing);
+	pthread_mutex_unlock(&store->landing);
+	return landed;
+}
+
 void store_drop(struct store *store)
 {
-	pthread_mutex_lock(store->lock);
 	if (store->flying)
-		rcu_kick();
-	while (store->flying)
-		pthread_cond_wait(&store->freed, store->lock);
-	pthread_mutex_unlock(store->lock);
+		wait_for_landing(store, NULL);
+	free_covers(store, store->in_flight.cover);
 	free_covers(store, store->limbo.cover);
 	while (store->chunks) {
 		struct chunk *chunk = store->chunks;
@@ -57,7 +69,8 @@ void store_drop(struct store *store)
 		store->chunks = chunk->next;
 		platform_unmap(chunk, chunk->bytes);
 	}
-	pthread_cond_destroy(&store->freed);
+	pthread_cond_destroy(&store->has_landed);
+	pthread_mutex_destroy(&store->landing);
 }
 
 /* A new chunk for one kind. Chunks double, so that a small map is small and a large one has few. */
@@ -251,26 +264,29 @@ static void give_back(struct store *store, struct node_lists *from)
 }
 
 /* In the reclaimer, a grace period after the hand-over. */
-static void release(struct rcu_item *item)
+static void land(struct rcu_item *item)
 {
 	struct store *store = (struct store *)((char *)item - offsetof(struct store, item));
 
-	pthread_mutex_lock(store->lock);
-	give_back(store, &store->in_flight);
-	store->flying = false;
-	store_hand_over(store);
-	pthread_cond_broadcast(&store->freed);
-	pthread_mutex_unlock(store->lock);
+	pthread_mutex_lock(&store->landing);
+	atomic_store_explicit(&store->landed, true, memory_order_release); /* [L1] */
+	pthread_cond_broadcast(&store->has_landed);
+	pthread_mutex_unlock(&store->landing);
 }
 
 void store_hand_over(struct store *store)
 {
+	if (store->flying && atomic_load_explicit(&store->landed, memory_order_acquire)) { /* [L1] */
+		give_back(store, &store->in_flight);
+		store->flying = false;
+	}
 	if (store->flying || store->limbo.bytes == 0)
 		return;
 	store->in_flight = store->limbo;
 	store->limbo = (struct node_lists){0};
 	store->flying = true;
-	store->item.release = release;
+	atomic_store_explicit(&store->landed, false, memory_order_relaxed);
+	store->item.release = land;
 	rcu_defer(&store->item);
 }
 
@@ -287,12 +303,12 @@ int store_admit(struct store *store)
 		until.tv_sec++;
 	}
 	store_hand_over(store);
-	rcu_kick();
 	while (store_backlog(store) > store->limit) {
-		if (pthread_cond_timedwait(&store->freed, store->lock, &until) == ETIMEDOUT) {
+		if (!wait_for_landing(store, &until)) {
 			store->refused++;
 			return -EAGAIN;
 		}
+		store_hand_over(store);
 	}
 	return 0;
 }

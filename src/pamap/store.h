@@ -5,7 +5,8 @@
  * the map goes. What was replaced waits in the limbo for a grace period. Everything here is under the map's mutex.
  *
  * The limbo goes through rcu_defer as one item: what has gathered since the last hand-over, a list for each kind, so
- * that giving back a thousand nodes costs as much as giving back one.
+ * that giving back a thousand nodes costs as much as giving back one. The reclaimer only says that the item has landed;
+ * the next update takes it back. It must not need the mutex: an updater that never pauses would starve it.
  */
 #ifndef PAMAP_STORE_H
 #define PAMAP_STORE_H
@@ -39,8 +40,6 @@ struct bump {
 };
 
 struct store {
-	pthread_mutex_t *lock;
-	pthread_cond_t freed;          /* signalled whenever a grace period has given something back */
 	struct chunk *chunks;
 	struct bump bump_leaf, bump_inner, bump_block;
 	struct node_lists unused;      /* `cover` is unused here: covers come from malloc */
@@ -48,11 +47,14 @@ struct store {
 	struct node_lists in_flight;   /* handed over */
 	struct rcu_item item;
 	bool flying;
+	atomic_bool landed;            /* [L1] set with release by the reclaimer, cleared by the writer after an acquire */
+	pthread_mutex_t landing;       /* for those who wait for it */
+	pthread_cond_t has_landed;
 	uint64_t bytes, limit, refused;
 };
 
-void store_init(struct store *store, pthread_mutex_t *lock);
-/* Waits for a hand-over under way (its lock is not held). Gives back all nodes, but covers that are in the tree. */
+void store_init(struct store *store);
+/* Waits for a hand-over under way. Gives back all nodes, but covers that are in the tree. */
 void store_drop(struct store *store);
 
 /* From now on this many nodes of each kind can be had without failure. -ENOMEM. */
@@ -72,9 +74,9 @@ void store_retire_block(struct store *store, struct block *block);
 void store_retire_cover(struct store *store, struct cover *cover);
 
 uint64_t store_backlog(const struct store *store);
-/* -EAGAIN when, for 100 ms, too much waited for readers. Gives the lock away meanwhile. */
+/* -EAGAIN when, for 100 ms, too much waited for readers. */
 int store_admit(struct store *store);
-/* At the end of an update: hand over what it replaced. */
+/* At the end of an update: take back what has landed, hand over what was replaced. */
 void store_hand_over(struct store *store);
 
 #endif

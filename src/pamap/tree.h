@@ -20,6 +20,7 @@
  */
 #define DEPTH_MAX 14u
 #define PIECES_MAX 128u
+#define BLOCK_WORTH 192u /* so many single pages in one aligned run of 512 are worth a block */
 
 /* The place of a page in a tree. */
 struct spot {

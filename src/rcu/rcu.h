@@ -74,7 +74,7 @@ struct rcu_item {
 	void (*release)(struct rcu_item *item);
 };
 
-#define RCU_GATHER_NS 300000
+#define RCU_GATHER_NS 100000
 
 void rcu_defer(struct rcu_item *item);
 
