@@ -178,6 +178,49 @@ struct live {
 	size_t start, count;
 };
 
+/* Every sequence of up to six allocations and frees (whole, or the first half) on the same granules. */
+static void explore_deeper(struct pool *pool, struct live *live, int lives, int depth)
+{
+	size_t start;
+
+	if (depth == 0)
+		return;
+	for (size_t count = 1; count <= SMALL; count++) {
+		if (!alloc(pool, count, 1, &start))
+			break; /* nor anything longer */
+		live[lives] = (struct live){start, count};
+		explore_deeper(pool, live, lives + 1, depth - 1);
+		release(pool, start, count);
+	}
+	for (int i = 0; i < lives; i++) {
+		struct live whole = live[i];
+
+		for (size_t part = whole.count; part > 0; part = part > 1 && part == whole.count ? part / 2 : 0) {
+			release(pool, whole.start, part);
+			live[i] = (struct live){whole.start + part, whole.count - part};
+			if (part == whole.count)
+				live[i] = live[lives - 1];
+			explore_deeper(pool, live, part == whole.count ? lives - 1 : lives, depth - 1);
+			if (part == whole.count)
+				live[lives - 1] = live[i];
+			live[i] = whole;
+			assert_true(alloc_at(pool, whole.start, part));
+		}
+	}
+	check_map(pool);
+}
+
+static void every_sequence_of_six(void **state)
+{
+	struct pool pool = pool_make(SMALL);
+	struct live live[8];
+
+	(void)state;
+	explore_deeper(&pool, live, 0, scaled(100) < 50 ? 5 : 6);
+	check_map(&pool);
+	pool_drop(&pool);
+}
+
 static void random_run(size_t granules, uint64_t seed, long steps, size_t typical)
 {
 	enum { OBJECTS = 300 };
@@ -371,6 +414,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_arguments),
 		cmocka_unit_test(every_short_sequence),
+		cmocka_unit_test(every_sequence_of_six),
 		cmocka_unit_test(random_sequences),
 		cmocka_unit_test(odd_counts_use_everything),
 		cmocka_unit_test(a_failed_large_request_undoes_what_it_claimed),
