@@ -171,12 +171,12 @@ static void nobody_waits_for_a_stopped_thread(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(blocked(any_driver(f.driver), driver_sizes[i], NULL, scaled(170), 20), 0);
-		stops += scaled(170);
+		assert_int_equal(blocked(any_driver(f.driver), driver_sizes[i], NULL, scaled(220), 20), 0);
+		stops += scaled(220);
 	}
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(blocked(any_client_nozero(f.client), client_sizes[i], NULL, scaled(170), 20), 0);
-		stops += scaled(170);
+		assert_int_equal(blocked(any_client_nozero(f.client), client_sizes[i], NULL, scaled(220), 20), 0);
+		stops += scaled(220);
 	}
 	print_message("%ld stops, workers blocked (must be 0): 0\n", stops);
 	fixture_drop(&f);

@@ -135,7 +135,7 @@ static void *work(void *arg)
 /* With all at rest. Long requests go another way than short ones, so both are tried. */
 static void check(void)
 {
-	size_t largest = buddy_largest(&buddy), start, used = 0;
+	size_t largest = buddy_largest(&buddy), start;
 	const size_t counts[] = {1, largest < BUDDY_CHUNK ? largest : BUDDY_CHUNK, largest};
 
 	for (int i = 0; i < 3; i++) {
@@ -151,7 +151,6 @@ static void check(void)
 	for (size_t g = 0; g < GRANULES; g++) {
 		bool in_use = bitmap_next_used(buddy.map, g, g + 1) == g;
 
-		used += in_use;
 		if (in_use != (atomic_load_explicit(&owned[g], memory_order_relaxed) != 0))
 			atomic_fetch_add_explicit(&two_owners, 1, memory_order_relaxed);
 	}
