@@ -18,6 +18,20 @@
  *       on to meet a conflict and give them back.
  *  [G4] Lock-free: a retry means that another claim, release or lowering succeeded. A thread that stops anywhere
  *       keeps at most the granules of its own call.
+ *
+ * What others see of a thread that stops for good
+ *   while it claims: the granules claimed so far are in use, the others are not; nobody waits for the rest;
+ *   between clearing bits and raising bounds: its release is not complete; others may or may not find the run yet
+ *     (an estimate or somebody else's release nearby can lead them there), and what they find is theirs;
+ *   while it lowers a bound: a tentative word, which sends every search to look below it (bound.h);
+ *   while the watch is armed: nothing; the next release disarms it.
+ *
+ * ABA: a claim's compare-exchange only asks whether bits are clear now, so it does not matter what they were in
+ * between; bounds and the watch carry versions. Pointers there are none.
+ *
+ * ARM64: the orders are C11's and stated at each operation. A claim is an acquire (LDADDA/CASA or LDAXR), a release
+ * of bits and everything of [D1] and [W1] is seq_cst (CASAL, LDAR, STLXR), which on ARM64 keeps a releaser's load of
+ * a bound behind its clearing of bits; release and acquire alone would not.
  * No call blocks or takes a lock; all are usable in a signal handler, also one that interrupted any of them.
  */
 #ifndef BUDDY_BUDDY_H
@@ -38,7 +52,7 @@ struct buddy {
 	_Atomic uint64_t watch;
 };
 
-/* Bytes of zeroed memory, aligned to CACHE_LINE, that `granules` >= 1 need: 1/8 byte each and about 1/5 of that. */
+/* Bytes of zeroed memory, aligned to CACHE_LINE, that `granules` >= 1 need: 1/8 byte each and about 1/3 of that. */
 size_t buddy_bytes(size_t granules);
 
 /* All granules free. Writes O(1) of the memory. Before anybody else knows the buddy. */

@@ -3,7 +3,7 @@
 /*
  * The client pool: whole pages over the run allocator (buddy.h).
  *
- * Out of band: the buddy (38.6 KiB a GiB), and for each page that an allocation starts at a record of 8 bytes and an
+ * Out of band: the buddy (43 KiB a GiB), and for each page that an allocation starts at a record of 8 bytes and an
  * owner of 4. These are arrays over all pages that cost memory only where allocations have started, in whole host
  * pages.
  */
