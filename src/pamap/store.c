@@ -61,6 +61,9 @@ void store_drop(struct store *store)
 {
 	if (store->flying)
 		wait_for_landing(store, NULL);
+	/* The reclaimer may be about to leave land(): an update can have seen `landed` without the mutex. */
+	pthread_mutex_lock(&store->landing);
+	pthread_mutex_unlock(&store->landing);
 	free_covers(store, store->in_flight.cover);
 	free_covers(store, store->limbo.cover);
 	while (store->chunks) {

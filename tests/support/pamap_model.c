@@ -257,7 +257,9 @@ static void check_iteration(struct pamap_model *model)
 
 void pamap_model_check(struct pamap_model *model)
 {
-	for (size_t i = 0; i < model->count; i++) {
+	size_t stride = model->count / 150 + 1; /* each look-up costs the model a walk through all */
+
+	for (size_t i = model->checks++ % stride; i < model->count; i += stride) {
 		const struct pamap_entry *e = &model->entry[i];
 		uint64_t at = e->page << PAMAP_PAGE_SHIFT, size = e->pages << PAMAP_PAGE_SHIFT;
 
