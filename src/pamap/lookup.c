@@ -221,7 +221,8 @@ static void go_down(struct batch *batch)
 			continue;
 		if (!step_to(&batch->place[i], batch->rank[i]))
 			batch->place[i].ref = 0;
-		prefetch_keys(batch->place[i].ref, batch->x[i]);
+		if (batch->place[i].ref)
+			prefetch_keys(batch->place[i].ref, batch->x[i]);
 	}
 }
 
