@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * The benchmark of the PA map. Latencies are those of dependent accesses: the answer to a lookup is the address of the
- * next one, on a random cycle through all mappings. The floor beside is a chase over 16 bytes for each mapping,
+ * next one, on a random cycle through all mappings. All are translations (an address in, an address out). The floor beside is a chase over 16 bytes for each mapping,
  * on a random cycle too, in the same process, in turn with what it is compared with.
  */
 #ifndef BENCH_PAMAP_H

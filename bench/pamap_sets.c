@@ -153,14 +153,14 @@ double set_chase(struct set *set, size_t steps)
 double set_follow(struct set *set, size_t steps)
 {
 	double begin = clock_seconds();
-	struct pamap_value value = {.to = set->at};
+	uint64_t at = set->at;
 
 	for (size_t i = 0; i < steps; i++) {
-		if (!pamap_lookup(set->map, value.to, 1, &value)) {
+		if (!pamap_translate(set->map, at, 1, &at)) {
 			fprintf(stderr, "pamap: a mapping is lost\n");
 			exit(1);
 		}
 	}
-	set->at = value.to;
+	set->at = at;
 	return (clock_seconds() - begin) * 1e9 / (double)steps;
 }

@@ -18,14 +18,9 @@ static inline bool offset_in(uint64_t base, uint64_t size, uint64_t at, uint64_t
 
 static __attribute__((noinline)) int look_up(struct pamap *map, uint64_t at, uint64_t len, uint64_t *out)
 {
-	struct pamap_value value;
-
 	if (len == 0 || len - 1 > UINT64_MAX - at)
 		return -EINVAL;
-	if (!pamap_lookup(map, at, len, &value))
-		return -ENOENT;
-	*out = value.to;
-	return 0;
+	return pamap_translate(map, at, len, out) ? 0 : -ENOENT;
 }
 
 int ist_phys_to_virt(struct ist_manager *manager, uint64_t paddr, size_t len, void **out)

@@ -199,6 +199,8 @@ void pamap_model_look_up(struct pamap_model *model, uint64_t at, uint64_t len, u
 		return;
 	expected = answer(model, at, len, -1, &right);
 	compare(expected, &right, pamap_lookup(model->map, at, len, &value), &value);
+	MODEL_REQUIRE(pamap_translate(model->map, at, len, &value.to) == expected);
+	MODEL_REQUIRE(!expected || value.to == right.to);
 	expected = answer(model, at, len, owner, &right);
 	compare(expected, &right, pamap_lookup_owner(model->map, owner, at, len, &value), &value);
 	pamap_lookup_many(model->map, many, 3, batch);
