@@ -6,42 +6,49 @@
 
 #include "manager/manager.h"
 
-/* [at, at + len) inside [base, base + size), for len != 0. */
-static bool inside(uint64_t base, uint64_t size, uint64_t at, uint64_t len)
+/*
+ * Where [at, at + len) lies in [base, base + size): its offset, or false. Length 0 is nowhere, and a range that wraps
+ * is never inside one that does not. The carve-out needs no more than this, so it does not pay for the maps.
+ */
+static inline bool offset_in(uint64_t base, uint64_t size, uint64_t at, uint64_t len, uint64_t *offset)
 {
-	return at >= base && at - base < size && len <= size - (at - base);
+	*offset = at - base;
+	return *offset < size && len - 1 < size - *offset;
+}
+
+static __attribute__((noinline)) int look_up(struct pamap *map, uint64_t at, uint64_t len, uint64_t *out)
+{
+	if (len == 0 || len - 1 > UINT64_MAX - at)
+		return -EINVAL;
+	return pamap_translate(map, at, len, out) ? 0 : -ENOENT;
 }
 
 int ist_phys_to_virt(struct ist_manager *manager, uint64_t paddr, size_t len, void **out)
 {
-	struct pamap_value value;
+	uint64_t offset, found;
+	int error;
 
-	if (!manager || !out || len == 0 || len - 1 > UINT64_MAX - paddr)
+	if (!manager || !out)
 		return -EINVAL;
-	if (inside(manager->carve_out.paddr, manager->carve_out.size, paddr, len)) {
-		*out = (char *)manager->carve_out.vaddr + (paddr - manager->carve_out.paddr);
+	if (offset_in(manager->carve_out.paddr, manager->carve_out.size, paddr, len, &offset)) {
+		*out = (char *)manager->carve_out.vaddr + offset;
 		return 0;
 	}
-	if (!pamap_lookup(manager->by_paddr, paddr, len, &value))
-		return -ENOENT;
-	*out = (void *)(uintptr_t)value.to;
-	return 0;
+	error = look_up(manager->by_paddr, paddr, len, &found);
+	if (!error)
+		*out = (void *)(uintptr_t)found;
+	return error;
 }
 
 int ist_virt_to_phys(struct ist_manager *manager, const void *vaddr, size_t len, uint64_t *out)
 {
-	uint64_t at = (uint64_t)(uintptr_t)vaddr, base;
-	struct pamap_value value;
+	uint64_t at = (uint64_t)(uintptr_t)vaddr, offset;
 
-	if (!manager || !out || len == 0 || len - 1 > UINTPTR_MAX - at)
+	if (!manager || !out)
 		return -EINVAL;
-	base = (uint64_t)(uintptr_t)manager->carve_out.vaddr;
-	if (inside(base, manager->carve_out.size, at, len)) {
-		*out = manager->carve_out.paddr + (at - base);
+	if (offset_in((uint64_t)(uintptr_t)manager->carve_out.vaddr, manager->carve_out.size, at, len, &offset)) {
+		*out = manager->carve_out.paddr + offset;
 		return 0;
 	}
-	if (!pamap_lookup(manager->by_vaddr, at, len, &value))
-		return -ENOENT;
-	*out = value.to;
-	return 0;
+	return look_up(manager->by_vaddr, at, len, out);
 }

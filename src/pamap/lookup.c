@@ -40,7 +40,7 @@ static inline bool wanted(struct pamap *map, const struct query *query, uint16_t
 	return (query->owner == NO_OWNER || query->owner == owner) && !owner_is_hidden(map, owner);
 }
 
-static bool find_in_cover(struct pamap *map, const struct cover *cover, const struct query *query, struct pamap_value *out)
+static const struct pamap_entry *find_in_cover(struct pamap *map, const struct cover *cover, const struct query *query)
 {
 	for (uint32_t i = 0; i < cover->count; i++) {
 		const struct pamap_entry *e = &cover->entry[i];
@@ -48,15 +48,24 @@ static bool find_in_cover(struct pamap *map, const struct cover *cover, const st
 
 		if (query->page < e->page || offset >= e->pages || query->more >= e->pages - offset)
 			continue;
-		if (!wanted(map, query, e->owner))
-			continue;
-		out->to = e->to + offset;
-		out->handle = e->handle;
-		out->owner = e->owner;
-		out->attributes = e->attributes;
-		return true;
+		if (wanted(map, query, e->owner))
+			return e;
 	}
-	return false;
+	return NULL;
+}
+
+static inline bool answer_from_cover(struct pamap *map, const struct cover *cover, const struct query *query,
+				     struct pamap_value *out)
+{
+	const struct pamap_entry *e = find_in_cover(map, cover, query);
+
+	if (!e)
+		return false;
+	out->to = e->to + (query->page - e->page);
+	out->handle = e->handle;
+	out->owner = e->owner;
+	out->attributes = e->attributes;
+	return true;
 }
 
 static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, unsigned rank, int32_t x,
@@ -68,7 +77,7 @@ static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, unsi
 		return false;
 	word = atomic_load_explicit(&leaf->word[rank - 1], memory_order_acquire); /* [P1] */
 	if (word_pages(word) == 0)
-		return word != 0 && find_in_cover(map, word_cover(word), query, out);
+		return word != 0 && answer_from_cover(map, word_cover(word), query, out);
 	offset = (uint64_t)(x - leaf->key[rank - 1]);
 	if (offset + query->more >= word_pages(word) || !wanted(map, query, word_owner(word)))
 		return false;
@@ -91,7 +100,7 @@ static inline bool find_in_block(struct pamap *map, const struct place *place, i
 		return false;
 	word = atomic_load_explicit(&block->word[offset], memory_order_acquire); /* [P1] */
 	if (block_word_palette(word) == PALETTE_COVER)
-		return find_in_cover(map, block_word_cover(word), query, out);
+		return answer_from_cover(map, block_word_cover(word), query, out);
 	if (block_word_palette(word) == 0 || query->more != 0)
 		return false;
 	palette = block->palette[block_word_palette(word)];
@@ -164,6 +173,17 @@ bool pamap_lookup_owner(struct pamap *map, uint16_t owner, uint64_t at, uint64_t
 	return look_up_bytes(map, owner, at, len, out);
 }
 
+/* Inlined, all that is not asked for goes, and the line that it lies in is not loaded. */
+bool pamap_translate(struct pamap *map, uint64_t at, uint64_t len, uint64_t *to)
+{
+	struct pamap_value value;
+
+	if (!look_up_bytes(map, NO_OWNER, at, len, &value))
+		return false;
+	*to = value.to;
+	return true;
+}
+
 /*
  * A batch goes down level by level, each level in two rounds: one that searches all nodes and asks for the line that
  * it will need of each, and one that reads these lines and asks for the keys of the nodes below.
@@ -221,7 +241,8 @@ static void go_down(struct batch *batch)
 			continue;
 		if (!step_to(&batch->place[i], batch->rank[i]))
 			batch->place[i].ref = 0;
-		prefetch_keys(batch->place[i].ref, batch->x[i]);
+		if (batch->place[i].ref)
+			prefetch_keys(batch->place[i].ref, batch->x[i]);
 	}
 }
 

@@ -42,7 +42,23 @@ static void copy_words(struct leaf *to, unsigned at, const struct leaf *from, un
 				      memory_order_relaxed);
 }
 
-/* A copy of a leaf without emptied entries, and with one more. */
+/* A copy of a leaf with one entry in the place of an emptied one that lies where it belongs. */
+static void insert_in_slot(struct store *store, struct spot *spot, unsigned slot, const struct pamap_entry *entry)
+{
+	struct leaf *old = node_leaf(spot->target), *made = store_leaf(store);
+	struct swap swap = {.at = spot->at, .old = 1, .count = 1, .key = {spot->low}, .ref = {leaf_ref(made)}};
+
+	memcpy(made->key, old->key, sizeof(made->key));
+	memcpy(made->extra, old->extra, sizeof(made->extra));
+	copy_words(made, 0, old, 0, LEAF_MAX);
+	made->count = old->count;
+	made->live = (uint8_t)(old->live + 1);
+	set_entry(made, slot, in_region(entry->page), entry);
+	tree_swap(store, spot, &swap);
+	store_retire_leaf(store, old);
+}
+
+/* A copy of a leaf with one more entry; emptied ones stay. */
 static void insert_in_copy(struct store *store, struct spot *spot, unsigned rank, const struct pamap_entry *entry)
 {
 	struct leaf *old = node_leaf(spot->target), *made = store_leaf(store);
@@ -57,7 +73,8 @@ static void insert_in_copy(struct store *store, struct spot *spot, unsigned rank
 	copy_words(made, rank + 1, old, rank, count);
 	for (unsigned i = count + 1; i < LEAF_MAX; i++)
 		atomic_store_explicit(&made->word[i], 0, memory_order_relaxed);
-	made->count = made->live = (uint8_t)(count + 1);
+	made->count = (uint8_t)(count + 1);
+	made->live = (uint8_t)(old->live + 1);
 	if (!TWIN_BROKEN(1))
 		set_entry(made, rank, in_region(entry->page), entry);
 	tree_swap(store, spot, &swap);
@@ -103,6 +120,11 @@ static void insert_in_pieces(struct store *store, struct spot *spot, const struc
 	tree_put(store, spot, &pieces, false);
 }
 
+static bool is_empty(const struct leaf *leaf, unsigned at)
+{
+	return atomic_load_explicit(&leaf->word[at], memory_order_relaxed) == 0;
+}
+
 static int insert_in_leaf(struct store *store, struct spot *spot, const struct pamap_entry *entry)
 {
 	struct leaf *leaf = node_leaf(spot->target);
@@ -113,7 +135,11 @@ static int insert_in_leaf(struct store *store, struct spot *spot, const struct p
 		return SINGLE_NOT;
 	if (tree_reserve(store, spot, 2))
 		return -ENOMEM;
-	if (leaf && leaf->count == leaf->live && leaf->count < LEAF_MAX)
+	if (leaf && rank > 0 && is_empty(leaf, rank - 1))
+		insert_in_slot(store, spot, rank - 1, entry);
+	else if (leaf && rank < leaf->count && is_empty(leaf, rank))
+		insert_in_slot(store, spot, rank, entry);
+	else if (leaf && leaf->count < LEAF_MAX)
 		insert_in_copy(store, spot, rank, entry);
 	else if (leaf && leaf->live == LEAF_MAX && rank == LEAF_MAX)
 		append_leaf(store, spot, entry);

@@ -61,6 +61,9 @@ void store_drop(struct store *store)
 {
 	if (store->flying)
 		wait_for_landing(store, NULL);
+	/* The reclaimer may be about to leave land(): an update can have seen `landed` without the mutex. */
+	pthread_mutex_lock(&store->landing);
+	pthread_mutex_unlock(&store->landing);
 	free_covers(store, store->in_flight.cover);
 	free_covers(store, store->limbo.cover);
 	while (store->chunks) {
@@ -73,7 +76,7 @@ void store_drop(struct store *store)
 	pthread_mutex_destroy(&store->landing);
 }
 
-/* A new chunk for one kind. Chunks double, so that a small map is small and a large one has few. */
+/* A new chunk for one kind. Chunks grow with the map, so that what is unused of the last one is little of it. */
 static bool refill(struct store *store, struct bump *bump)
 {
 	size_t bytes = bump->next_bytes;
@@ -87,7 +90,7 @@ static bool refill(struct store *store, struct bump *bump)
 	store->bytes += bytes;
 	bump->at = (char *)chunk + CACHE_LINE;
 	bump->end = (char *)chunk + bytes;
-	if (bump->next_bytes < CHUNK_MAX)
+	if (bump->next_bytes < CHUNK_MAX && bump->next_bytes <= store->bytes / 64)
 		bump->next_bytes *= 2;
 	return true;
 }

@@ -199,6 +199,8 @@ void pamap_model_look_up(struct pamap_model *model, uint64_t at, uint64_t len, u
 		return;
 	expected = answer(model, at, len, -1, &right);
 	compare(expected, &right, pamap_lookup(model->map, at, len, &value), &value);
+	MODEL_REQUIRE(pamap_translate(model->map, at, len, &value.to) == expected);
+	MODEL_REQUIRE(!expected || value.to == right.to);
 	expected = answer(model, at, len, owner, &right);
 	compare(expected, &right, pamap_lookup_owner(model->map, owner, at, len, &value), &value);
 	pamap_lookup_many(model->map, many, 3, batch);
@@ -257,7 +259,9 @@ static void check_iteration(struct pamap_model *model)
 
 void pamap_model_check(struct pamap_model *model)
 {
-	for (size_t i = 0; i < model->count; i++) {
+	size_t stride = model->count / 150 + 1; /* each look-up costs the model a walk through all */
+
+	for (size_t i = model->checks++ % stride; i < model->count; i += stride) {
 		const struct pamap_entry *e = &model->entry[i];
 		uint64_t at = e->page << PAMAP_PAGE_SHIFT, size = e->pages << PAMAP_PAGE_SHIFT;
 

@@ -14,7 +14,7 @@
 
 struct pamap_model {
 	struct pamap *map;
-	size_t count;
+	size_t count, checks;
 	struct pamap_entry entry[PAMAP_MODEL_MAX];
 	bool hidden[65536];
 	struct pamap_reap reap[65536];
@@ -33,7 +33,10 @@ int pamap_model_reap(struct pamap_model *model, uint16_t owner, unsigned budget)
 
 /* Look up [at, at + len) of any owner and of `owner`, alone and in a batch. */
 void pamap_model_look_up(struct pamap_model *model, uint64_t at, uint64_t len, uint16_t owner);
-/* Look up the ends of every mapping and what is beside them, iterate, compare the statistics. */
+/*
+ * Look up the ends of mappings and what is beside them (of a different part of many mappings at each call), iterate,
+ * compare the statistics.
+ */
 void pamap_model_check(struct pamap_model *model);
 
 #endif
