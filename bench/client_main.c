@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "machine.h"
 #include "page_peers.h"
 #include "pool_map.h"
 #include "rounds.h"
@@ -545,6 +546,7 @@ int main(int argc, char **argv)
 			out_dir = argv[i];
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	machine_print();
 	if (pthread_create(&idler, NULL, idle, NULL))
 		abort();
 	region = checked(mmap(NULL, POOL_BYTES + IST_PAGE_SIZE, PROT_READ | PROT_WRITE,

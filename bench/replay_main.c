@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* The replay program: traces in, tables and plots out. */
+#include "machine.h"
 #include "options.h"
 #include "plots.h"
 #include "progress.h"
@@ -71,6 +72,7 @@ static int measure_file(const char *path, const struct options *options, const s
 
 static void print_intro(const struct clock_scale *scale, uint32_t peers, const char *why)
 {
+	machine_print();
 	printf("clock: " CLOCK_NAME
 	       ", steps of %.1f ns; reading it takes %.1f ns (mean; median %.1f), which is subtracted\n",
 	       scale->step * scale->ns_per_tick, scale->overhead_mean * scale->ns_per_tick,
