@@ -27,7 +27,8 @@
 
 enum { PEERS = 3, THREADS_MAX = 8 };
 
-static const struct page_peer *const peers[PEERS] = {&page_peer_isthmus, &page_peer_first_fit, &page_peer_buddy};
+static const struct page_peer *const peers[PEERS] = {&page_peer_isthmus, &page_peer_first_fit,
+                                                     &page_peer_buddy};
 static int rounds = 9;
 static char *region; /* POOL_BYTES, with a page before it */
 
@@ -85,23 +86,27 @@ static double measure_driver_pair(void *context)
 
 static void print_row(const char *what, const struct round_values *values)
 {
-	printf("  %-34s %-24s %9.1f [%.1f..%.1f]\n", what, values->name, values->median, values->low, values->high);
+	printf("  %-34s %-24s %9.1f [%.1f..%.1f]\n", what, values->name, values->median, values->low,
+	       values->high);
 }
 
 static void print_goal(const char *what, double ratio, double goal)
 {
-	printf("  goal %s: %s: %.2f (goal at most %.2f)\n", ratio <= goal ? "met   " : "missed", what, ratio, goal);
+	printf("  goal %s: %s: %.2f (goal at most %.2f)\n", ratio <= goal ? "met   " : "missed", what, ratio,
+	       goal);
 }
 
 static double pairs(void)
 {
 	const size_t sizes[] = {1, 16, 512};
-	struct ist_manager_config config = {.size = 8u << 20, .driver_pool_size = 4u << 20, .paddr = 1u << 30};
+	struct ist_manager_config config = {
+	        .size = 8u << 20, .driver_pool_size = 4u << 20, .paddr = 1u << 30};
 	struct ist_manager *manager;
 	struct pair pair[PEERS];
 	double one_page = 0;
 
-	config.vaddr = checked(mmap(NULL, config.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	config.vaddr =
+	        checked(mmap(NULL, config.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	if (ist_manager_create(&config, &manager))
 		abort();
 	printf("\nallocate and free at once, ns a pair, medians of %d rounds [lowest..highest]\n", rounds);
@@ -111,17 +116,20 @@ static double pairs(void)
 
 		for (int i = 0; i < PEERS; i++) {
 			pair[i] = (struct pair){peers[i], peers[i]->create(region, POOL_BYTES), sizes[s]};
-			values[i] = (struct round_values){.name = peers[i]->name, .measure = measure_pair, .context = &pair[i]};
+			values[i] = (struct round_values){
+			        .name = peers[i]->name, .measure = measure_pair, .context = &pair[i]};
 		}
-		values[PEERS] = (struct round_values){.name = "isthmus, driver pool, 64 B", .measure = measure_driver_pair,
-						      .context = ist_manager_driver_pool(manager)};
+		values[PEERS] = (struct round_values){.name = "isthmus, driver pool, 64 B",
+		                                      .measure = measure_driver_pair,
+		                                      .context = ist_manager_driver_pool(manager)};
 		rounds_run(values, PEERS + 1, rounds);
 		snprintf(what, sizeof(what), "%zu page%s", sizes[s], sizes[s] == 1 ? "" : "s");
 		for (int i = 0; i < PEERS + (s == 0); i++)
 			print_row(what, &values[i]);
 		if (s == 0) {
 			one_page = values[0].median;
-			print_goal("1 page, times the driver pool's 64 bytes", one_page / values[PEERS].median, 2);
+			print_goal("1 page, times the driver pool's 64 bytes",
+			           one_page / values[PEERS].median, 2);
 		} else {
 			snprintf(what, sizeof(what), "%zu pages, times first fit behind a mutex", sizes[s]);
 			print_goal(what, values[0].median / values[1].median, 1.5);
@@ -253,14 +261,15 @@ static void churn(const char *out_dir)
 				fill_half(&crew[i].churn[t], POOL_PAGES / (size_t)threads);
 			if (i == 0 && threads == 1)
 				pool_map_add(&map);
-			values[i] = (struct round_values){.name = peers[i]->name, .measure = measure_churn, .context = &crew[i]};
+			values[i] = (struct round_values){
+			        .name = peers[i]->name, .measure = measure_churn, .context = &crew[i]};
 		}
 		rounds_run(values, PEERS, rounds);
 		snprintf(what, sizeof(what), "%d thread%s", threads, threads == 1 ? "" : "s");
 		for (int i = 0; i < PEERS; i++)
 			print_row(what, &values[i]);
-		snprintf(what, sizeof(what), "%d thread%s, times the textbook's buddy behind a mutex", threads,
-			 threads == 1 ? "" : "s");
+		snprintf(what, sizeof(what), "%d thread%s, times the textbook's buddy behind a mutex",
+		         threads, threads == 1 ? "" : "s");
 		print_goal(what, values[0].median / values[2].median, threads == 1 ? 2 : 1);
 		if (threads == 1)
 			pool_map_add(&map);
@@ -271,9 +280,11 @@ static void churn(const char *out_dir)
 				used += crew[i].churn[0].pages[k];
 			possible = (POOL_PAGES - used) / BLOCK_PAGES;
 			if (threads == 1) {
-				printf("  whole free 2 MiB blocks left         %-24s %6zu of %zu\n", peers[i]->name, blocks, possible);
+				printf("  whole free 2 MiB blocks left         %-24s %6zu of %zu\n",
+				       peers[i]->name, blocks, possible);
 				if (i == 0)
-					print_goal("blocks possible, times blocks left", (double)possible / (double)blocks, 252.0 / 240);
+					print_goal("blocks possible, times blocks left",
+					           (double)possible / (double)blocks, 252.0 / 240);
 			}
 		}
 		for (int i = 0; i < PEERS; i++) {
@@ -321,7 +332,8 @@ static void merging(void)
 		}
 		for (size_t k = 0; k < live; k++)
 			peers[i]->free(pool, &runs[k]);
-		printf("  %-24s %4zu of %zu\n", peers[i]->name, peers[i]->free_blocks(pool), POOL_PAGES / BLOCK_PAGES);
+		printf("  %-24s %4zu of %zu\n", peers[i]->name, peers[i]->free_blocks(pool),
+		       POOL_PAGES / BLOCK_PAGES);
 		peers[i]->destroy(pool);
 	}
 	free(runs);
@@ -382,7 +394,8 @@ static void failures(double one_page)
 		failing[i] = (struct failing){peers[i], peers[i]->create(region, POOL_BYTES), 1};
 		for (size_t live = 0; live < POOL_PAGES && peers[i]->alloc(failing[i].pool, 1, &runs[live]);)
 			live++;
-		values[i] = (struct round_values){.name = peers[i]->name, .measure = measure_failing, .context = &failing[i]};
+		values[i] = (struct round_values){
+		        .name = peers[i]->name, .measure = measure_failing, .context = &failing[i]};
 	}
 	rounds_run(values, PEERS, rounds);
 	for (int i = 0; i < PEERS; i++)
@@ -467,12 +480,12 @@ static void zeroing(void)
 	printf("\nzeroed allocation and free, ns, in a memory file; beside it the zeroing alone\n");
 	for (int s = 0; s < 6; s++) {
 		/* The first allocation lies at the start of the client pool: all three work on the same pages. */
-		struct zeroing z = {ist_manager_client_pool(manager), (char *)config.vaddr + 4 * IST_PAGE_SIZE,
-				    sizes[s] * IST_PAGE_SIZE, fd};
+		struct zeroing z = {ist_manager_client_pool(manager),
+		                    (char *)config.vaddr + 4 * IST_PAGE_SIZE, sizes[s] * IST_PAGE_SIZE, fd};
 		struct round_values values[3] = {
-			{.name = "isthmus", .measure = measure_zeroed_alloc, .context = &z},
-			{.name = "memset", .measure = measure_memset, .context = &z},
-			{.name = "punch a hole, touch", .measure = measure_punch, .context = &z},
+		        {.name = "isthmus", .measure = measure_zeroed_alloc, .context = &z},
+		        {.name = "memset", .measure = measure_memset, .context = &z},
+		        {.name = "punch a hole, touch", .measure = measure_punch, .context = &z},
 		};
 		char what[64];
 		double best;
@@ -482,7 +495,8 @@ static void zeroing(void)
 		for (int i = 0; i < 3; i++)
 			print_row(what, &values[i]);
 		best = values[1].median < values[2].median ? values[1].median : values[2].median;
-		print_goal("times the best way of zeroing", values[0].median / best, sizes[s] <= 64 ? 1.1 : 1.0);
+		print_goal("times the best way of zeroing", values[0].median / best,
+		           sizes[s] <= 64 ? 1.1 : 1.0);
 	}
 	ist_manager_destroy(manager);
 	munmap(config.vaddr, bytes);
@@ -550,7 +564,7 @@ int main(int argc, char **argv)
 	if (pthread_create(&idler, NULL, idle, NULL))
 		abort();
 	region = checked(mmap(NULL, POOL_BYTES + IST_PAGE_SIZE, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+	                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
 	region += IST_PAGE_SIZE;
 	bookkeeping();
 	double one_page = pairs();

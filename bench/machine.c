@@ -27,7 +27,9 @@ static void print_topology(void)
 		printf(", %d cores, %d packages, %d NUMA nodes", count_of(topology, HWLOC_OBJ_CORE),
 		       count_of(topology, HWLOC_OBJ_PACKAGE), count_of(topology, HWLOC_OBJ_NUMANODE));
 		/* Virtual machines often show no caches at all. */
-		cache = count_of(topology, HWLOC_OBJ_L3CACHE) ? hwloc_get_obj_by_type(topology, HWLOC_OBJ_L3CACHE, 0) : NULL;
+		cache = count_of(topology, HWLOC_OBJ_L3CACHE)
+		                ? hwloc_get_obj_by_type(topology, HWLOC_OBJ_L3CACHE, 0)
+		                : NULL;
 		if (cache && cache->attr)
 			printf(", %d x L3 of %llu KiB", count_of(topology, HWLOC_OBJ_L3CACHE),
 			       (unsigned long long)cache->attr->cache.size / 1024);

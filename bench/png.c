@@ -25,7 +25,8 @@ static void put(struct chunk_writer *writer, const void *data, size_t size)
 
 static void put_u32(struct chunk_writer *writer, uint32_t value)
 {
-	const uint8_t bytes[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
+	const uint8_t bytes[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
+	                          (uint8_t)value};
 
 	put(writer, bytes, sizeof(bytes));
 }
@@ -51,8 +52,8 @@ static void put_rows(struct chunk_writer *writer, const uint8_t *pixels, uint32_
 	begin(writer, "IDAT", 2 + (size_t)height * (5 + size) + 4);
 	put(writer, header, sizeof(header));
 	for (uint32_t row = 0; row < height; row++) {
-		const uint8_t block[5] = {row + 1 == height, (uint8_t)size, (uint8_t)(size >> 8), (uint8_t)~size,
-					  (uint8_t)(~size >> 8)};
+		const uint8_t block[5] = {row + 1 == height, (uint8_t)size, (uint8_t)(size >> 8),
+		                          (uint8_t)~size, (uint8_t)(~size >> 8)};
 
 		put(writer, block, sizeof(block));
 		put(writer, &filter, 1);
@@ -67,11 +68,12 @@ static void put_rows(struct chunk_writer *writer, const uint8_t *pixels, uint32_
 	end(writer);
 }
 
-int png_write(const char *path, const uint8_t *pixels, uint32_t width, uint32_t height, const struct png_colour *palette,
-	      size_t colours)
+int png_write(const char *path, const uint8_t *pixels, uint32_t width, uint32_t height,
+              const struct png_colour *palette, size_t colours)
 {
 	struct chunk_writer writer = {.file = fopen(path, "wb")};
-	const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, format[5] = {8, 3, 0, 0, 0};
+	const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'},
+	              format[5] = {8, 3, 0, 0, 0};
 	bool failed;
 
 	if (!writer.file)

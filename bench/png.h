@@ -12,7 +12,7 @@ struct png_colour {
 };
 
 /* Rows from the top, `width` bytes each. Returns 0, or -1 with errno set. */
-int png_write(const char *path, const uint8_t *pixels, uint32_t width, uint32_t height, const struct png_colour *palette,
-	      size_t colours);
+int png_write(const char *path, const uint8_t *pixels, uint32_t width, uint32_t height,
+              const struct png_colour *palette, size_t colours);
 
 #endif

@@ -12,7 +12,10 @@
 enum { BLOCK = 512, GAP = 8, FREE_COLOUR = 0, GAP_COLOUR = 3 };
 
 static const struct png_colour palette[] = {
-	{236, 240, 244}, {38, 84, 124}, {120, 164, 200}, {255, 255, 255},
+        {236, 240, 244},
+        {38, 84, 124},
+        {120, 164, 200},
+        {255, 255, 255},
 };
 
 void pool_map_begin(struct pool_map *map, struct ist_client_pool *pool)
@@ -54,7 +57,7 @@ void pool_map_end(struct pool_map *map, const char *out_dir)
 
 	snprintf(path, sizeof(path), "%s/client-pool-map.png", out_dir);
 	if (png_write(path, map->pixels, map->columns, map->moments * (BLOCK + GAP), palette,
-		      sizeof(palette) / sizeof(palette[0])))
+	              sizeof(palette) / sizeof(palette[0])))
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
 	else
 		printf("  pool map before, during and after the churn, and when all is freed: %s\n", path);

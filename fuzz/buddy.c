@@ -28,7 +28,8 @@ static bool fits_somewhere(size_t granules, size_t count, size_t align)
 static void one_call(struct buddy *buddy, struct input *in)
 {
 	size_t granules = buddy->granules, op = (size_t)input_number(in, 1);
-	size_t start = (size_t)input_number(in, 2) % granules, count = 1 + (size_t)input_number(in, 2) % granules;
+	size_t start = (size_t)input_number(in, 2) % granules,
+	       count = 1 + (size_t)input_number(in, 2) % granules;
 	size_t align = (size_t)1 << op / 4 % 12;
 	int result;
 
@@ -39,7 +40,8 @@ static void one_call(struct buddy *buddy, struct input *in)
 			count = 1 + count % 70;
 		result = buddy_alloc(buddy, count, (struct buddy_alignment){op % 4 ? align : 1, 0}, &start);
 		if (result) {
-			MODEL_REQUIRE(result == -ENOSPC && !fits_somewhere(granules, count, op % 4 ? align : 1));
+			MODEL_REQUIRE(result == -ENOSPC &&
+			              !fits_somewhere(granules, count, op % 4 ? align : 1));
 			return;
 		}
 		MODEL_REQUIRE(op % 4 == 0 || start % align == 0);

@@ -46,10 +46,10 @@ void pool_ops_run(enum model_kind kind, struct input *in)
 	size_t driver_pages = kind == MODEL_DRIVER ? pages : 1;
 	size_t first = (IST_PAGE_SIZE - skew) % IST_PAGE_SIZE;
 	struct ist_manager_config config = {
-		.vaddr = memory + skew,
-		.paddr = (input_number(in, 3) << 12) + skew,
-		.size = first + (pages + driver_pages) * IST_PAGE_SIZE + (size_t)input_number(in, 1),
-		.driver_pool_size = driver_pages * IST_PAGE_SIZE,
+	        .vaddr = memory + skew,
+	        .paddr = (input_number(in, 3) << 12) + skew,
+	        .size = first + (pages + driver_pages) * IST_PAGE_SIZE + (size_t)input_number(in, 1),
+	        .driver_pool_size = driver_pages * IST_PAGE_SIZE,
 	};
 	struct ist_view carve_out = {memory + skew + first, config.paddr + first, config.size - first};
 	struct ist_manager *manager;

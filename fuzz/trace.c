@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int binary = 0; binary < 2; binary++) {
 		struct trace trace = {0};
 		int result = binary ? trace_binary_read("input", data, size, &trace, &error)
-				    : trace_text_read("input", data, size, &trace, &error);
+		                    : trace_text_read("input", data, size, &trace, &error);
 
 		if (result == 0) {
 			check(&trace);

@@ -22,7 +22,8 @@ static void check_slice(struct ist_view *view, uint64_t start, uint64_t end, boo
 	struct ist_view out = {(void *)(uintptr_t)1, 2, 3};
 	const struct ist_view untouched = out;
 	int result = by_paddr ? ist_view_slice_by_paddr(view, start, end, &out)
-			      : ist_view_slice_by_vaddr(view, (void *)(uintptr_t)start, (void *)(uintptr_t)end, &out);
+	                      : ist_view_slice_by_vaddr(view, (void *)(uintptr_t)start,
+	                                                (void *)(uintptr_t)end, &out);
 
 	if (!good) {
 		MODEL_REQUIRE(result == -ERANGE);
@@ -40,9 +41,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size};
 	struct ist_view view = {
-		.vaddr = (void *)(uintptr_t)input_number(&in, 8),
-		.paddr = input_number(&in, 8),
-		.size = (size_t)input_number(&in, 8),
+	        .vaddr = (void *)(uintptr_t)input_number(&in, 8),
+	        .paddr = input_number(&in, 8),
+	        .size = (size_t)input_number(&in, 8),
 	};
 
 	while (input_more(&in)) {
@@ -52,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		MODEL_REQUIRE(ist_view_contains_paddr(&view, start) == inside(view.paddr, view.size, start));
 		MODEL_REQUIRE(ist_view_contains_vaddr(&view, (void *)(uintptr_t)end) ==
-			      inside((uint64_t)(uintptr_t)view.vaddr, view.size, end));
+		              inside((uint64_t)(uintptr_t)view.vaddr, view.size, end));
 		check_slice(&view, start, end, op & 1);
 	}
 	return 0;

@@ -130,4 +130,5 @@ static void destroy(void *pool)
 	free(pool);
 }
 
-const struct page_peer page_peer_buddy = {"mutex, textbook buddy", create, alloc, release, free_blocks, destroy};
+const struct page_peer page_peer_buddy = {
+        "mutex, textbook buddy", create, alloc, release, free_blocks, destroy};

@@ -108,4 +108,5 @@ static void destroy(void *pool)
 	free(pool);
 }
 
-const struct page_peer page_peer_first_fit = {"mutex, bitmap first fit", create, alloc, release, free_blocks, destroy};
+const struct page_peer page_peer_first_fit = {
+        "mutex, bitmap first fit", create, alloc, release, free_blocks, destroy};

@@ -16,10 +16,10 @@ static void *create(char *base, size_t bytes)
 {
 	/* One page of driver pool, taken from before the region: the client pool is the region itself. */
 	struct ist_manager_config config = {
-		.vaddr = base - IST_PAGE_SIZE,
-		.paddr = UINT64_C(0x100000000) - IST_PAGE_SIZE,
-		.size = bytes + IST_PAGE_SIZE,
-		.driver_pool_size = IST_PAGE_SIZE,
+	        .vaddr = base - IST_PAGE_SIZE,
+	        .paddr = UINT64_C(0x100000000) - IST_PAGE_SIZE,
+	        .size = bytes + IST_PAGE_SIZE,
+	        .driver_pool_size = IST_PAGE_SIZE,
 	};
 	struct ist_manager *manager;
 	int error = ist_manager_create(&config, &manager);
@@ -31,7 +31,8 @@ static void *create(char *base, size_t bytes)
 
 static bool alloc(void *pool, size_t pages, struct page_run *out)
 {
-	return ist_client_pool_alloc_nozero(ist_manager_client_pool(pool), pages * IST_PAGE_SIZE, &out->shm) == 0;
+	return ist_client_pool_alloc_nozero(ist_manager_client_pool(pool), pages * IST_PAGE_SIZE,
+	                                    &out->shm) == 0;
 }
 
 static void release(void *pool, struct page_run *run)

@@ -12,9 +12,9 @@ struct ist_manager;
 
 /* Zero-initialise, then fill in; every 0 means the default. Members may be added at the end. */
 struct ist_manager_config {
-	void *vaddr;             /* where the carve-out is mapped in this process, readable and writable */
-	uint64_t paddr;          /* the physical address of the same byte; 0 is an address like any other */
-	size_t size;             /* bytes */
+	void *vaddr; /* where the carve-out is mapped in this process, readable and writable */
+	uint64_t paddr; /* the physical address of the same byte; 0 is an address like any other */
+	size_t size; /* bytes */
 	size_t driver_pool_size; /* bytes, rounded up to whole pages; default 4 pages. The client pool is the rest. */
 };
 

@@ -42,15 +42,15 @@ IST_API int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t si
 
 /* What a pool can say of itself. Bytes, except the four counts of calls. */
 struct ist_pool_stats {
-	size_t size;         /* bytes of the pool */
-	size_t used;         /* handed out now, as asked */
-	size_t peak;         /* high-water mark of used */
+	size_t size; /* bytes of the pool */
+	size_t used; /* handed out now, as asked */
+	size_t peak; /* high-water mark of used */
 	size_t largest_free; /* the largest request that would succeed now */
-	size_t cached;       /* free bytes held in per-CPU caches */
-	uint64_t allocs;     /* successful allocations since creation */
-	uint64_t frees;      /* successful frees */
-	uint64_t failures;   /* allocations answered with -ENOSPC */
-	uint64_t misuses;    /* frees answered with an error that could be laid at this pool's door */
+	size_t cached; /* free bytes held in per-CPU caches */
+	uint64_t allocs; /* successful allocations since creation */
+	uint64_t frees; /* successful frees */
+	uint64_t failures; /* allocations answered with -ENOSPC */
+	uint64_t misuses; /* frees answered with an error that could be laid at this pool's door */
 };
 
 /*

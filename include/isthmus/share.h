@@ -41,7 +41,7 @@ IST_API int ist_manager_set_file(struct ist_manager *manager, int fd, uint64_t o
 struct ist_export {
 	int fd;
 	uint64_t offset; /* of the buffer's first byte in the file */
-	size_t length;   /* bytes, as asked for; the receiver maps whole pages */
+	size_t length; /* bytes, as asked for; the receiver maps whole pages */
 };
 
 /*
@@ -64,8 +64,9 @@ IST_API int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
  *   -ENOMEM, -EMFILE or another negative errno value of making and mapping the file.
  * May block.
  */
-IST_API int ist_client_pool_alloc_isolated(struct ist_client_pool *pool, const struct ist_client_request *request,
-					   struct ist_shm *out, int *fd);
+IST_API int ist_client_pool_alloc_isolated(struct ist_client_pool *pool,
+                                           const struct ist_client_request *request, struct ist_shm *out,
+                                           int *fd);
 
 IST_END_DECLS
 

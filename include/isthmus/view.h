@@ -13,9 +13,9 @@ IST_BEGIN_DECLS
  * be copied freely. Byte i of the view lies at vaddr + i and at paddr + i, for 0 <= i < size.
  */
 struct ist_view {
-	void *vaddr;    /* where the piece starts in this process */
+	void *vaddr; /* where the piece starts in this process */
 	uint64_t paddr; /* where it starts physically */
-	size_t size;    /* bytes */
+	size_t size; /* bytes */
 };
 
 /*
@@ -37,9 +37,9 @@ IST_API bool ist_view_contains_paddr(const struct ist_view *view, uint64_t paddr
  * Wait-free, signal safe. Source: requirement P8.
  */
 IST_API int ist_view_slice_by_vaddr(const struct ist_view *view, const void *start, const void *end,
-				    struct ist_view *out);
+                                    struct ist_view *out);
 IST_API int ist_view_slice_by_paddr(const struct ist_view *view, uint64_t start, uint64_t end,
-				    struct ist_view *out);
+                                    struct ist_view *out);
 
 IST_END_DECLS
 

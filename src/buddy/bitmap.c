@@ -22,7 +22,7 @@ size_t bitmap_claim(bitmap_word *map, size_t start, size_t count)
 			if (seen & mask && !TWIN_BROKEN(TWIN_CLAIM_BLINDLY))
 				return done;
 		} while (!atomic_compare_exchange_weak_explicit(&map[at / 64], &seen, seen | mask,
-								memory_order_acquire, memory_order_relaxed));
+		                                                memory_order_acquire, memory_order_relaxed));
 		done += bits;
 	}
 	return done;

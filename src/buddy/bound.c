@@ -7,7 +7,7 @@
 
 /* Twins: what a test must find. */
 #define TWIN_FIRM_AT_ONCE 101 /* step (2) of lowering left out */
-#define TWIN_STOP_EARLY 102   /* raising ends where a bound is high enough */
+#define TWIN_STOP_EARLY 102 /* raising ends where a bound is high enough */
 
 /* {version 53, tentative 1, BOUND_MAX - bound 10}: see the header for why 0 is the highest bound. */
 #define BOUND_BITS 10
@@ -46,7 +46,8 @@ static uint64_t word_load(bound_word *word)
 static bool word_change(bound_word *word, uint64_t *seen, uint64_t to)
 {
 	/* seq_cst: steps (1) and (3) and the raise of [D1]. */
-	return atomic_compare_exchange_strong_explicit(word, seen, to, memory_order_seq_cst, memory_order_seq_cst);
+	return atomic_compare_exchange_strong_explicit(word, seen, to, memory_order_seq_cst,
+	                                               memory_order_seq_cst);
 }
 
 static size_t level_count(size_t below)
@@ -130,7 +131,8 @@ static void settle_word(bound_word *word, bound_look *look, void *context, size_
 		if (!word_change(word, &seen, mine)) /* (1) */
 			return; /* somebody raised or lowered it: the search decides anew */
 		now = look(context, index); /* (2) */
-		if (now != SIZE_MAX && (bits_min(now, BOUND_MAX) <= bound || TWIN_BROKEN(TWIN_FIRM_AT_ONCE))) {
+		if (now != SIZE_MAX &&
+		    (bits_min(now, BOUND_MAX) <= bound || TWIN_BROKEN(TWIN_FIRM_AT_ONCE))) {
 			word_change(word, &mine, word_next(mine, bound, false)); /* (3) */
 			return;
 		}
@@ -165,7 +167,8 @@ static size_t look_at_children(void *context, size_t index)
 	return highest;
 }
 
-static size_t first_child_that_may(struct bound_tree *tree, unsigned level, size_t from, size_t end, size_t length)
+static size_t first_child_that_may(struct bound_tree *tree, unsigned level, size_t from, size_t end,
+                                   size_t length)
 {
 	for (size_t child = from; child < end; child++) {
 		if (word_may_hold(word_load(&tree->level[level][child]), length))

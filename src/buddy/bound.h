@@ -45,8 +45,8 @@
 typedef _Atomic uint64_t bound_word;
 
 struct bound_tree {
-	unsigned levels;                  /* level 0: the chunks; level levels - 1: the root alone */
-	size_t count[BOUND_LEVELS];       /* words at each level */
+	unsigned levels; /* level 0: the chunks; level levels - 1: the root alone */
+	size_t count[BOUND_LEVELS]; /* words at each level */
 	bound_word *level[BOUND_LEVELS];
 };
 

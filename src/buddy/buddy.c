@@ -7,8 +7,8 @@
 
 /* Twins: what a test must find. */
 #define TWIN_SILENT_ROLLBACK 104 /* a rollback raises no bounds */
-#define TWIN_NEVER_DISARM 105    /* a release does not disarm the watch */
-#define TWIN_EXPOSE_ALONE 106    /* a release raises by what it released, not by the run around it */
+#define TWIN_NEVER_DISARM 105 /* a release does not disarm the watch */
+#define TWIN_EXPOSE_ALONE 106 /* a release raises by what it released, not by the run around it */
 
 /*
  * The watch, for verdicts that the bounds cannot give (aligned and long requests). {version, armed}.
@@ -69,8 +69,8 @@ static void watch_disarm(struct buddy *buddy)
 	/* One try is enough: if it fails, somebody disarmed it after our bits were cleared. */
 	if (seen & WATCH_ARMED && !TWIN_BROKEN(TWIN_NEVER_DISARM))
 		atomic_compare_exchange_strong_explicit(&buddy->watch, &seen,
-							(seen + WATCH_VERSION_ONE) & ~WATCH_ARMED,
-							memory_order_seq_cst, memory_order_seq_cst);
+		                                        (seen + WATCH_VERSION_ONE) & ~WATCH_ARMED,
+		                                        memory_order_seq_cst, memory_order_seq_cst);
 }
 
 static uint64_t watch_arm(struct buddy *buddy)
@@ -79,7 +79,7 @@ static uint64_t watch_arm(struct buddy *buddy)
 
 	while (!(seen & WATCH_ARMED)) {
 		if (atomic_compare_exchange_weak_explicit(&buddy->watch, &seen, seen | WATCH_ARMED,
-							  memory_order_seq_cst, memory_order_seq_cst))
+		                                          memory_order_seq_cst, memory_order_seq_cst))
 			return seen | WATCH_ARMED;
 	}
 	return seen;
@@ -210,7 +210,7 @@ static int alloc_short(struct buddy *buddy, size_t count, size_t *start)
 
 /* The lowest acceptable run of `count` that starts in a chunk's free granules from `at` up to the chunk's end. */
 static bool find_in_chunk(struct buddy *buddy, size_t at, size_t count, struct buddy_alignment alignment,
-			  size_t *start)
+                          size_t *start)
 {
 	size_t top = (at / BUDDY_CHUNK + 1) * BUDDY_CHUNK;
 

@@ -48,7 +48,7 @@ struct buddy {
 	bitmap_word *map;
 	size_t granules; /* the real ones; the map is padded with granules in use to a whole chunk */
 	struct bound_tree bounds; /* finds a chunk, or proves that there is none */
-	struct fit_map fits;      /* knows a good one, most of the time */
+	struct fit_map fits; /* knows a good one, most of the time */
 	_Atomic uint64_t watch;
 };
 

@@ -129,7 +129,7 @@ struct search {
 	unsigned class;
 	size_t count;
 	size_t lowest, highest; /* of the class */
-	size_t sufficient;      /* in this class: a run of this length fits as well as any can */
+	size_t sufficient; /* in this class: a run of this length fits as well as any can */
 	int looks_left;
 	size_t best; /* chunk, or FIT_NONE */
 	size_t best_longest;
@@ -172,7 +172,8 @@ static size_t search_class(struct search *search)
 
 			if (word < map->words && !search_word(search, word))
 				return search->best;
-			if (word >= map->words || !set_load(&map->present[search->class * map->words + word], invert))
+			if (word >= map->words ||
+			    !set_load(&map->present[search->class * map->words + word], invert))
 				set_change(summary, left & -left, false, invert);
 		}
 	}
@@ -189,15 +190,15 @@ size_t fit_find(struct fit_map *map, size_t count)
 		unsigned class = bits_lowest(left);
 		size_t lowest = class_lowest(class), chunk;
 		struct search search = {
-			.map = map,
-			.class = class,
-			.count = count,
-			.lowest = lowest,
-			.highest = class_lowest(class + 1) - 1,
-			.sufficient = bits_max(lowest, count),
-			.looks_left = LOOKS,
-			.best = FIT_NONE,
-			.best_longest = SIZE_MAX,
+		        .map = map,
+		        .class = class,
+		        .count = count,
+		        .lowest = lowest,
+		        .highest = class_lowest(class + 1) - 1,
+		        .sufficient = bits_max(lowest, count),
+		        .looks_left = LOOKS,
+		        .best = FIT_NONE,
+		        .best_longest = SIZE_MAX,
 		};
 
 		chunk = search_class(&search);

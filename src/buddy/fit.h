@@ -26,7 +26,7 @@ struct fit_map {
 	_Atomic uint16_t *missing; /* of each chunk: its granules less its longest run */
 	_Atomic uint64_t *present; /* [class][words]: a bit a chunk */
 	_Atomic uint64_t *summary; /* [class][summaries]: a bit a word */
-	_Atomic uint64_t classes;  /* a bit a class */
+	_Atomic uint64_t classes; /* a bit a class */
 };
 
 /* Bytes of zeroed memory, aligned to CACHE_LINE, for `chunks` >= 1. */

@@ -59,7 +59,8 @@ void scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, 
 	}
 	snap.free[CHUNK_WORDS] = 0;
 	if (!used) {
-		*out = (struct scan){true, chunk * BUDDY_CHUNK, BUDDY_CHUNK, BUDDY_CHUNK, BUDDY_CHUNK - count};
+		*out = (struct scan){true, chunk * BUDDY_CHUNK, BUDDY_CHUNK, BUDDY_CHUNK,
+		                     BUDDY_CHUNK - count};
 		return;
 	}
 

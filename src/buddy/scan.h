@@ -12,10 +12,10 @@
  */
 struct scan {
 	bool found;
-	size_t start;      /* of the smallest sufficient run, the lowest of equals */
-	size_t length;     /* of that run, inside the chunk */
-	size_t longest;    /* run of the chunk */
-	size_t remaining;  /* what `longest` would be once the request is served there */
+	size_t start; /* of the smallest sufficient run, the lowest of equals */
+	size_t length; /* of that run, inside the chunk */
+	size_t longest; /* run of the chunk */
+	size_t remaining; /* what `longest` would be once the request is served there */
 };
 
 void scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, struct scan *out);

@@ -35,7 +35,7 @@ void client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 
 /* Make the record of a run that was just claimed; the handle in *out is then the only one there is. */
 static void publish(struct ist_client_pool *pool, size_t start, const struct ist_client_request *request,
-		    bool isolated, struct ist_shm *out)
+                    bool isolated, struct ist_shm *out)
 {
 	size_t end = start + page_count(request->size);
 	uint64_t use;
@@ -46,7 +46,7 @@ static void publish(struct ist_client_pool *pool, size_t start, const struct ist
 	/* Relaxed: the page is ours, and the free that wrote its record last happened before our claim. */
 	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
 	atomic_store_explicit(&pool->record[start], record_live(use, request->size, isolated),
-			      memory_order_release); /* [R1] */
+	                      memory_order_release); /* [R1] */
 	pool_count_alloc(&pool->pool, request->size);
 	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, request->size, use, out);
 }
@@ -61,7 +61,8 @@ static int claim(struct ist_client_pool *pool, const struct ist_client_request *
 		return buddy_alloc_at(&pool->buddy, *start, page_count(request->size));
 	}
 	if (align > 1)
-		alignment = (struct buddy_alignment){align, (size_t)(pool->pool.paddr / IST_PAGE_SIZE) & (align - 1)};
+		alignment = (struct buddy_alignment){align, (size_t)(pool->pool.paddr / IST_PAGE_SIZE) &
+		                                                    (align - 1)};
 	return buddy_alloc(&pool->buddy, page_count(request->size), alignment, start);
 }
 
@@ -70,7 +71,8 @@ int client_request_check(const struct ist_client_pool *pool, const struct ist_cl
 	uint64_t offset;
 
 	if (request->size == 0 || (request->flags & ~(IST_CLIENT_NOZERO | IST_CLIENT_AT)) ||
-	    (request->align && !bits_is_power_of_two(request->align)) || request->align > IST_CLIENT_ALIGN_MAX)
+	    (request->align && !bits_is_power_of_two(request->align)) ||
+	    request->align > IST_CLIENT_ALIGN_MAX)
 		return -EINVAL;
 	if (!(request->flags & IST_CLIENT_AT))
 		return 0;
@@ -82,7 +84,7 @@ int client_request_check(const struct ist_client_pool *pool, const struct ist_cl
 }
 
 int client_pool_take(struct ist_client_pool *pool, const struct ist_client_request *request, bool isolated,
-		     struct ist_shm *out)
+                     struct ist_shm *out)
 {
 	size_t start;
 	int error = request->size > pool->pool.size ? -ENOSPC : claim(pool, request, &start);
@@ -96,7 +98,7 @@ int client_pool_take(struct ist_client_pool *pool, const struct ist_client_reque
 }
 
 int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist_client_request *request,
-				  struct ist_shm *out)
+                                  struct ist_shm *out)
 {
 	int error;
 
@@ -137,7 +139,8 @@ static int judge(uint64_t record, const struct ist_shm *shm)
 /* The record that a handle names, and what it says of the handle. */
 static int find_record(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t *record)
 {
-	if (!pool_shm_is_intact(&pool->pool, shm) || shm->offset % IST_PAGE_SIZE || shm->tag > RECORD_USE_MASK)
+	if (!pool_shm_is_intact(&pool->pool, shm) || shm->offset % IST_PAGE_SIZE ||
+	    shm->tag > RECORD_USE_MASK)
 		return -EINVAL;
 	/* Acquire: pairs with [R1]. */
 	*record = atomic_load_explicit(&pool->record[shm->offset / IST_PAGE_SIZE], memory_order_acquire);
@@ -170,7 +173,7 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 		return error;
 	/* Relaxed: it guards no other memory; buddy_free releases what was done to the pages. */
 	if (!atomic_compare_exchange_strong_explicit(&pool->record[start], &record, record_free(shm->tag + 1),
-						     memory_order_relaxed, memory_order_relaxed))
+	                                             memory_order_relaxed, memory_order_relaxed))
 		return judge(record, shm);
 	if (record & RECORD_ISOLATED) {
 		error = client_share_end(pool, start, page_count(shm->view.size));
@@ -186,7 +189,7 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
 	atomic_store_explicit(&pool->record[shm->offset / IST_PAGE_SIZE], record_free(shm->tag + 1),
-			      memory_order_relaxed);
+	                      memory_order_relaxed);
 	give_back(pool, shm);
 }
 

@@ -20,7 +20,7 @@ struct ist_client_pool {
 	struct buddy buddy;
 	_Atomic uint64_t *record;
 	_Atomic uint32_t *owner; /* of an allocation, at its first page; see record.h for other pages */
-	_Atomic int file;     /* descriptor of the file behind the pool + 1, or 0; see share.c */
+	_Atomic int file; /* descriptor of the file behind the pool + 1, or 0; see share.c */
 	uint64_t file_offset; /* of the pool's first byte, once there is a file */
 };
 
@@ -44,7 +44,7 @@ int client_request_check(const struct ist_client_pool *pool, const struct ist_cl
 
 /* Allocate for a request that has been checked, without zeroing; `isolated` is recorded for client_pool_free. */
 int client_pool_take(struct ist_client_pool *pool, const struct ist_client_request *request, bool isolated,
-		     struct ist_shm *out);
+                     struct ist_shm *out);
 
 /* Give back what client_pool_take took, isolated or not, before anybody else has seen it and with no page remapped. */
 void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm);

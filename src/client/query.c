@@ -16,7 +16,8 @@ static bool read_allocation(struct ist_client_pool *pool, size_t start, struct i
 	uint64_t record = atomic_load_explicit(&pool->record[start], memory_order_acquire);
 
 	while (record_is_live(record)) {
-		uint32_t owner = atomic_load_explicit(&pool->owner[start], memory_order_acquire); /* before the next load */
+		uint32_t owner = atomic_load_explicit(&pool->owner[start],
+		                                      memory_order_acquire); /* before the next load */
 		uint64_t again = atomic_load_explicit(&pool->record[start], memory_order_acquire);
 
 		if (again == record) {
@@ -31,7 +32,8 @@ static bool read_allocation(struct ist_client_pool *pool, size_t start, struct i
 	return false;
 }
 
-static bool holds_page(const struct ist_client_pool *pool, const struct ist_client_allocation *allocation, size_t page)
+static bool holds_page(const struct ist_client_pool *pool, const struct ist_client_allocation *allocation,
+                       size_t page)
 {
 	size_t start = (size_t)(allocation->view.paddr - pool->pool.paddr) / IST_PAGE_SIZE;
 
@@ -54,7 +56,8 @@ int ist_client_pool_find(struct ist_client_pool *pool, uint64_t paddr, struct is
 	while (!(is_start = read_allocation(pool, at, &found)) && at % RECORD_LINK_PAGES != 0)
 		at--;
 	if (!is_start) {
-		size_t link = atomic_load_explicit(&pool->owner[at], memory_order_relaxed); /* checked below */
+		size_t link =
+		        atomic_load_explicit(&pool->owner[at], memory_order_relaxed); /* checked below */
 
 		is_start = link != 0 && link <= at && read_allocation(pool, at - link, &found);
 	}

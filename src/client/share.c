@@ -17,7 +17,7 @@ int client_share_set_file(struct ist_client_pool *pool, int fd, uint64_t offset)
 	int none = 0;
 
 	if (!atomic_compare_exchange_strong_explicit(&pool->file, &none, FILE_BEING_SET, memory_order_relaxed,
-						     memory_order_relaxed))
+	                                             memory_order_relaxed))
 		return -EEXIST;
 	pool->file_offset = offset;
 	atomic_store_explicit(&pool->file, fd + 1, memory_order_release); /* pairs with file_of */
@@ -45,7 +45,7 @@ int client_share_end(struct ist_client_pool *pool, size_t start, size_t pages)
 	size_t offset = start * IST_PAGE_SIZE;
 
 	return platform_map_file_at(pool->pool.vaddr + offset, pages * IST_PAGE_SIZE, file_of(pool),
-				    pool->file_offset + offset);
+	                            pool->file_offset + offset);
 }
 
 int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
@@ -76,7 +76,7 @@ int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
 }
 
 int ist_client_pool_alloc_isolated(struct ist_client_pool *pool, const struct ist_client_request *request,
-				   struct ist_shm *out, int *fd)
+                                   struct ist_shm *out, int *fd)
 {
 	struct ist_shm shm;
 	size_t bytes;

@@ -6,7 +6,8 @@
 
 #include "base/twin.h"
 
-#define TWIN_FREE_WITHOUT_EXCHANGE 111 /* check and store in place of the compare-exchange that decides a free */
+#define TWIN_FREE_WITHOUT_EXCHANGE                                                                           \
+	111 /* check and store in place of the compare-exchange that decides a free */
 
 /*
  * The state byte of a granule. While an allocation starts there: LIVE, the use count of the place, and how many
@@ -93,7 +94,8 @@ static bool ends_after(const struct ist_driver_pool *pool, size_t start, size_t 
 	size_t end = start + count;
 
 	while (start < end) {
-		uint64_t marks = atomic_load_explicit(&pool->last[start / 64], memory_order_acquire) >> (start % 64);
+		uint64_t marks =
+		        atomic_load_explicit(&pool->last[start / 64], memory_order_acquire) >> (start % 64);
 
 		if (marks)
 			return start + bits_lowest(marks) == end - 1;
@@ -137,10 +139,12 @@ int driver_pool_free(struct ist_driver_pool *pool, const struct ist_shm *shm)
 	size_t size = shm->view.size, count = granule_count(size), start = shm->offset / DRIVER_GRANULE;
 	uint8_t expected, met;
 
-	if (!pool_shm_is_intact(&pool->pool, shm) || shm->offset % DRIVER_GRANULE || shm->tag > STATE_USE_MASK)
+	if (!pool_shm_is_intact(&pool->pool, shm) || shm->offset % DRIVER_GRANULE ||
+	    shm->tag > STATE_USE_MASK)
 		return -EINVAL;
 	expected = state_make(STATE_LIVE, shm->tag, count * DRIVER_GRANULE - size);
-	met = atomic_load_explicit(&pool->state[start], memory_order_acquire); /* pairs with the alloc's release */
+	met = atomic_load_explicit(&pool->state[start],
+	                           memory_order_acquire); /* pairs with the alloc's release */
 	if (met != expected)
 		return refusal(met, shm->tag);
 	if (!ends_after(pool, start, count)) {
@@ -153,9 +157,11 @@ int driver_pool_free(struct ist_driver_pool *pool, const struct ist_shm *shm)
 	 * buddy_free releases what we did to the memory.
 	 */
 	if (TWIN_BROKEN(TWIN_FREE_WITHOUT_EXCHANGE))
-		atomic_store_explicit(&pool->state[start], state_make(0, shm->tag + 1, 0), memory_order_relaxed);
-	else if (!atomic_compare_exchange_strong_explicit(&pool->state[start], &met, state_make(0, shm->tag + 1, 0),
-							  memory_order_acquire, memory_order_acquire))
+		atomic_store_explicit(&pool->state[start], state_make(0, shm->tag + 1, 0),
+		                      memory_order_relaxed);
+	else if (!atomic_compare_exchange_strong_explicit(&pool->state[start], &met,
+	                                                  state_make(0, shm->tag + 1, 0),
+	                                                  memory_order_acquire, memory_order_acquire))
 		return refusal(met, shm->tag);
 	pool_count_free(&pool->pool, size);
 	buddy_free(&pool->buddy, start, count);

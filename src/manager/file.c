@@ -17,8 +17,8 @@ static int check_file(const struct ist_manager *manager, int fd, uint64_t offset
 
 	if (error)
 		return error;
-	if (((uintptr_t)manager->carve_out.vaddr - manager->skipped - offset) % IST_PAGE_SIZE != 0 || offset > length ||
-	    needed > length - offset)
+	if (((uintptr_t)manager->carve_out.vaddr - manager->skipped - offset) % IST_PAGE_SIZE != 0 ||
+	    offset > length || needed > length - offset)
 		return -EINVAL;
 	return 0;
 }
@@ -36,7 +36,7 @@ int ist_manager_set_file(struct ist_manager *manager, int fd, uint64_t offset)
 	if (own < 0)
 		return own;
 	error = client_share_set_file(&manager->client, own,
-				      offset + manager->skipped + manager->driver.pool.size);
+	                              offset + manager->skipped + manager->driver.pool.size);
 	if (error)
 		close(own);
 	return error;

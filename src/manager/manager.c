@@ -25,8 +25,8 @@ static bool wraps(uint64_t base, uint64_t size)
 static bool round_inward(const struct ist_manager_config *config, struct ist_view *out)
 {
 	uint64_t first = (uint64_t)(uintptr_t)config->vaddr, last = first + (config->size - 1);
-	uint64_t skip = -first & (IST_PAGE_SIZE - 1);             /* bytes before the first page boundary */
-	uint64_t tail = (last + 1) & (IST_PAGE_SIZE - 1);         /* bytes behind the last one */
+	uint64_t skip = -first & (IST_PAGE_SIZE - 1); /* bytes before the first page boundary */
+	uint64_t tail = (last + 1) & (IST_PAGE_SIZE - 1); /* bytes behind the last one */
 
 	if (config->size < skip + tail + IST_PAGE_SIZE)
 		return false;
@@ -45,7 +45,8 @@ static int make_plan(const struct ist_manager_config *config, struct plan *plan)
 	    (((uint64_t)(uintptr_t)config->vaddr ^ config->paddr) & (IST_PAGE_SIZE - 1)) != 0)
 		return -EINVAL;
 	driver_pages = wanted ? bits_ceil_div(wanted, IST_PAGE_SIZE) : DEFAULT_DRIVER_PAGES;
-	if (!round_inward(config, &plan->carve_out) || plan->carve_out.size / IST_PAGE_SIZE / 2 < driver_pages)
+	if (!round_inward(config, &plan->carve_out) ||
+	    plan->carve_out.size / IST_PAGE_SIZE / 2 < driver_pages)
 		return -ENOSPC;
 	plan->skipped = (size_t)((uintptr_t)plan->carve_out.vaddr - (uintptr_t)config->vaddr);
 	plan->driver_size = driver_pages * IST_PAGE_SIZE;
@@ -53,7 +54,8 @@ static int make_plan(const struct ist_manager_config *config, struct plan *plan)
 	return 0;
 }
 
-static void place_pool(struct pool *pool, enum pool_kind kind, const struct ist_view *carve_out, size_t offset, size_t size)
+static void place_pool(struct pool *pool, enum pool_kind kind, const struct ist_view *carve_out,
+                       size_t offset, size_t size)
 {
 	pool->kind = kind;
 	pool->vaddr = (char *)carve_out->vaddr + offset;
@@ -79,7 +81,8 @@ static struct ist_manager *build(const struct plan *plan)
 	manager->skipped = plan->skipped;
 	place_pool(&manager->driver.pool, POOL_DRIVER, &plan->carve_out, 0, plan->driver_size);
 	driver_pool_init(&manager->driver, (char *)manager + driver_at);
-	place_pool(&manager->client.pool, POOL_CLIENT, &plan->carve_out, plan->driver_size, plan->client_size);
+	place_pool(&manager->client.pool, POOL_CLIENT, &plan->carve_out, plan->driver_size,
+	           plan->client_size);
 	client_pool_init(&manager->client, (char *)manager + client_at);
 	return manager;
 }

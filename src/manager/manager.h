@@ -12,11 +12,11 @@
 struct ist_manager {
 	struct ist_driver_pool driver;
 	struct ist_client_pool client;
-	struct ist_view carve_out;    /* after rounding; both pools, driver pool first */
-	size_t skipped;               /* bytes of the caller's carve-out before it */
-	struct pamap *by_paddr;       /* everything but the carve-out, which needs only a comparison */
+	struct ist_view carve_out; /* after rounding; both pools, driver pool first */
+	size_t skipped; /* bytes of the caller's carve-out before it */
+	struct pamap *by_paddr; /* everything but the carve-out, which needs only a comparison */
 	struct pamap *by_vaddr;
-	size_t bytes;                 /* of the mapping that this lies in */
+	size_t bytes; /* of the mapping that this lies in */
 };
 
 #endif

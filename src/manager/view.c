@@ -23,9 +23,9 @@ static uint64_t number(const void *vaddr)
 static int slice(const struct ist_view *view, uint64_t offset, uint64_t size, struct ist_view *out)
 {
 	struct ist_view result = {
-		.vaddr = (void *)((uintptr_t)view->vaddr + (uintptr_t)offset),
-		.paddr = view->paddr + offset,
-		.size = (size_t)size,
+	        .vaddr = (void *)((uintptr_t)view->vaddr + (uintptr_t)offset),
+	        .paddr = view->paddr + offset,
+	        .size = (size_t)size,
 	};
 
 	*out = result;
@@ -42,7 +42,8 @@ bool ist_view_contains_paddr(const struct ist_view *view, uint64_t paddr)
 	return view && contains(view->paddr, view->size, paddr);
 }
 
-int ist_view_slice_by_vaddr(const struct ist_view *view, const void *start, const void *end, struct ist_view *out)
+int ist_view_slice_by_vaddr(const struct ist_view *view, const void *start, const void *end,
+                            struct ist_view *out)
 {
 	if (!view || !out)
 		return -EINVAL;

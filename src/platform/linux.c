@@ -90,7 +90,8 @@ int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset)
 {
 	if (planned_failure())
 		return -ENOMEM;
-	if (mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED)
+	if (mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) ==
+	    MAP_FAILED)
 		return -errno;
 	return 0;
 }

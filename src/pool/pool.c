@@ -15,8 +15,9 @@ void pool_make_shm(const struct pool *pool, size_t offset, size_t size, uint64_t
 
 bool pool_shm_is_intact(const struct pool *pool, const struct ist_shm *shm)
 {
-	return shm->offset < pool->size && shm->view.size != 0 && shm->view.size <= pool->size - shm->offset &&
-	       shm->view.vaddr == pool->vaddr + shm->offset && shm->view.paddr == pool->paddr + shm->offset;
+	return shm->offset < pool->size && shm->view.size != 0 &&
+	       shm->view.size <= pool->size - shm->offset && shm->view.vaddr == pool->vaddr + shm->offset &&
+	       shm->view.paddr == pool->paddr + shm->offset;
 }
 
 void pool_count_alloc(struct pool *pool, size_t size)
@@ -25,9 +26,8 @@ void pool_count_alloc(struct pool *pool, size_t size)
 	size_t used = atomic_fetch_add_explicit(&c->used, size, memory_order_relaxed) + size;
 	size_t peak = atomic_load_explicit(&c->peak, memory_order_relaxed);
 
-	while (used > peak &&
-	       !atomic_compare_exchange_weak_explicit(&c->peak, &peak, used, memory_order_relaxed,
-						      memory_order_relaxed))
+	while (used > peak && !atomic_compare_exchange_weak_explicit(
+	                              &c->peak, &peak, used, memory_order_relaxed, memory_order_relaxed))
 		continue; /* ends when the peak is ours or higher */
 	atomic_fetch_add_explicit(&c->allocs, 1, memory_order_relaxed);
 }
@@ -53,12 +53,12 @@ void pool_read_counters(struct pool *pool, struct ist_pool_stats *out)
 	struct pool_counters *c = &pool->counters;
 
 	*out = (struct ist_pool_stats){
-		.size = pool->size,
-		.used = atomic_load_explicit(&c->used, memory_order_relaxed),
-		.peak = atomic_load_explicit(&c->peak, memory_order_relaxed),
-		.allocs = atomic_load_explicit(&c->allocs, memory_order_relaxed),
-		.frees = atomic_load_explicit(&c->frees, memory_order_relaxed),
-		.failures = atomic_load_explicit(&c->failures, memory_order_relaxed),
-		.misuses = atomic_load_explicit(&c->misuses, memory_order_relaxed),
+	        .size = pool->size,
+	        .used = atomic_load_explicit(&c->used, memory_order_relaxed),
+	        .peak = atomic_load_explicit(&c->peak, memory_order_relaxed),
+	        .allocs = atomic_load_explicit(&c->allocs, memory_order_relaxed),
+	        .frees = atomic_load_explicit(&c->frees, memory_order_relaxed),
+	        .failures = atomic_load_explicit(&c->failures, memory_order_relaxed),
+	        .misuses = atomic_load_explicit(&c->misuses, memory_order_relaxed),
 	};
 }

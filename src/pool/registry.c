@@ -25,8 +25,8 @@ struct slot {
 static struct slot *_Atomic blocks[BLOCKS];
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* pool_register and pool_unregister only */
-static uint32_t slots_made;                               /* under the mutex, as the next two */
-static uint32_t unused_first, unused_last;                /* queue of returned slots; 0 is no slot */
+static uint32_t slots_made; /* under the mutex, as the next two */
+static uint32_t unused_first, unused_last; /* queue of returned slots; 0 is no slot */
 
 static uint32_t block_slots(unsigned block)
 {
@@ -57,7 +57,8 @@ static uint32_t make_slot(void)
 
 	if (!slot_at(number)) {
 		unsigned block = bits_highest(((uint64_t)number - 1 + FIRST_BLOCK_SLOTS) / FIRST_BLOCK_SLOTS);
-		struct slot *slots = block < BLOCKS ? platform_map(block_slots(block) * sizeof(*slots)) : NULL;
+		struct slot *slots =
+		        block < BLOCKS ? platform_map(block_slots(block) * sizeof(*slots)) : NULL;
 
 		if (!slots)
 			return 0;

@@ -126,7 +126,8 @@ static void nested_free_long(void)
 static void nested_free_short(void)
 {
 	buddy_free(&buddy, 30, 4);
-	result[1] = buddy_alloc(&buddy, 4, BUDDY_ANYWHERE, &got[1]); /* its own release is complete: there is room */
+	result[1] = buddy_alloc(&buddy, 4, BUDDY_ANYWHERE,
+	                        &got[1]); /* its own release is complete: there is room */
 	MODEL_ASSERT(result[1] == 0);
 }
 
@@ -258,7 +259,8 @@ static void stale_searcher(void)
 static void stale_releaser(void)
 {
 	buddy_free(&buddy, 7, 1);
-	result[1] = buddy_alloc(&buddy, 1, BUDDY_ANYWHERE, &got[1]); /* its own release is complete: there is room */
+	result[1] = buddy_alloc(&buddy, 1, BUDDY_ANYWHERE,
+	                        &got[1]); /* its own release is complete: there is room */
 	MODEL_ASSERT(result[1] == 0);
 }
 
@@ -270,16 +272,22 @@ static void stale_check(void)
 }
 
 const struct model_scenario model_scenarios[] = {
-	{"neighbours freed across chunks", merge_set_up, {merge_free_low, merge_free_high, merge_search}, merge_check},
-	{"neighbours freed in a chunk",
-	 merge_set_up,
-	 {merge_inside_low, merge_inside_high, merge_search},
-	 merge_inside_check},
-	{"the free granule moves", moving_set_up, {moving_mover, moving_taker, NULL}, moving_check},
-	{"two releases in a chunk", merge_set_up, {nested_free_long, nested_free_short, nested_search}, nested_check},
-	{"all want the same run", same_set_up, {same_low, same_high, same_search}, same_check},
-	{"the free tile moves", tiles_set_up, {tiles_mover, tiles_taker, NULL}, tiles_check},
-	{"rollback", rollback_set_up, {rollback_claimer, rollback_searcher, NULL}, rollback_check},
-	{"bounds lowered under a release", stale_set_up, {stale_searcher, stale_releaser, NULL}, stale_check},
-	{NULL, NULL, {NULL, NULL, NULL}, NULL},
+        {"neighbours freed across chunks",
+         merge_set_up,
+         {merge_free_low, merge_free_high, merge_search},
+         merge_check},
+        {"neighbours freed in a chunk",
+         merge_set_up,
+         {merge_inside_low, merge_inside_high, merge_search},
+         merge_inside_check},
+        {"the free granule moves", moving_set_up, {moving_mover, moving_taker, NULL}, moving_check},
+        {"two releases in a chunk",
+         merge_set_up,
+         {nested_free_long, nested_free_short, nested_search},
+         nested_check},
+        {"all want the same run", same_set_up, {same_low, same_high, same_search}, same_check},
+        {"the free tile moves", tiles_set_up, {tiles_mover, tiles_taker, NULL}, tiles_check},
+        {"rollback", rollback_set_up, {rollback_claimer, rollback_searcher, NULL}, rollback_check},
+        {"bounds lowered under a release", stale_set_up, {stale_searcher, stale_releaser, NULL}, stale_check},
+        {NULL, NULL, {NULL, NULL, NULL}, NULL},
 };

@@ -76,7 +76,7 @@ static void reuse_check(void)
 }
 
 const struct model_scenario model_scenarios[] = {
-	{"two free the same, one allocates", set_up, {free_first, free_second, allocate}, check},
-	{"a stale copy and the next owner", set_up, {free_first, free_second, reuse}, reuse_check},
-	{NULL, NULL, {NULL, NULL, NULL}, NULL},
+        {"two free the same, one allocates", set_up, {free_first, free_second, allocate}, check},
+        {"a stale copy and the next owner", set_up, {free_first, free_second, reuse}, reuse_check},
+        {NULL, NULL, {NULL, NULL, NULL}, NULL},
 };

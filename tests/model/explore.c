@@ -26,8 +26,8 @@ enum { STACK = 64 * 1024, STEPS_MAX = 20000, EXPLORER = -1 };
 /* One decision: who ran on from this point, whom else could have been chosen, and what that cost. */
 struct step {
 	signed char chosen, before; /* before: who was running, or EXPLORER */
-	signed char preemptions;    /* before this decision */
-	unsigned char enabled;      /* set of threads that have not ended */
+	signed char preemptions; /* before this decision */
+	unsigned char enabled; /* set of threads that have not ended */
 };
 
 static const struct model_scenario *scenario;
@@ -220,13 +220,14 @@ int main(int argc, char **argv)
 		long runs_before = runs;
 		bool good = explore(preemptions, random_runs);
 
-		printf("%s: %ld runs%s%s\n", scenario->name, runs - runs_before, good ? "" : ", fault: ", fault);
+		printf("%s: %ld runs%s%s\n", scenario->name, runs - runs_before,
+		       good ? "" : ", fault: ", fault);
 		if (!good) {
 			print_schedule();
 			faults++;
 		}
 	}
-	printf("%ld runs (preemptions up to %d, and random), %ld steps, %d scenarios with faults\n", runs, preemptions, points,
-	       faults);
+	printf("%ld runs (preemptions up to %d, and random), %ld steps, %d scenarios with faults\n", runs,
+	       preemptions, points, faults);
 	return must_find ? faults == 0 : faults != 0;
 }

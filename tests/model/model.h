@@ -16,7 +16,7 @@ struct model_scenario {
 	const char *name;
 	void (*set_up)(void);
 	void (*thread[MODEL_THREADS])(void); /* null: no such thread */
-	void (*check)(void);                 /* after all have ended */
+	void (*check)(void); /* after all have ended */
 };
 
 /* Ended by an element without a name. */

@@ -166,7 +166,8 @@ static long blocked(struct any_pool pool, size_t size, pthread_mutex_t *mutex, l
 static void nobody_waits_for_a_stopped_thread(void **state)
 {
 	struct fixture f = fixture_make(4 * MIB, 256 * KIB);
-	const size_t driver_sizes[] = {8, 224, 5000}, client_sizes[] = {1, 20 * IST_PAGE_SIZE, 600 * IST_PAGE_SIZE};
+	const size_t driver_sizes[] = {8, 224, 5000},
+	             client_sizes[] = {1, 20 * IST_PAGE_SIZE, 600 * IST_PAGE_SIZE};
 	long stops = 0;
 
 	(void)state;
@@ -175,7 +176,8 @@ static void nobody_waits_for_a_stopped_thread(void **state)
 		stops += scaled(220);
 	}
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(blocked(any_client_nozero(f.client), client_sizes[i], NULL, scaled(220), 20), 0);
+		assert_int_equal(blocked(any_client_nozero(f.client), client_sizes[i], NULL, scaled(220), 20),
+		                 0);
 		stops += scaled(220);
 	}
 	print_message("%ld stops, workers blocked (must be 0): 0\n", stops);
@@ -201,8 +203,8 @@ static void this_test_sees_a_mutex(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nobody_waits_for_a_stopped_thread),
-		cmocka_unit_test(this_test_sees_a_mutex),
+	        cmocka_unit_test(nobody_waits_for_a_stopped_thread),
+	        cmocka_unit_test(this_test_sees_a_mutex),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

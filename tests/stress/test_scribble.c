@@ -22,8 +22,9 @@ static void *scribble(void *arg)
 
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
 		for (int i = 0; i < 1000; i++)
-			atomic_store_explicit(&words[random_below(&seed, c->size / 8)], random_next(&seed) * UINT64_C(0x100000001),
-					      memory_order_relaxed);
+			atomic_store_explicit(&words[random_below(&seed, c->size / 8)],
+			                      random_next(&seed) * UINT64_C(0x100000001),
+			                      memory_order_relaxed);
 		atomic_fetch_add_explicit(&scribbles, 1000, memory_order_relaxed);
 	}
 	return NULL;
@@ -94,7 +95,7 @@ static void a_hostile_peer_changes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_hostile_peer_changes_nothing),
+	        cmocka_unit_test(a_hostile_peer_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,8 +15,9 @@ static void allocate_and_free(size_t size)
 {
 	struct ist_shm driver, client;
 
-	if (ist_driver_pool_alloc(f.driver, size, &driver) || ist_client_pool_alloc_nozero(f.client, size, &client) ||
-	    ist_shm_free(&driver) || ist_shm_free(&client))
+	if (ist_driver_pool_alloc(f.driver, size, &driver) ||
+	    ist_client_pool_alloc_nozero(f.client, size, &client) || ist_shm_free(&driver) ||
+	    ist_shm_free(&client))
 		atomic_fetch_add(&errors, 1);
 }
 
@@ -61,7 +62,7 @@ static void a_handler_interrupts_allocate_and_free(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_handler_interrupts_allocate_and_free),
+	        cmocka_unit_test(a_handler_interrupts_allocate_and_free),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,8 +84,9 @@ static void *work(void *arg)
 		struct shelf *shelf = &shelves[random_below(&seed, SHELVES)];
 		int seen = atomic_load_explicit(&shelf->state, memory_order_relaxed);
 
-		if (seen == BUSY || !atomic_compare_exchange_strong_explicit(&shelf->state, &seen, BUSY,
-									    memory_order_acquire, memory_order_relaxed))
+		if (seen == BUSY ||
+		    !atomic_compare_exchange_strong_explicit(&shelf->state, &seen, BUSY, memory_order_acquire,
+		                                             memory_order_relaxed))
 			continue;
 		if (seen == EMPTY)
 			stock(shelf, &seed);
@@ -116,8 +117,8 @@ static void run(struct any_pool which, char *start, size_t size, size_t largest)
 			clear(&shelves[i]);
 	}
 	pool.stats(&pool, &stats);
-	print_message("%s: %ld allocations, %ld refusals, errors (must be 0): %ld\n", which.name, allocations, refusals,
-		      errors);
+	print_message("%s: %ld allocations, %ld refusals, errors (must be 0): %ld\n", which.name, allocations,
+	              refusals, errors);
 	assert_int_equal(errors, 0);
 	assert_int_equal(stats.used, 0);
 	assert_int_equal(stats.largest_free, stats.size);
@@ -193,13 +194,14 @@ static void no_false_exhaustion(void **state)
 	const struct {
 		size_t size;
 		bool client;
-	} cases[] = {{8, false}, {64, false}, {512, false}, {1024, false}, {IST_PAGE_SIZE, true}, {64 * KIB, true}};
+	} cases[] = {{8, false},    {64, false},           {512, false},
+	             {1024, false}, {IST_PAGE_SIZE, true}, {64 * KIB, true}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		size_t need = cases[i].size * THREADS * HOLD;
 		size_t exact = (need + IST_PAGE_SIZE - 1) / IST_PAGE_SIZE * IST_PAGE_SIZE;
 		struct fixture f = cases[i].client ? fixture_make(IST_PAGE_SIZE + exact, IST_PAGE_SIZE)
-						   : fixture_make(2 * exact, exact);
+		                                   : fixture_make(2 * exact, exact);
 
 		pool = cases[i].client ? any_client_nozero(f.client) : any_driver(f.driver);
 		object_size = cases[i].size;
@@ -268,11 +270,11 @@ static void double_free_by_all_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(driver_pool),
-		cmocka_unit_test(tiny_driver_pool),
-		cmocka_unit_test(client_pool),
-		cmocka_unit_test(no_false_exhaustion),
-		cmocka_unit_test(double_free_by_all_at_once),
+	        cmocka_unit_test(driver_pool),
+	        cmocka_unit_test(tiny_driver_pool),
+	        cmocka_unit_test(client_pool),
+	        cmocka_unit_test(no_false_exhaustion),
+	        cmocka_unit_test(double_free_by_all_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

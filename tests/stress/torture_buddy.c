@@ -62,7 +62,8 @@ static void release(size_t start, size_t count)
 
 static void take(struct worker *worker, struct run *run)
 {
-	size_t most = random_below(&worker->seed, 10) ? 40 : 2 * BUDDY_CHUNK, count = 1 + random_below(&worker->seed, most);
+	size_t most = random_below(&worker->seed, 10) ? 40 : 2 * BUDDY_CHUNK,
+	       count = 1 + random_below(&worker->seed, most);
 	size_t start = random_below(&worker->seed, GRANULES);
 	int error;
 
@@ -73,8 +74,9 @@ static void take(struct worker *worker, struct run *run)
 		error = buddy_alloc_at(&buddy, start, count);
 		break;
 	case 1:
-		error = buddy_alloc(&buddy, count, (struct buddy_alignment){(size_t)1 << random_below(&worker->seed, 7), 0},
-				    &start);
+		error = buddy_alloc(&buddy, count,
+		                    (struct buddy_alignment){(size_t)1 << random_below(&worker->seed, 7), 0},
+		                    &start);
 		break;
 	default:
 		error = buddy_alloc(&buddy, count, BUDDY_ANYWHERE, &start);
@@ -91,7 +93,8 @@ static void take(struct worker *worker, struct run *run)
 /* All of a run, or its head, or its tail, or its middle (then head and tail go on as two runs if there is room). */
 static void give_back(struct worker *worker, struct run *run)
 {
-	size_t from = random_below(&worker->seed, run->count), part = 1 + random_below(&worker->seed, run->count - from);
+	size_t from = random_below(&worker->seed, run->count),
+	       part = 1 + random_below(&worker->seed, run->count - from);
 	struct run tail = {run->start + from + part, run->count - from - part};
 
 	if (random_below(&worker->seed, 2)) {
@@ -159,7 +162,8 @@ static void check(void)
 int main(int argc, char **argv)
 {
 	const char *percent = getenv("ISTHMUS_TEST_SCALE");
-	long rounds = 150 * (percent ? strtol(percent, NULL, 10) : 100) / 100, operations = 0, refusals = 0, conflicts = 0;
+	long rounds = 150 * (percent ? strtol(percent, NULL, 10) : 100) / 100, operations = 0, refusals = 0,
+	     conflicts = 0;
 	bool must_find = argc > 1 && strcmp(argv[1], "--must-find-fault") == 0, fault;
 	size_t bytes = bits_round_up(buddy_bytes(GRANULES), CACHE_LINE);
 	void *memory = aligned_alloc(CACHE_LINE, bytes);
@@ -190,8 +194,8 @@ int main(int argc, char **argv)
 		conflicts += workers[i].conflicts;
 	}
 	fault = lost_runs != 0 || two_owners != 0;
-	printf("%ld operations, %ld refusals, %ld conflicts; must be 0: two owners %ld, lost runs %ld\n", operations, refusals,
-	       conflicts, (long)two_owners, lost_runs);
+	printf("%ld operations, %ld refusals, %ld conflicts; must be 0: two owners %ld, lost runs %ld\n",
+	       operations, refusals, conflicts, (long)two_owners, lost_runs);
 	free(memory);
 	return must_find ? !fault : fault;
 }

@@ -15,7 +15,8 @@ static void pool_stats(const struct model *model, struct ist_pool_stats *out)
 		ist_client_pool_stats(model->client, out);
 }
 
-struct model *model_make(struct ist_manager *manager, enum model_kind kind, const struct ist_view *carve_out, size_t objects)
+struct model *model_make(struct ist_manager *manager, enum model_kind kind, const struct ist_view *carve_out,
+                         size_t objects)
 {
 	struct model *model = calloc(1, sizeof(*model));
 	struct ist_pool_stats driver, stats;
@@ -198,7 +199,8 @@ void model_slice(struct model *model, size_t index, uint64_t from, uint64_t to)
 	struct ist_view by_vaddr, by_paddr;
 	uint64_t base = (uint64_t)(uintptr_t)view->vaddr;
 	/* Offsets may be "negative"; these sums wrap as addresses do. */
-	int v = ist_view_slice_by_vaddr(view, (void *)(uintptr_t)(base + from), (void *)(uintptr_t)(base + to), &by_vaddr);
+	int v = ist_view_slice_by_vaddr(view, (void *)(uintptr_t)(base + from),
+	                                (void *)(uintptr_t)(base + to), &by_vaddr);
 	int p = ist_view_slice_by_paddr(view, view->paddr + from, view->paddr + to, &by_paddr);
 
 	if (from < to && to <= view->size) {

@@ -12,18 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MODEL_REQUIRE(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			abort(); \
-		} \
+#define MODEL_REQUIRE(condition)                                                                             \
+	do {                                                                                                 \
+		if (!(condition)) {                                                                          \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);              \
+			abort();                                                                             \
+		}                                                                                            \
 	} while (0)
 
 struct model_object {
-	struct ist_shm shm;   /* as the pool gave it */
+	struct ist_shm shm; /* as the pool gave it */
 	struct ist_shm stale; /* a copy of one that is freed; view.size 0: none */
-	unsigned char fill;   /* what its bytes were last filled with */
+	unsigned char fill; /* what its bytes were last filled with */
 };
 
 enum model_kind { MODEL_DRIVER, MODEL_CLIENT, MODEL_CLIENT_NOZERO };
@@ -43,7 +43,8 @@ struct model {
 };
 
 /* A model of one pool of a fresh manager over a carve-out at {vaddr, paddr} (both pools are in it). */
-struct model *model_make(struct ist_manager *manager, enum model_kind kind, const struct ist_view *carve_out, size_t objects);
+struct model *model_make(struct ist_manager *manager, enum model_kind kind, const struct ist_view *carve_out,
+                         size_t objects);
 void model_drop(struct model *model);
 
 /* Allocate into slot `index` (does nothing if it is taken); checks result, place, contents; fills the memory. */

@@ -14,7 +14,8 @@ struct carve_out carve_out_make(size_t size, size_t skew)
 	size_t body = (skew + size + page - 1) / page * page;
 	struct carve_out result = {.size = size, .mapped = body + 2 * page};
 
-	result.mapping = mmap(NULL, result.mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	result.mapping =
+	        mmap(NULL, result.mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert_ptr_not_equal(result.mapping, MAP_FAILED);
 	assert_int_equal(mprotect(result.mapping + page, body, PROT_READ | PROT_WRITE), 0);
 	if (body <= 64 * MIB)
@@ -32,10 +33,10 @@ struct fixture fixture_make(size_t size, size_t driver_pool_size)
 {
 	struct fixture fixture = {.carve_out = carve_out_make(size, 0)};
 	struct ist_manager_config config = {
-		.vaddr = fixture.carve_out.start,
-		.paddr = PADDR,
-		.size = size,
-		.driver_pool_size = driver_pool_size,
+	        .vaddr = fixture.carve_out.start,
+	        .paddr = PADDR,
+	        .size = size,
+	        .driver_pool_size = driver_pool_size,
 	};
 
 	assert_int_equal(ist_manager_create(&config, &fixture.manager), 0);
@@ -95,7 +96,8 @@ struct any_pool any_client(struct ist_client_pool *pool)
 
 struct any_pool any_client_nozero(struct ist_client_pool *pool)
 {
-	return (struct any_pool){"client, not zeroed", alloc_client_nozero, stats_client, IST_PAGE_SIZE, pool};
+	return (struct any_pool){"client, not zeroed", alloc_client_nozero, stats_client, IST_PAGE_SIZE,
+	                         pool};
 }
 
 uint32_t random_next(uint64_t *state)

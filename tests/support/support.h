@@ -57,7 +57,7 @@ struct any_pool {
 };
 
 struct any_pool any_driver(struct ist_driver_pool *pool);
-struct any_pool any_client(struct ist_client_pool *pool);        /* zeroing */
+struct any_pool any_client(struct ist_client_pool *pool); /* zeroing */
 struct any_pool any_client_nozero(struct ist_client_pool *pool);
 
 /* A small generator, so that a seed reproduces a run everywhere. */

@@ -195,7 +195,8 @@ static void explore_deeper(struct pool *pool, struct live *live, int lives, int 
 	for (int i = 0; i < lives; i++) {
 		struct live whole = live[i];
 
-		for (size_t part = whole.count; part > 0; part = part > 1 && part == whole.count ? part / 2 : 0) {
+		for (size_t part = whole.count; part > 0;
+		     part = part > 1 && part == whole.count ? part / 2 : 0) {
 			release(pool, whole.start, part);
 			live[i] = (struct live){whole.start + part, whole.count - part};
 			if (part == whole.count)
@@ -335,7 +336,8 @@ static void a_large_pool_merges(void **state)
 			release(&pool, g, 1);
 	}
 	for (long i = 0; i < scaled(100000); i++)
-		assert_int_equal(buddy_alloc(&pool.buddy, 300, (struct buddy_alignment){1, 0}, &start), -ENOSPC);
+		assert_int_equal(buddy_alloc(&pool.buddy, 300, (struct buddy_alignment){1, 0}, &start),
+		                 -ENOSPC);
 	for (size_t g = 0; g < granules; g++) {
 		if (pool.owner[g])
 			release(&pool, g, 1);
@@ -412,15 +414,15 @@ static void a_tentative_bound_hides_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bad_arguments),
-		cmocka_unit_test(every_short_sequence),
-		cmocka_unit_test(every_sequence_of_six),
-		cmocka_unit_test(random_sequences),
-		cmocka_unit_test(odd_counts_use_everything),
-		cmocka_unit_test(a_failed_large_request_undoes_what_it_claimed),
-		cmocka_unit_test(a_large_pool_merges),
-		cmocka_unit_test(the_tree_of_bounds),
-		cmocka_unit_test(a_tentative_bound_hides_nothing),
+	        cmocka_unit_test(bad_arguments),
+	        cmocka_unit_test(every_short_sequence),
+	        cmocka_unit_test(every_sequence_of_six),
+	        cmocka_unit_test(random_sequences),
+	        cmocka_unit_test(odd_counts_use_everything),
+	        cmocka_unit_test(a_failed_large_request_undoes_what_it_claimed),
+	        cmocka_unit_test(a_large_pool_merges),
+	        cmocka_unit_test(the_tree_of_bounds),
+	        cmocka_unit_test(a_tentative_bound_hides_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,14 +61,14 @@ static void bad_requests(void **state)
 	check_refused((struct ist_client_request){.size = SIZE_MAX}, -ENOSPC);
 
 	const struct ist_client_request at[] = {
-		{.size = 1, .paddr = pool_paddr() + 8},
-		{.size = 1, .paddr = pool_paddr() - IST_PAGE_SIZE},
-		{.size = 1, .paddr = pool_paddr() + pool_size()},
-		{.size = 1, .paddr = 0},
-		{.size = 1, .paddr = UINT64_MAX - 4095},
-		{.size = 4097, .paddr = pool_paddr() + pool_size() - IST_PAGE_SIZE},
-		{.size = SIZE_MAX, .paddr = pool_paddr()},
-		{.size = 1, .paddr = pool_paddr() + IST_PAGE_SIZE, .align = 64 * KIB},
+	        {.size = 1, .paddr = pool_paddr() + 8},
+	        {.size = 1, .paddr = pool_paddr() - IST_PAGE_SIZE},
+	        {.size = 1, .paddr = pool_paddr() + pool_size()},
+	        {.size = 1, .paddr = 0},
+	        {.size = 1, .paddr = UINT64_MAX - 4095},
+	        {.size = 4097, .paddr = pool_paddr() + pool_size() - IST_PAGE_SIZE},
+	        {.size = SIZE_MAX, .paddr = pool_paddr()},
+	        {.size = 1, .paddr = pool_paddr() + IST_PAGE_SIZE, .align = 64 * KIB},
 	};
 	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
 		struct ist_client_request request = at[i];
@@ -98,8 +98,9 @@ static void alignment_of_the_physical_address(void **state)
 static void at_a_place(void **state)
 {
 	struct ist_shm a, b;
-	struct ist_client_request request = {
-		.size = 3 * IST_PAGE_SIZE, .flags = IST_CLIENT_AT, .paddr = pool_paddr() + 10 * IST_PAGE_SIZE};
+	struct ist_client_request request = {.size = 3 * IST_PAGE_SIZE,
+	                                     .flags = IST_CLIENT_AT,
+	                                     .paddr = pool_paddr() + 10 * IST_PAGE_SIZE};
 
 	(void)state;
 	assert_int_equal(ist_client_pool_alloc_request(f.client, &request, &a), 0);
@@ -114,7 +115,8 @@ static void at_a_place(void **state)
 	assert_int_equal(ist_client_pool_alloc_request(f.client, &request, &b), 0);
 	assert_int_equal(ist_shm_free(&a), 0);
 	assert_int_equal(ist_shm_free(&b), 0);
-	request = (struct ist_client_request){.size = pool_size(), .flags = IST_CLIENT_AT, .paddr = pool_paddr()};
+	request = (struct ist_client_request){
+	        .size = pool_size(), .flags = IST_CLIENT_AT, .paddr = pool_paddr()};
 	assert_int_equal(ist_client_pool_alloc_request(f.client, &request, &a), 0);
 	assert_int_equal(ist_shm_free(&a), 0);
 }
@@ -152,9 +154,9 @@ static void who_holds_a_page(void **state)
 		for (int i = 0; i < 10; i++) {
 			size_t k = random_below(&seed, OBJECTS);
 			struct ist_client_request request = {
-				.size = 1 + random_below(&seed, random_below(&seed, 4) ? 20000 : 900000),
-				.owner = (uint32_t)random_below(&seed, 5),
-				.flags = IST_CLIENT_NOZERO,
+			        .size = 1 + random_below(&seed, random_below(&seed, 4) ? 20000 : 900000),
+			        .owner = (uint32_t)random_below(&seed, 5),
+			        .flags = IST_CLIENT_NOZERO,
 			};
 
 			if (shm[k].view.size)
@@ -275,13 +277,13 @@ static void bookkeeping_of_a_pool(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(bad_requests, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(alignment_of_the_physical_address, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(at_a_place, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(who_holds_a_page, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(questions_with_bad_arguments, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(how_the_free_space_lies, set_up, tear_down),
-		cmocka_unit_test(bookkeeping_of_a_pool),
+	        cmocka_unit_test_setup_teardown(bad_requests, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(alignment_of_the_physical_address, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(at_a_place, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(who_holds_a_page, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(questions_with_bad_arguments, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(how_the_free_space_lies, set_up, tear_down),
+	        cmocka_unit_test(bookkeeping_of_a_pool),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

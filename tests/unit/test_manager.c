@@ -49,18 +49,25 @@ static void sizes_that_are_zero_or_wrap(void **state)
 	char *high = (char *)(UINTPTR_MAX - 0xffff); /* 64 KiB below the top */
 
 	(void)state;
-	check_refused((struct ist_manager_config){.vaddr = (void *)0x10000, .paddr = PADDR, .size = 0}, -EINVAL);
+	check_refused((struct ist_manager_config){.vaddr = (void *)0x10000, .paddr = PADDR, .size = 0},
+	              -EINVAL);
 	check_refused((struct ist_manager_config){.vaddr = high, .paddr = PADDR, .size = 0x10001}, -EINVAL);
-	check_refused((struct ist_manager_config){.vaddr = (void *)0x10000, .paddr = PADDR, .size = SIZE_MAX}, -EINVAL);
-	check_refused((struct ist_manager_config){.vaddr = (void *)0x10000, .paddr = UINT64_MAX - 0xffff, .size = 0x10001},
-		      -EINVAL);
+	check_refused((struct ist_manager_config){.vaddr = (void *)0x10000, .paddr = PADDR, .size = SIZE_MAX},
+	              -EINVAL);
+	check_refused((struct ist_manager_config){.vaddr = (void *)0x10000,
+	                                          .paddr = UINT64_MAX - 0xffff,
+	                                          .size = 0x10001},
+	              -EINVAL);
 }
 
 static void offsets_in_the_page_that_differ(void **state)
 {
 	(void)state;
-	check_refused((struct ist_manager_config){.vaddr = (void *)0x10008, .paddr = PADDR, .size = 0x100000}, -EINVAL);
-	check_refused((struct ist_manager_config){.vaddr = (void *)0x10000, .paddr = PADDR + 1, .size = 0x100000}, -EINVAL);
+	check_refused((struct ist_manager_config){.vaddr = (void *)0x10008, .paddr = PADDR, .size = 0x100000},
+	              -EINVAL);
+	check_refused(
+	        (struct ist_manager_config){.vaddr = (void *)0x10000, .paddr = PADDR + 1, .size = 0x100000},
+	        -EINVAL);
 }
 
 static void carve_outs_that_end_at_the_top(void **state)
@@ -300,17 +307,17 @@ static void a_large_carve_out_costs_little(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(null_arguments),
-		cmocka_unit_test(sizes_that_are_zero_or_wrap),
-		cmocka_unit_test(offsets_in_the_page_that_differ),
-		cmocka_unit_test(carve_outs_that_end_at_the_top),
-		cmocka_unit_test(physical_address_zero_is_an_address),
-		cmocka_unit_test(the_split),
-		cmocka_unit_test(unaligned_ends),
-		cmocka_unit_test(destroy_with_live_objects),
-		cmocka_unit_test(handles_that_outlive_their_manager),
-		cmocka_unit_test(many_managers),
-		cmocka_unit_test(a_large_carve_out_costs_little),
+	        cmocka_unit_test(null_arguments),
+	        cmocka_unit_test(sizes_that_are_zero_or_wrap),
+	        cmocka_unit_test(offsets_in_the_page_that_differ),
+	        cmocka_unit_test(carve_outs_that_end_at_the_top),
+	        cmocka_unit_test(physical_address_zero_is_an_address),
+	        cmocka_unit_test(the_split),
+	        cmocka_unit_test(unaligned_ends),
+	        cmocka_unit_test(destroy_with_live_objects),
+	        cmocka_unit_test(handles_that_outlive_their_manager),
+	        cmocka_unit_test(many_managers),
+	        cmocka_unit_test(a_large_carve_out_costs_little),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

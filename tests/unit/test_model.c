@@ -38,10 +38,12 @@ static void run(enum model_kind kind, size_t size, uint64_t seed, long steps)
 			model_free_stale(model, index);
 			break;
 		case 1:
-			model_free_altered(model, index, random_next(&seed), (int64_t)random_below(&seed, 100000) - 50000);
+			model_free_altered(model, index, random_next(&seed),
+			                   (int64_t)random_below(&seed, 100000) - 50000);
 			break;
 		case 2:
-			model_slice(model, index, random_below(&seed, 5000) - 100, random_below(&seed, 5000) - 100);
+			model_slice(model, index, random_below(&seed, 5000) - 100,
+			            random_below(&seed, 5000) - 100);
 			break;
 		case 3:
 			model_check_stats(model);
@@ -98,9 +100,9 @@ static void client_pool_not_zeroed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(driver_pool),
-		cmocka_unit_test(client_pool),
-		cmocka_unit_test(client_pool_not_zeroed),
+	        cmocka_unit_test(driver_pool),
+	        cmocka_unit_test(client_pool),
+	        cmocka_unit_test(client_pool_not_zeroed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,10 +175,10 @@ static void allocate_and_free_use_no_heap(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(registry_cannot_grow), /* first: it counts the process's slots */
-		cmocka_unit_test(mappings_fail),
-		cmocka_unit_test(heap_allocations_fail),
-		cmocka_unit_test(allocate_and_free_use_no_heap),
+	        cmocka_unit_test(registry_cannot_grow), /* first: it counts the process's slots */
+	        cmocka_unit_test(mappings_fail),
+	        cmocka_unit_test(heap_allocations_fail),
+	        cmocka_unit_test(allocate_and_free_use_no_heap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,7 +219,8 @@ static void misuse_of(const struct any_pool *pool)
 	check_free_refused(pool, &altered, -EINVAL);
 
 	/* Other sizes, also such that end where a neighbour ends. */
-	const size_t sizes[] = {0, 1, size - 1, size + 1, size - pool->granule, 2 * size, 8 * pool->granule, SIZE_MAX};
+	const size_t sizes[] = {
+	        0, 1, size - 1, size + 1, size - pool->granule, 2 * size, 8 * pool->granule, SIZE_MAX};
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		altered = a;
 		altered.view.size = sizes[i];
@@ -378,16 +379,16 @@ static void no_size_starves_another(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes),
-		cmocka_unit_test(null_arguments),
-		cmocka_unit_test(exhaustion),
-		cmocka_unit_test(client_memory_is_zeroed_to_the_end_of_its_page),
-		cmocka_unit_test(other_memory_keeps_its_contents),
-		cmocka_unit_test(misuse),
-		cmocka_unit_test(handles_that_name_no_pool),
-		cmocka_unit_test(handles_of_the_other_pool),
-		cmocka_unit_test(four_pages_hold_any_mix_of_messages),
-		cmocka_unit_test(no_size_starves_another),
+	        cmocka_unit_test(sizes),
+	        cmocka_unit_test(null_arguments),
+	        cmocka_unit_test(exhaustion),
+	        cmocka_unit_test(client_memory_is_zeroed_to_the_end_of_its_page),
+	        cmocka_unit_test(other_memory_keeps_its_contents),
+	        cmocka_unit_test(misuse),
+	        cmocka_unit_test(handles_that_name_no_pool),
+	        cmocka_unit_test(handles_of_the_other_pool),
+	        cmocka_unit_test(four_pages_hold_any_mix_of_messages),
+	        cmocka_unit_test(no_size_starves_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

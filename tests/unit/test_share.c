@@ -34,7 +34,8 @@ static void send_fd(int sock, int fd, const struct message *message)
 {
 	struct iovec data = {(void *)(uintptr_t)message, sizeof(*message)};
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-	struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr header = {
+	        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 
 	memset(control, 0, sizeof(control));
 	CMSG_FIRSTHDR(&header)->cmsg_level = SOL_SOCKET;
@@ -48,7 +49,8 @@ static int receive_fd(int sock, struct message *message)
 {
 	struct iovec data = {message, sizeof(*message)};
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-	struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr header = {
+	        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	int fd = -1;
 
 	if (recvmsg(sock, &header, 0) != sizeof(*message) || !CMSG_FIRSTHDR(&header))
@@ -256,8 +258,9 @@ static void an_isolated_buffer_shows_itself_alone(void **state)
 	memcpy(again.view.vaddr, secret, sizeof(secret));
 	assert_memory_equal(s.mapping + 4096 + (again.view.paddr - PADDR), secret, sizeof(secret));
 	char through_file[sizeof(secret)];
-	assert_int_equal(pread(s.fd, through_file, sizeof(secret), (off_t)(4096 + (again.view.paddr - PADDR))),
-			 sizeof(secret));
+	assert_int_equal(
+	        pread(s.fd, through_file, sizeof(secret), (off_t)(4096 + (again.view.paddr - PADDR))),
+	        sizeof(secret));
 	assert_memory_equal(through_file, secret, sizeof(secret));
 	assert_int_equal(end_receiver(child, sock), 0); /* still its greeting, nobody's secret */
 	assert_int_equal(ist_shm_free(&again), 0);
@@ -405,11 +408,11 @@ static void errors(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whoever_has_the_pools_file_has_the_pool),
-		cmocka_unit_test(an_isolated_buffer_shows_itself_alone),
-		cmocka_unit_test(a_receiver_that_is_killed_harms_nobody),
-		cmocka_unit_test(a_receiver_outlives_the_pool),
-		cmocka_unit_test(errors),
+	        cmocka_unit_test(whoever_has_the_pools_file_has_the_pool),
+	        cmocka_unit_test(an_isolated_buffer_shows_itself_alone),
+	        cmocka_unit_test(a_receiver_that_is_killed_harms_nobody),
+	        cmocka_unit_test(a_receiver_outlives_the_pool),
+	        cmocka_unit_test(errors),
 	};
 
 	if (argc == 2 && strcmp(argv[1], "receiver") == 0)

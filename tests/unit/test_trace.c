@@ -195,11 +195,11 @@ static void recorded_requests_are_all_served(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(good_lines),
-		cmocka_unit_test(bad_lines),
-		cmocka_unit_test(files_that_are_none),
-		cmocka_unit_test(damaged_recordings),
-		cmocka_unit_test(recorded_requests_are_all_served),
+	        cmocka_unit_test(good_lines),
+	        cmocka_unit_test(bad_lines),
+	        cmocka_unit_test(files_that_are_none),
+	        cmocka_unit_test(damaged_recordings),
+	        cmocka_unit_test(recorded_requests_are_all_served),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

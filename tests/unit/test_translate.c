@@ -39,8 +39,9 @@ static void check_unknown(uint64_t offset, size_t len)
 
 	assert_int_equal(ist_phys_to_virt(f.manager, PADDR + offset, len, &vaddr), -ENOENT);
 	assert_ptr_equal(vaddr, &vaddr);
-	assert_int_equal(ist_virt_to_phys(f.manager, (void *)((uintptr_t)f.carve_out.start + offset), len, &paddr),
-			 -ENOENT);
+	assert_int_equal(
+	        ist_virt_to_phys(f.manager, (void *)((uintptr_t)f.carve_out.start + offset), len, &paddr),
+	        -ENOENT);
 	assert_int_equal(paddr, 77);
 }
 
@@ -102,9 +103,9 @@ static void bad_arguments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(every_byte_of_both_pools, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(allocations_translate, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(bad_arguments, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(every_byte_of_both_pools, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(allocations_translate, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(bad_arguments, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,8 @@
 
 static const struct ist_view middle = {.vaddr = VADDR(0x10000), .paddr = 0x80000, .size = 0x1000};
 /* Ends exactly at 2^64, on both sides. */
-static const struct ist_view top = {.vaddr = VADDR(UINTPTR_MAX - 0xfff), .paddr = UINT64_MAX - 0xfff, .size = 0x1000};
+static const struct ist_view top = {
+        .vaddr = VADDR(UINTPTR_MAX - 0xfff), .paddr = UINT64_MAX - 0xfff, .size = 0x1000};
 
 static void contains_is_half_open(void **state)
 {
@@ -69,7 +70,8 @@ static void check_refused(const struct ist_view *view, uint64_t from, uint64_t t
 	struct ist_view out = {.vaddr = VADDR(1), .paddr = 2, .size = 3};
 	uint64_t vaddr = (uint64_t)(uintptr_t)view->vaddr;
 
-	assert_int_equal(ist_view_slice_by_vaddr(view, VADDR(vaddr + from), VADDR(vaddr + to), &out), -ERANGE);
+	assert_int_equal(ist_view_slice_by_vaddr(view, VADDR(vaddr + from), VADDR(vaddr + to), &out),
+	                 -ERANGE);
 	assert_int_equal(ist_view_slice_by_paddr(view, view->paddr + from, view->paddr + to, &out), -ERANGE);
 	assert_ptr_equal(out.vaddr, VADDR(1));
 	assert_int_equal(out.paddr, 2);
@@ -135,13 +137,13 @@ static void slices_of_null_and_empty(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(contains_is_half_open),
-		cmocka_unit_test(contains_at_the_top_of_the_address_space),
-		cmocka_unit_test(empty_and_null_views_contain_nothing),
-		cmocka_unit_test(slices_inside),
-		cmocka_unit_test(slices_that_are_empty_or_outside),
-		cmocka_unit_test(a_slice_of_a_slice_is_bounded_by_the_slice),
-		cmocka_unit_test(slices_of_null_and_empty),
+	        cmocka_unit_test(contains_is_half_open),
+	        cmocka_unit_test(contains_at_the_top_of_the_address_space),
+	        cmocka_unit_test(empty_and_null_views_contain_nothing),
+	        cmocka_unit_test(slices_inside),
+	        cmocka_unit_test(slices_that_are_empty_or_outside),
+	        cmocka_unit_test(a_slice_of_a_slice_is_bounded_by_the_slice),
+	        cmocka_unit_test(slices_of_null_and_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
