@@ -151,7 +151,7 @@ static void *run(void *argument)
 	CPU_ZERO(&cpus);
 	CPU_SET(runner->cpu, &cpus);
 	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
-	begin = clock_seconds();
+	begin = thread_seconds();
 	while (atomic_load_explicit(runner->go, memory_order_relaxed)) {
 		for (int i = 0; i < 256; i++) {
 			state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
@@ -161,7 +161,7 @@ static void *run(void *argument)
 		}
 		count += 256;
 	}
-	runner->seconds = clock_seconds() - begin;
+	runner->seconds = thread_seconds() - begin;
 	runner->lookups = (double)count;
 	bench_use(sum);
 	return NULL;
@@ -192,7 +192,7 @@ static void measure_threads(struct rows *rows, struct set *set)
 {
 	double one = run_together(set, 1), two = run_together(set, 2);
 
-	rows_add(rows, "two reading threads on two CPUs / one, 1 M random", "x", 1.9, true, two / one);
+	rows_add(rows, "two reading threads on two CPUs / one (their CPU time)", "x", 1.9, true, two / one);
 }
 
 static void measure_sections(struct rows *rows, struct set *small)

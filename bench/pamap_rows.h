@@ -26,6 +26,9 @@ void rows_measure(struct rows *rows);
 void rows_add(struct rows *rows, const char *name, const char *unit, double goal, bool at_least, double value);
 void rows_note(struct rows *rows, const char *name, const char *unit, double value);
 
+/* CPU time of the calling thread: where two must run at once, other processes would otherwise count. */
+double thread_seconds(void);
+
 /* In pamap_updates.c: what changes the map. */
 void measure_disturbed(struct rows *rows, struct set *set);
 void measure_updates(struct rows *rows, struct set *set);
