@@ -122,7 +122,7 @@ void fit_note(struct fit_map *map, size_t chunk, size_t longest)
 }
 
 /* Chunks of a class that are looked at before the best so far is taken. */
-#define LOOKS 6
+#define LOOKS 8
 
 struct search {
 	struct fit_map *map;
