@@ -7,6 +7,11 @@
  * Every change is published by one store of a pointer, in the lowest inner node whose keys stay the same, or in the
  * root. Nodes between that store and the leaf are copies; what they replaced is retired. The caller has reserved
  * nodes (tree_reserve), so that nothing fails half-way.
+ *
+ * If the writer stops: before the store, nobody sees anything of it; after it, the change is complete for readers, and
+ * only what was replaced has not reached the limbo yet. Either way readers go on, and other updates wait for the mutex.
+ * If a reader stops: what it may be in is not reused [P2]; the backlog grows to its limit, nothing else happens. If the
+ * reclaimer stops: the same.
  */
 #ifndef PAMAP_TREE_H
 #define PAMAP_TREE_H
