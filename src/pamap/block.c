@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * Blocks. Leaves become a block when those of one parent hold BLOCK_WORTH pieces in an aligned run of 512 pages, each
- * of one page; above 182 a block is smaller than leaves filled as insertion in random order fills them.
+ * of one page; above 195 a block is smaller than leaves filled as insertion in random order fills them.
  */
 #include "pamap/tree.h"
 

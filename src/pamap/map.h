@@ -20,8 +20,8 @@ struct region {
 
 /* All regions but the first one, ascending. Immutable; a new region makes a new array. */
 struct regions {
-	struct regions *next; /* older arrays: kept, because they are few and halve in sum */
-	size_t count, room;
+	struct rcu_item item; /* to free it when a new one has replaced it [P2] */
+	size_t count;
 	struct region *region[];
 };
 

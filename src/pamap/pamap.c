@@ -65,7 +65,7 @@ static void drop_covers(struct store *store, node_ref ref)
 
 void pamap_destroy(struct pamap *map)
 {
-	struct regions *regions = atomic_load_explicit(&map->regions, memory_order_relaxed), *older;
+	struct regions *regions = atomic_load_explicit(&map->regions, memory_order_relaxed);
 
 	atfork_delist(map);
 	drop_covers(&map->store, atomic_load_explicit(&map->home.root, memory_order_relaxed));
@@ -73,10 +73,7 @@ void pamap_destroy(struct pamap *map)
 		drop_covers(&map->store, atomic_load_explicit(&regions->region[i]->root, memory_order_relaxed));
 		free(regions->region[i]);
 	}
-	for (; regions; regions = older) {
-		older = regions->next;
-		free(regions);
-	}
+	free(regions);
 	store_drop(&map->store);
 	platform_unmap(atomic_load_explicit(&map->owners, memory_order_relaxed), OWNERS * sizeof(uint32_t));
 	pthread_mutex_destroy(&map->writer);
@@ -120,6 +117,11 @@ static struct regions *make_regions(const struct regions *old, struct region *ad
 	return made;
 }
 
+static void free_regions(struct rcu_item *item)
+{
+	free((char *)item - offsetof(struct regions, item));
+}
+
 _Atomic node_ref *map_make_root(struct pamap *map, uint64_t number)
 {
 	struct regions *old = atomic_load_explicit(&map->regions, memory_order_relaxed), *made;
@@ -142,8 +144,11 @@ _Atomic node_ref *map_make_root(struct pamap *map, uint64_t number)
 		free(region);
 		return NULL;
 	}
-	made->next = old;
 	atomic_store_explicit(&map->regions, made, memory_order_release); /* [P1] */
+	if (old) {
+		old->item.release = free_regions;
+		rcu_defer(&old->item);
+	}
 	return &region->root;
 }
 

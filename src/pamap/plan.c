@@ -384,7 +384,7 @@ static void execute(struct plan *plan)
 		pieces.count = 0;
 		for (size_t i = part->begin; i < part->begin + part->count; i++)
 			pieces_add(&pieces, plan->pieces[i].first, plan->pieces[i].word, plan->pieces[i].extra);
-		tree_put(&plan->map->store, &spot, &pieces, false);
+		tree_put(&plan->map->store, &spot, &pieces, JOIN_NONE);
 	}
 	for (struct cover *cover = plan->gone, *next; cover; cover = next) {
 		next = cover->next;

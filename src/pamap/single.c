@@ -117,7 +117,7 @@ static void insert_in_pieces(struct store *store, struct spot *spot, const struc
 	pieces_add(&pieces, first, word_make(entry), extra_make(entry));
 	for (; i < old.count; i++)
 		pieces_add(&pieces, old.first[i], old.word[i], old.extra[i]);
-	tree_put(store, spot, &pieces, false);
+	tree_put(store, spot, &pieces, pieces.count > LEAF_MAX ? JOIN_FULL : JOIN_NONE);
 }
 
 static bool is_empty(const struct leaf *leaf, unsigned at)
@@ -133,7 +133,7 @@ static int insert_in_leaf(struct store *store, struct spot *spot, const struct p
 
 	if (last > spot->high || (leaf && leaf_has_any(leaf, rank, first, last)))
 		return SINGLE_NOT;
-	if (tree_reserve(store, spot, 2))
+	if (tree_reserve(store, spot, 3))
 		return -ENOMEM;
 	if (leaf && rank > 0 && is_empty(leaf, rank - 1))
 		insert_in_slot(store, spot, rank - 1, entry);
@@ -287,7 +287,7 @@ size_t single_insert_run(struct pamap *map, const struct pamap_entry *entries, s
 		pieces_add(&pieces, old.first[i], old.word[i], old.extra[i]);
 	if (run < 2 || tree_reserve(&map->store, &spot, 1 + PIECES_MAX / LEAF_MAX))
 		return 0;
-	tree_put(&map->store, &spot, &pieces, false);
+	tree_put(&map->store, &spot, &pieces, JOIN_NONE);
 	return run;
 }
 

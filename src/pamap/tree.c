@@ -6,6 +6,7 @@
 
 #define LEAF_MIN 8u    /* below: try to join a neighbour, */
 #define LEAF_JOINED 24u /* if no more than this comes of it */
+#define LEAF_SPREAD 27u /* what leaves between which a full one was spread hold at most */
 #define INNER_MIN 16u
 #define INNER_JOINED 48u
 #define BLOCK_MIN 96u  /* below: leaves again */
@@ -222,13 +223,13 @@ static struct leaf *neighbour_leaf(const struct spot *spot, unsigned index)
 }
 
 /* Take in the pieces of the leaf before or behind, if few come of it. */
-static bool join_leaf(struct store *store, const struct spot *spot, struct pieces *pieces, struct swap *swap)
+static bool join_leaf(struct store *store, const struct spot *spot, struct pieces *pieces, struct swap *swap, unsigned most)
 {
 	for (unsigned side = 0; side < 2; side++) {
 		struct leaf *other = neighbour_leaf(spot, side ? spot->at + 1 : spot->at - 1); /* -1 is none */
 		struct pieces own;
 
-		if (!other || other->live + pieces->count > LEAF_JOINED)
+		if (!other || other->live + pieces->count > most)
 			continue;
 		if (side == 0) {
 			own = *pieces;
@@ -256,14 +257,18 @@ static void retire_target(struct store *store, node_ref target)
 		store_retire_leaf(store, node_leaf(target));
 }
 
-void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, bool merge)
+void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, enum join join)
 {
 	struct swap swap = {.at = spot->at, .old = spot->old, .key = {spot->low}};
-	unsigned leaves, done = 0;
+	unsigned leaves, done = 0, most = LEAF_MAX;
 
-	if (merge && pieces->count > 0 && pieces->count < LEAF_MIN && spot->depth > 0 && spot->old == 1)
-		join_leaf(store, spot, pieces, &swap);
-	leaves = (unsigned)bits_ceil_div(pieces->count, LEAF_MAX);
+	if (spot->depth == 0 || spot->old == 0)
+		join = JOIN_NONE;
+	if (join == JOIN_FEW && pieces->count > 0 && pieces->count < LEAF_MIN)
+		join_leaf(store, spot, pieces, &swap, LEAF_JOINED);
+	else if (join == JOIN_FULL && join_leaf(store, spot, pieces, &swap, 2 * LEAF_MAX + 1))
+		most = LEAF_SPREAD;
+	leaves = (unsigned)bits_ceil_div(pieces->count, most);
 	for (unsigned i = 0; i < leaves; i++) {
 		unsigned count = (pieces->count - done) / (leaves - i);
 
@@ -300,7 +305,7 @@ static void shrink_leaf(struct store *store, struct spot *spot, bool now)
 		return;
 	pieces.count = 0;
 	pieces_of_leaf(leaf, &pieces);
-	tree_put(store, spot, &pieces, true);
+	tree_put(store, spot, &pieces, JOIN_FEW);
 }
 
 static void shrink_block(struct store *store, struct spot *spot, bool now)
@@ -314,7 +319,7 @@ static void shrink_block(struct store *store, struct spot *spot, bool now)
 		return;
 	pieces.count = 0;
 	block_pieces(block, block_start(spot), &pieces);
-	tree_put(store, spot, &pieces, false);
+	tree_put(store, spot, &pieces, JOIN_NONE);
 }
 
 void tree_shrink(struct store *store, struct spot *spot, bool now)

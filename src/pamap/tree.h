@@ -7,6 +7,11 @@
  * Every change is published by one store of a pointer, in the lowest inner node whose keys stay the same, or in the
  * root. Nodes between that store and the leaf are copies; what they replaced is retired. The caller has reserved
  * nodes (tree_reserve), so that nothing fails half-way.
+ *
+ * If the writer stops: before the store, nobody sees anything of it; after it, the change is complete for readers, and
+ * only what was replaced has not reached the limbo yet. Either way readers go on, and other updates wait for the mutex.
+ * If a reader stops: what it may be in is not reused [P2]; the backlog grows to its limit, nothing else happens. If the
+ * reclaimer stops: the same.
  */
 #ifndef PAMAP_TREE_H
 #define PAMAP_TREE_H
@@ -68,8 +73,13 @@ void pieces_of_leaf(const struct leaf *leaf, struct pieces *pieces);
 /* Nodes for one change at the spot that puts up to `leaves` leaves or a block there. -ENOMEM */
 int tree_reserve(struct store *store, const struct spot *spot, size_t leaves);
 
-/* Put leaves with these pieces in the place of the target. With `merge` few of them join a neighbour's. */
-void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, bool merge);
+/*
+ * Put leaves with these pieces in the place of the target. JOIN_FEW: if they are few, together with a neighbour's.
+ * JOIN_FULL, for one more than a leaf holds: together with those of a neighbour leaf, whatever it has; two leaves
+ * become two fuller ones, or three. So leaves filled in random order are four fifths full rather than two thirds.
+ */
+enum join { JOIN_NONE, JOIN_FEW, JOIN_FULL };
+void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, enum join join);
 
 /* Replace children [at, at + old) of the bottom parent (or the root) by up to 8 others. */
 struct swap {

@@ -34,7 +34,11 @@ void __VERIFIER_assume(int);
 #define ROUNDS 3000
 #endif
 
-/* Read sections: one flag, for there is one reader with one section. Stands in for rcu/rcu.h. */
+/*
+ * Read sections: one flag, for there is one reader, whose sections do not nest. Stands in for rcu/rcu.h. Both sides
+ * change the flag by read-modify-write: either the writer's finds the reader inside, or the reader's comes later and
+ * brings with it what the writer did before.
+ */
 #define RCU_RCU_H
 struct rcu_item {
 	struct rcu_item *next;
@@ -45,8 +49,7 @@ static _Atomic int inside;
 
 static inline void rcu_enter(void)
 {
-	atomic_store_explicit(&inside, 1, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
+	atomic_exchange_explicit(&inside, 1, memory_order_acq_rel);
 }
 
 static inline void rcu_leave(void)
@@ -56,8 +59,7 @@ static inline void rcu_leave(void)
 
 static void wait_for_readers(void)
 {
-	atomic_thread_fence(memory_order_seq_cst);
-	model_until(atomic_load_explicit(&inside, memory_order_acquire) == 0);
+	model_until(atomic_fetch_add_explicit(&inside, 0, memory_order_acq_rel) == 0);
 }
 
 /* A plain loop in the place of vectors. */
