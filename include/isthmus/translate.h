@@ -15,7 +15,8 @@ IST_BEGIN_DECLS
  * Returns 0 and the address of the first byte in *out;
  *   -EINVAL  manager or out is null, len is 0, or the range runs past the top of the address space;
  *   -ENOENT  the range does not lie wholly inside one mapping.
- * Wait-free; for the carve-out signal safe. Source: requirements T1 to T3.
+ * Wait-free; for the carve-out signal safe. (A thread's first lookup outside the carve-out, once a manager has other
+ * mappings, registers it with RCU, which takes a lock.) Source: requirements T1 to T3.
  */
 IST_API int ist_phys_to_virt(struct ist_manager *manager, uint64_t paddr, size_t len, void **out);
 IST_API int ist_virt_to_phys(struct ist_manager *manager, const void *vaddr, size_t len, uint64_t *out);
