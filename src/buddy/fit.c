@@ -123,6 +123,11 @@ void fit_note(struct fit_map *map, size_t chunk, size_t longest)
 
 /* Chunks of a class that are looked at before the best so far is taken. */
 #define LOOKS 8
+/*
+ * Chunks that have moved on from a class, but are left in its set, by one search. A chunk that comes and goes between
+ * two lengths would otherwise be taken out by every search and put back by every note: six writes to shared words.
+ */
+#define LEFT_ALONE 1
 
 struct search {
 	struct fit_map *map;
@@ -131,6 +136,7 @@ struct search {
 	size_t lowest, highest; /* of the class */
 	size_t sufficient; /* in this class: a run of this length fits as well as any can */
 	int looks_left;
+	int *leave_alone;
 	size_t best; /* chunk, or FIT_NONE */
 	size_t best_longest;
 };
@@ -146,7 +152,8 @@ static bool search_word(struct search *search, size_t index)
 		size_t longest = chunk < search->map->chunks ? fit_longest(search->map, chunk) : 0;
 
 		if (longest < search->lowest || longest > search->highest) {
-			set_change(set, left & -left, false, invert); /* it has moved on */
+			if (--*search->leave_alone < 0)
+				set_change(set, left & -left, false, invert); /* it has moved on */
 			continue;
 		}
 		if (longest >= search->count && longest < search->best_longest) {
@@ -163,6 +170,7 @@ static size_t search_class(struct search *search)
 {
 	struct fit_map *map = search->map;
 	uint64_t invert = inversion(search->class);
+	bool any = false;
 
 	for (size_t i = 0; i < map->summaries; i++) {
 		_Atomic uint64_t *summary = &map->summary[search->class * map->summaries + i];
@@ -170,6 +178,7 @@ static size_t search_class(struct search *search)
 		for (uint64_t left = set_load(summary, invert); left; left &= left - 1) {
 			size_t word = i * 64 + bits_lowest(left);
 
+			any = true;
 			if (word < map->words && !search_word(search, word))
 				return search->best;
 			if (word >= map->words ||
@@ -177,7 +186,7 @@ static size_t search_class(struct search *search)
 				set_change(summary, left & -left, false, invert);
 		}
 	}
-	if (search->looks_left == LOOKS) /* nobody is in it */
+	if (!any) /* nobody is in it */
 		classes_change(map, search->class, false);
 	return search->best;
 }
@@ -185,6 +194,7 @@ static size_t search_class(struct search *search)
 size_t fit_find(struct fit_map *map, size_t count)
 {
 	unsigned first = class_of(count);
+	int leave_alone = LEFT_ALONE;
 
 	for (uint64_t left = classes_load(map) >> first << first; left; left &= left - 1) {
 		unsigned class = bits_lowest(left);
@@ -197,6 +207,7 @@ size_t fit_find(struct fit_map *map, size_t count)
 		        .highest = class_lowest(class + 1) - 1,
 		        .sufficient = bits_max(lowest, count),
 		        .looks_left = LOOKS,
+		        .leave_alone = &leave_alone,
 		        .best = FIT_NONE,
 		        .best_longest = SIZE_MAX,
 		};
