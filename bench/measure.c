@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "measure.h"
+
+#include "median.h"
 #include "progress.h"
 
 #include <stdlib.h>
@@ -37,21 +39,13 @@ const char *figure_name(enum figure figure)
 	return names[figure];
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 static struct spread spread_of(double *values, uint32_t count)
 {
 	struct spread spread;
 
-	qsort(values, count, sizeof(*values), compare);
+	spread.median = median_sort(values, count); /* and the lowest comes first */
 	spread.low = values[0];
 	spread.high = values[count - 1];
-	spread.median = (values[(count - 1) / 2] + values[count / 2]) / 2;
 	return spread;
 }
 

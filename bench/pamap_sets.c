@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "median.h"
 #include "pamap.h"
 
 #include <stdatomic.h>
@@ -31,19 +32,11 @@ void sample(struct samples *samples, double value)
 		samples->value[samples->count++] = value;
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 double median(struct samples *samples)
 {
 	if (samples->count == 0)
 		return 0;
-	qsort(samples->value, samples->count, sizeof(samples->value[0]), compare);
-	return samples->value[samples->count / 2];
+	return median_sort(samples->value, samples->count);
 }
 
 static void *need(void *memory)

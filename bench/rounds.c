@@ -2,20 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "rounds.h"
 
-#include <stdlib.h>
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-double rounds_median(double *value, int count)
-{
-	qsort(value, (size_t)count, sizeof(*value), compare);
-	return count % 2 ? value[count / 2] : (value[count / 2 - 1] + value[count / 2]) / 2;
-}
+#include "median.h"
 
 void rounds_run(struct round_values *values, int count, int rounds)
 {
@@ -24,7 +11,7 @@ void rounds_run(struct round_values *values, int count, int rounds)
 			values[i].value[round] = values[i].measure(values[i].context);
 	}
 	for (int i = 0; i < count; i++) {
-		values[i].median = rounds_median(values[i].value, rounds);
+		values[i].median = median_sort(values[i].value, (size_t)rounds);
 		values[i].low = values[i].value[0];
 		values[i].high = values[i].value[rounds - 1];
 	}

@@ -17,6 +17,4 @@ struct round_values {
 /* Runs rounds of all `count` in order and fills in their values, sorted, and medians. */
 void rounds_run(struct round_values *values, int count, int rounds);
 
-double rounds_median(double *value, int count);
-
 #endif

@@ -6,40 +6,8 @@
 #include <stdlib.h>
 
 #include "platform/platform.h"
+#include "support/failing_heap.h"
 #include "support/support.h"
-
-/* The linker sends the library's calls here (--wrap). */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static int heap_countdown; /* 0: none is planned to fail */
-static bool heap_stays_broken;
-static long heap_calls;
-
-static bool heap_fails(void)
-{
-	heap_calls++;
-	if (heap_countdown == 0)
-		return false;
-	if (heap_countdown == 1) {
-		heap_countdown = heap_stays_broken ? 1 : 0;
-		return true;
-	}
-	heap_countdown--;
-	return false;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return heap_fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return heap_fails() ? NULL : __real_calloc(count, size);
-}
 
 static int create(struct carve_out *c, struct ist_manager **out)
 {
@@ -109,13 +77,12 @@ static void end_map(void)
 
 static void plan_heap(int nth, bool for_good)
 {
-	heap_countdown = nth;
-	heap_stays_broken = for_good;
+	heap_fail(nth, for_good);
 }
 
 static void end_heap(void)
 {
-	heap_countdown = 0;
+	heap_fail(0, false);
 }
 
 static void mappings_fail(void **state)
@@ -157,7 +124,7 @@ static void allocate_and_free_use_no_heap(void **state)
 {
 	struct fixture f = fixture_make(1 * MIB, 64 * KIB);
 	struct ist_shm shm;
-	long before = heap_calls;
+	long before = heap_calls();
 
 	(void)state;
 	plan_heap(1, true);
@@ -168,7 +135,7 @@ static void allocate_and_free_use_no_heap(void **state)
 		assert_int_equal(ist_shm_free(&shm), 0);
 	}
 	end_heap();
-	assert_int_equal(heap_calls, before);
+	assert_int_equal(heap_calls(), before);
 	fixture_drop(&f);
 }
 

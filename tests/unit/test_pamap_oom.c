@@ -5,51 +5,19 @@
 #include <stdlib.h>
 
 #include "platform/platform.h"
+#include "support/failing_heap.h"
 #include "support/pamap_model.h"
 #include "support/support.h"
-
-/* The linker sends the library's calls here (--wrap). */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static int heap_countdown; /* 0: none is planned to fail */
-static bool heap_stays_broken;
-
-static bool heap_fails(void)
-{
-	if (heap_countdown == 0)
-		return false;
-	if (heap_countdown == 1) {
-		heap_countdown = heap_stays_broken ? 1 : 0;
-		return true;
-	}
-	heap_countdown--;
-	return false;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return heap_fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return heap_fails() ? NULL : __real_calloc(count, size);
-}
 
 static struct pamap_model model;
 static uint64_t seed = 3;
 
 static void plan(int nth, bool for_good, bool heap)
 {
-	if (heap) {
-		heap_countdown = nth;
-		heap_stays_broken = for_good;
-	} else {
+	if (heap)
+		heap_fail(nth, for_good);
+	else
 		platform_fail_map((unsigned)nth, for_good);
-	}
 }
 
 /* An update of a kind, the same for the same number. */
