@@ -8,6 +8,13 @@
 #include "client/record.h"
 #include "client/share.h"
 
+/*
+ * Pages from which on small runs are kept per CPU. What lies in magazines is not where best fit would look for it, and
+ * in the carve-outs of 2 MiB that OP-TEE has, recorded traffic needs all but two pages: there each run goes
+ * straight to its best place.
+ */
+#define CACHE_FROM 4096u
+
 static size_t page_count(size_t bytes)
 {
 	return bits_ceil_div(bytes, IST_PAGE_SIZE);
@@ -21,16 +28,23 @@ size_t client_pool_bytes(size_t size)
 	       bits_round_up(pages * sizeof(uint32_t), CACHE_LINE);
 }
 
-void client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
+int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 {
 	size_t pages = pool->pool.size / IST_PAGE_SIZE;
 	char *at = zeroed_memory;
 
-	buddy_init(&pool->buddy, at, pages);
 	at += buddy_bytes(pages);
 	pool->record = (_Atomic uint64_t *)(void *)at;
 	at += bits_round_up(pages * sizeof(uint64_t), CACHE_LINE);
 	pool->owner = (_Atomic uint32_t *)(void *)at;
+	if (pages >= CACHE_FROM)
+		slab_classes_pages(&pool->slabs.classes);
+	return slabs_create(&pool->slabs, zeroed_memory, pages);
+}
+
+void client_pool_end(struct ist_client_pool *pool)
+{
+	slabs_destroy(&pool->slabs);
 }
 
 /* Make the record of a run that was just claimed; the handle in *out is then the only one there is. */
@@ -47,23 +61,33 @@ static void publish(struct ist_client_pool *pool, size_t start, const struct ist
 	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
 	atomic_store_explicit(&pool->record[start], record_live(use, request->size, isolated),
 	                      memory_order_release); /* [R1] */
-	pool_count_alloc(&pool->pool, request->size);
 	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, request->size, use, out);
+}
+
+/* What only the buddy can serve: runs at a place, or aligned. */
+static int claim_placed(struct slabs *slabs, const void *context, size_t *start)
+{
+	const struct ist_client_pool *pool =
+	        (const struct ist_client_pool *)(const void *)((char *)slabs -
+	                                                       offsetof(struct ist_client_pool, slabs));
+	const struct ist_client_request *request = context;
+	size_t align = request->align / IST_PAGE_SIZE;
+	struct buddy_alignment alignment = {align, (size_t)(pool->pool.paddr / IST_PAGE_SIZE) & (align - 1)};
+
+	if (request->flags & IST_CLIENT_AT) {
+		*start = (size_t)(request->paddr - pool->pool.paddr) / IST_PAGE_SIZE;
+		return buddy_alloc_at(&slabs->buddy, *start, page_count(request->size));
+	}
+	return buddy_alloc(&slabs->buddy, page_count(request->size), alignment, start);
 }
 
 static int claim(struct ist_client_pool *pool, const struct ist_client_request *request, size_t *start)
 {
-	struct buddy_alignment alignment = BUDDY_ANYWHERE;
-	size_t align = request->align / IST_PAGE_SIZE;
+	size_t granted, count = page_count(request->size);
 
-	if (request->flags & IST_CLIENT_AT) {
-		*start = (size_t)(request->paddr - pool->pool.paddr) / IST_PAGE_SIZE;
-		return buddy_alloc_at(&pool->buddy, *start, page_count(request->size));
-	}
-	if (align > 1)
-		alignment = (struct buddy_alignment){align, (size_t)(pool->pool.paddr / IST_PAGE_SIZE) &
-		                                                    (align - 1)};
-	return buddy_alloc(&pool->buddy, page_count(request->size), alignment, start);
+	if (request->flags & IST_CLIENT_AT || request->align > IST_PAGE_SIZE)
+		return slabs_take_with(&pool->slabs, count, request->size, claim_placed, request, start);
+	return slabs_take(&pool->slabs, count, request->size, start, &granted);
 }
 
 int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request)
@@ -159,8 +183,7 @@ int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, b
 
 static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
-	pool_count_free(&pool->pool, shm->view.size);
-	buddy_free(&pool->buddy, shm->offset / IST_PAGE_SIZE, page_count(shm->view.size));
+	slabs_give(&pool->slabs, shm->offset / IST_PAGE_SIZE, page_count(shm->view.size));
 }
 
 int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
@@ -193,10 +216,10 @@ void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm
 	give_back(pool, shm);
 }
 
-void ist_client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *out)
+bool client_pool_is_used(struct ist_client_pool *pool)
 {
-	if (!pool || !out)
-		return;
-	pool_read_counters(&pool->pool, out);
-	out->largest_free = buddy_largest(&pool->buddy) * IST_PAGE_SIZE;
+	struct slab_counts counts;
+
+	slabs_count(&pool->slabs, &counts);
+	return counts.allocs != counts.frees;
 }

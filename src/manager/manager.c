@@ -80,11 +80,26 @@ static struct ist_manager *build(const struct plan *plan)
 	manager->carve_out = plan->carve_out;
 	manager->skipped = plan->skipped;
 	place_pool(&manager->driver.pool, POOL_DRIVER, &plan->carve_out, 0, plan->driver_size);
-	driver_pool_init(&manager->driver, (char *)manager + driver_at);
 	place_pool(&manager->client.pool, POOL_CLIENT, &plan->carve_out, plan->driver_size,
 	           plan->client_size);
-	client_pool_init(&manager->client, (char *)manager + client_at);
+	if (driver_pool_init(&manager->driver, (char *)manager + driver_at))
+		goto undo_map;
+	if (client_pool_init(&manager->client, (char *)manager + client_at))
+		goto undo_driver;
 	return manager;
+
+undo_driver:
+	driver_pool_end(&manager->driver);
+undo_map:
+	platform_unmap(manager, bytes);
+	return NULL;
+}
+
+static void unbuild(struct ist_manager *manager)
+{
+	driver_pool_end(&manager->driver);
+	client_pool_end(&manager->client);
+	platform_unmap(manager, manager->bytes);
 }
 
 static int attach(struct ist_manager *manager)
@@ -129,30 +144,27 @@ int ist_manager_create(const struct ist_manager_config *config, struct ist_manag
 		return -ENOMEM;
 	error = attach(manager);
 	if (error) {
-		platform_unmap(manager, manager->bytes);
+		unbuild(manager);
 		return error;
 	}
 	*out = manager;
 	return 0;
 }
 
-static bool has_live_objects(struct pool *pool)
-{
-	return atomic_load_explicit(&pool->counters.used, memory_order_relaxed) != 0;
-}
-
 int ist_manager_destroy(struct ist_manager *manager)
 {
 	if (!manager)
 		return 0;
-	if (has_live_objects(&manager->driver.pool) || has_live_objects(&manager->client.pool))
+	if (slabs_check(&manager->driver.slabs))
+		return -ECHILD;
+	if (driver_pool_is_used(&manager->driver) || client_pool_is_used(&manager->client))
 		return -EBUSY;
 	pool_unregister(&manager->driver.pool);
 	pool_unregister(&manager->client.pool);
 	pamap_destroy(manager->by_paddr);
 	pamap_destroy(manager->by_vaddr);
 	client_share_drop_file(&manager->client);
-	platform_unmap(manager, manager->bytes);
+	unbuild(manager);
 	return 0;
 }
 

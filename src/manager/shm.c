@@ -27,7 +27,7 @@ int ist_shm_free(struct ist_shm *shm)
 		return -EINVAL;
 	pool = pool_find(shm->pool_slot, shm->pool_generation);
 	if (!pool)
-		return -EINVAL;
+		return pool_registry_is_ours() ? -EINVAL : -ECHILD;
 	error = free_in(pool, shm);
 	if (error) {
 		pool_count_misuse(pool);

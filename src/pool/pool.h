@@ -12,18 +12,16 @@
 #include <stdatomic.h>
 
 #include "base/bits.h"
+#include "slab/slab.h"
 
 enum pool_kind {
 	POOL_DRIVER,
 	POOL_CLIENT,
 };
 
-/* Each on its own for now; used is exact at all times, and so is the peak. Relaxed: they order nothing. */
+/* What is counted where it happens; the rest comes from the pool's own bookkeeping. Relaxed: they order nothing. */
 struct pool_counters {
-	_Alignas(CACHE_LINE) _Atomic size_t used;
-	_Atomic size_t peak;
-	_Atomic uint64_t allocs;
-	_Atomic uint64_t frees;
+	_Alignas(CACHE_LINE) _Atomic size_t peak; /* exact bytes, as of the last look at statistics */
 	_Atomic uint64_t failures;
 	_Atomic uint64_t misuses;
 };
@@ -46,8 +44,14 @@ struct pool {
 int pool_register(struct pool *pool);
 void pool_unregister(struct pool *pool);
 
-/* The pool that was given this slot and generation, or null when it is gone. Wait-free, signal safe. */
+/*
+ * The pool that was given this slot and generation, or null when it is gone, and always in a forked child of the
+ * process that registered it. Wait-free, signal safe.
+ */
 struct pool *pool_find(uint32_t slot, uint32_t generation);
+
+/* False in a child of a fork: no handle means anything there. */
+bool pool_registry_is_ours(void);
 
 /* Fill in a handle for the allocation of `size` bytes at `offset`; `tag` says which use of that place it is. */
 void pool_make_shm(const struct pool *pool, size_t offset, size_t size, uint64_t tag, struct ist_shm *out);
@@ -55,12 +59,17 @@ void pool_make_shm(const struct pool *pool, size_t offset, size_t size, uint64_t
 /* Whether a handle's view is the one that pool_make_shm gave it, as far as the handle itself can tell. */
 bool pool_shm_is_intact(const struct pool *pool, const struct ist_shm *shm);
 
-void pool_count_alloc(struct pool *pool, size_t size);
-void pool_count_free(struct pool *pool, size_t size);
 void pool_count_failure(struct pool *pool);
 void pool_count_misuse(struct pool *pool);
 
-/* Everything but largest_free, which only the allocator itself knows. */
-void pool_read_counters(struct pool *pool, struct ist_pool_stats *out);
+/* What a walk over a pool's live allocations finds. */
+struct pool_use {
+	size_t bytes; /* as asked */
+	size_t longest_gap; /* granules between two of them, or one and an end of the pool */
+};
+
+/* Statistics of a pool with granules of `granule` bytes that is used like this. */
+void pool_read_stats(struct pool *pool, struct slabs *slabs, size_t granule, const struct pool_use *use,
+                     struct ist_pool_stats *out);
 
 #endif

@@ -57,11 +57,14 @@ static uint32_t make_slot(void)
 
 	if (!slot_at(number)) {
 		unsigned block = bits_highest(((uint64_t)number - 1 + FIRST_BLOCK_SLOTS) / FIRST_BLOCK_SLOTS);
-		struct slot *slots =
-		        block < BLOCKS ? platform_map(block_slots(block) * sizeof(*slots)) : NULL;
+		size_t bytes = (block_slots(block) + 1) * sizeof(struct slot); /* and one for the mark */
+		struct slot *slots = block < BLOCKS ? platform_map(bytes) : NULL;
 
 		if (!slots)
 			return 0;
+		/* A child of a fork shares the memory of these pools, but not their state: it finds none of them. */
+		platform_wipe_on_fork(slots, bytes);
+		atomic_init(&slots[block_slots(block)].generation, 1);
 		atomic_store_explicit(&blocks[block], slots, memory_order_release); /* slot_at */
 	}
 	slots_made = number;
@@ -113,6 +116,13 @@ void pool_unregister(struct pool *pool)
 		unused_first = pool->slot;
 	unused_last = pool->slot;
 	pthread_mutex_unlock(&mutex);
+}
+
+bool pool_registry_is_ours(void)
+{
+	const struct slot *slots = atomic_load_explicit(&blocks[0], memory_order_acquire);
+
+	return !slots || atomic_load_explicit(&slots[block_slots(0)].generation, memory_order_relaxed) != 0;
 }
 
 struct pool *pool_find(uint32_t slot_number, uint32_t generation)

@@ -15,6 +15,7 @@ ORDER = [
     {'platform'},
     {'percpu', 'rcu'},
     {'buddy', 'pamap'},
+    {'slab'},
     {'pool'},
     {'driver', 'client'},
     {'mapping'},

@@ -15,12 +15,15 @@ static int result[MODEL_THREADS];
 
 static void set_up(void)
 {
+	if (pool.slabs.percpu.table)
+		driver_pool_end(&pool);
+	percpu_pretend_cpus(1);
 	memset(memory, 0, sizeof(memory));
 	memset(&pool, 0, sizeof(pool));
 	pool.pool.vaddr = region;
 	pool.pool.size = sizeof(region);
 	MODEL_ASSERT(driver_pool_bytes(sizeof(region)) <= sizeof(memory));
-	driver_pool_init(&pool, memory);
+	MODEL_ASSERT(driver_pool_init(&pool, memory) == 0);
 	MODEL_ASSERT(ist_driver_pool_alloc(&pool, 100, &first) == 0);
 	second = first;
 	memset(&got, 0, sizeof(got));
