@@ -20,7 +20,6 @@ struct ist_shm {
 	/* Private: which pool, which allocation of it, and which use of that place. */
 	uint32_t pool_slot;
 	uint32_t pool_generation;
-	uint64_t offset;
 	uint64_t tag;
 };
 

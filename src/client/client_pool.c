@@ -87,7 +87,7 @@ static int claim(struct ist_client_pool *pool, const struct ist_client_request *
 
 	if (request->flags & IST_CLIENT_AT || request->align > IST_PAGE_SIZE)
 		return slabs_take_with(&pool->slabs, count, request->size, claim_placed, request, start);
-	return slabs_take(&pool->slabs, count, request->size, start, &granted);
+	return slabs_take(&pool->slabs, slabs_at(&pool->slabs, count), count, request->size, start, &granted);
 }
 
 int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request)
@@ -163,11 +163,12 @@ static int judge(uint64_t record, const struct ist_shm *shm)
 /* The record that a handle names, and what it says of the handle. */
 static int find_record(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t *record)
 {
-	if (!pool_shm_is_intact(&pool->pool, shm) || shm->offset % IST_PAGE_SIZE ||
+	if (!pool_shm_is_intact(&pool->pool, shm) || pool_offset(&pool->pool, shm) % IST_PAGE_SIZE ||
 	    shm->tag > RECORD_USE_MASK)
 		return -EINVAL;
 	/* Acquire: pairs with [R1]. */
-	*record = atomic_load_explicit(&pool->record[shm->offset / IST_PAGE_SIZE], memory_order_acquire);
+	*record = atomic_load_explicit(&pool->record[pool_offset(&pool->pool, shm) / IST_PAGE_SIZE],
+	                               memory_order_acquire);
 	return judge(*record, shm);
 }
 
@@ -183,12 +184,15 @@ int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, b
 
 static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
-	slabs_give(&pool->slabs, shm->offset / IST_PAGE_SIZE, page_count(shm->view.size));
+	size_t count = page_count(shm->view.size);
+
+	slabs_give(&pool->slabs, slabs_at_exactly(&pool->slabs, count),
+	           pool_offset(&pool->pool, shm) / IST_PAGE_SIZE, count);
 }
 
 int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
-	size_t start = shm->offset / IST_PAGE_SIZE;
+	size_t start = pool_offset(&pool->pool, shm) / IST_PAGE_SIZE;
 	uint64_t record;
 	int error = find_record(pool, shm, &record);
 
@@ -211,8 +215,8 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 
 void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
-	atomic_store_explicit(&pool->record[shm->offset / IST_PAGE_SIZE], record_free(shm->tag + 1),
-	                      memory_order_relaxed);
+	atomic_store_explicit(&pool->record[pool_offset(&pool->pool, shm) / IST_PAGE_SIZE],
+	                      record_free(shm->tag + 1), memory_order_relaxed);
 	give_back(pool, shm);
 }
 

@@ -4,12 +4,6 @@
 
 #include <errno.h>
 
-#include "base/twin.h"
-#include "driver/state.h"
-
-#define TWIN_FREE_WITHOUT_EXCHANGE                                                                           \
-	111 /* check and store in place of the compare-exchange that decides a free */
-
 #define EXACT_BELOW ((size_t)256 << 10) /* bytes: smaller pools have a class for every count of granules */
 
 static size_t granule_count(size_t bytes)
@@ -90,29 +84,9 @@ void driver_pool_end(struct ist_driver_pool *pool)
 	slabs_destroy(&pool->slabs);
 }
 
-/*
- * How many granules the run that starts at `start` has, by the next mark; 0 if there is none as far as `most`. Acquire:
- * the state may be loaded again afterwards, to learn whether the marks still belonged to it.
- */
-static size_t run_length(const struct ist_driver_pool *pool, size_t start, size_t most)
-{
-	size_t at = start, end = start + most;
-
-	while (at < end) {
-		uint64_t marks =
-		        atomic_load_explicit(&pool->last[at / 64], memory_order_acquire) >> (at % 64);
-
-		if (marks)
-			return at + bits_lowest(marks) + 1 - start;
-		at = (at / 64 + 1) * 64;
-	}
-	return 0;
-}
-
-/* Relaxed: bytes behind the first belong to whoever owns the run; the first orders them. */
 static uint8_t read_state(const struct ist_driver_pool *pool, size_t granule)
 {
-	return atomic_load_explicit(&pool->state[granule], memory_order_relaxed);
+	return driver_pool_state(pool, granule);
 }
 
 static void write_state(struct ist_driver_pool *pool, size_t granule, size_t value)
@@ -122,88 +96,96 @@ static void write_state(struct ist_driver_pool *pool, size_t granule, size_t val
 
 /*
  * Make an allocation of `count` granules of a run of `granted` that is ours alone: the last one who wrote these bytes
- * gave it back before we took it. Returns its use count.
+ * gave it back before we took it. `class` as of byte 1. Returns its handle's tag.
  */
-static uint64_t bring_to_life(struct ist_driver_pool *pool, size_t start, size_t count, size_t granted,
-                              size_t size)
+static inline __attribute__((always_inline)) uint64_t bring_to_life(struct ist_driver_pool *pool,
+                                                                    size_t start, size_t count,
+                                                                    size_t granted, size_t class, size_t size)
 {
-	uint8_t first = read_state(pool, start);
-	uint64_t use = state_use_low(first);
+	uint8_t first = state_live(read_state(pool, start), -size % DRIVER_GRANULE);
+	size_t use_high = 0, extra = granted - count;
 
-	if (count > 1)
-		use |= (uint64_t)read_state(pool, start + 1) << STATE_USE_LOW_BITS;
-	if (count > STATE_EXACT)
-		write_state(pool, start + 2, granted - count);
+	if (__builtin_expect(count >= STATE_BYTES, 1)) {
+		write_state(pool, start + 1, class);
+		use_high = read_state(pool, start + 2) & STATE_USE_HIGH;
+		write_state(pool, start + 2, use_high);
+		write_state(pool, start + 3, extra);
+	} else if (count == 3) {
+		write_state(pool, start + 1, class);
+		use_high = read_state(pool, start + 2) & STATE_USE_HIGH;
+		write_state(pool, start + 2, use_high);
+	} else if (count == 2) {
+		write_state(pool, start + 1, class);
+	} else {
+		class = 0;
+	}
 	/* Release: pairs with the acquire in driver_pool_free, which reads the marks and the other bytes. */
-	atomic_store_explicit(&pool->state[start], state_live(first, count * DRIVER_GRANULE - size),
-	                      memory_order_release);
-	return use;
+	atomic_store_explicit(&pool->state[start], first, memory_order_release);
+	return state_tag(first, class, use_high, extra, state_check(start, size));
 }
 
-int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_shm *out)
+static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, size_t count, size_t size,
+                                                struct ist_shm *out)
 {
-	size_t start, granted, count = granule_count(size);
-	uint64_t use;
-	int error;
+	size_t start, granted, at, class = STATE_RUN;
+	uint64_t tag;
+	int error = slabs_take_slow(&pool->slabs, count, size, &start, &granted);
 
-	if (!pool || !out || size == 0)
-		return -EINVAL;
-	error = slabs_take(&pool->slabs, count, size, &start, &granted);
 	if (error) {
 		if (error == -ENOSPC)
 			pool_count_failure(&pool->pool);
 		return error;
 	}
-	use = bring_to_life(pool, start, count, granted, size);
-	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, state_tag(use, size), out);
+	at = slabs_at_exactly(&pool->slabs, granted);
+	if (slabs_granules(&pool->slabs, at))
+		class = at / sizeof(struct magazine) + 1;
+	tag = bring_to_life(pool, start, count, granted, class, size);
+	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, tag, out);
 	return 0;
 }
 
-/*
- * Whether the allocation that a handle names is live: what the handle says is what the state bytes and marks say. The
- * first byte is acquired: pairs with bring_to_life. *granted: the granules of its run.
- */
-static inline bool is_live(const struct ist_driver_pool *pool, size_t start, size_t count, uint64_t use,
-                           uint8_t expected, size_t *granted)
+int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_shm *out)
 {
-	if (atomic_load_explicit(&pool->state[start], memory_order_acquire) != expected)
-		return false;
-	*granted = count;
-	if (count > STATE_EXACT)
-		*granted += read_state(pool, start + 2);
-	return run_length(pool, start, *granted) == *granted &&
-	       (count == 1 || read_state(pool, start + 1) == use >> STATE_USE_LOW_BITS);
+	size_t at, count = granule_count(size);
+	uint64_t tag;
+	uint32_t start;
+
+	if (__builtin_expect(!pool || !out || size == 0, 0))
+		return -EINVAL;
+	at = slabs_at(&pool->slabs, count);
+	if (__builtin_expect(!percpu_pop(&pool->slabs.percpu, at, &start), 0))
+		return alloc_slow(pool, count, size, out);
+	tag = bring_to_life(pool, start, count, slabs_granules(&pool->slabs, at),
+	                    at / sizeof(struct magazine) + 1, size);
+	pool_make_shm(&pool->pool, (size_t)start * DRIVER_GRANULE, size, tag, out);
+	return 0;
+}
+
+int driver_pool_free_run(struct ist_driver_pool *pool, const struct ist_shm *shm)
+{
+	size_t count = granule_count(shm->view.size), start = pool_offset(&pool->pool, shm) / DRIVER_GRANULE;
+
+	if (driver_pool_run(pool, start, count) != count ||
+	    !driver_pool_end_life(pool, start, shm->tag, count))
+		return driver_pool_refuse(pool, shm);
+	slabs_give_slow(&pool->slabs, start, count);
+	return 0;
 }
 
 /*
  * A handle that agrees with itself was handed out once: if it is not live now, it was freed. One that does not was
  * changed, and names nothing.
  */
-int driver_pool_free(struct ist_driver_pool *pool, const struct ist_shm *shm)
+int driver_pool_refuse(const struct ist_driver_pool *pool, const struct ist_shm *shm)
 {
-	size_t size = shm->view.size, count = granule_count(size), start = shm->offset / DRIVER_GRANULE,
-	       granted;
-	uint64_t use = state_tag_use(shm->tag);
-	uint8_t expected = state_expected(use, count * DRIVER_GRANULE - size), met = expected;
+	size_t size = shm->view.size, offset = pool_offset(&pool->pool, shm);
 
-	if (!pool_shm_is_intact(&pool->pool, shm) || shm->offset % DRIVER_GRANULE ||
-	    shm->tag != state_tag(use, size) || (count == 1 && use > STATE_USE_LOW))
+	if (!pool_shm_is_intact(&pool->pool, shm) || offset % DRIVER_GRANULE ||
+	    !state_agrees(shm->tag, offset / DRIVER_GRANULE, size) ||
+	    !(state_byte(shm->tag, 0) & STATE_LIVE) ||
+	    (state_byte(shm->tag, 0) & STATE_SLACK) != -size % DRIVER_GRANULE)
 		return -EINVAL;
-	if (!is_live(pool, start, count, use, expected, &granted))
-		return -EALREADY;
-	/*
-	 * Acquire as above, for the case that the place was used again since the load. No release is needed:
-	 * slabs_give releases what we did to the memory.
-	 */
-	if (TWIN_BROKEN(TWIN_FREE_WITHOUT_EXCHANGE))
-		atomic_store_explicit(&pool->state[start], state_freed(use), memory_order_relaxed);
-	else if (!atomic_compare_exchange_strong_explicit(&pool->state[start], &met, state_freed(use),
-	                                                  memory_order_acquire, memory_order_relaxed))
-		return -EALREADY;
-	if (count > 1 && (use & STATE_USE_LOW) == STATE_USE_LOW)
-		write_state(pool, start + 1, ((use >> STATE_USE_LOW_BITS) + 1) & STATE_USE_HIGH);
-	slabs_give(&pool->slabs, start, granted);
-	return 0;
+	return -EALREADY;
 }
 
 /* Bytes as asked of the allocation that starts at `start`, and the granules of its run; 0 if none does. */
@@ -214,8 +196,8 @@ static size_t live_size(const struct ist_driver_pool *pool, size_t start, size_t
 
 	if (!(first & STATE_LIVE))
 		return 0;
-	run = run_length(pool, start, pool->pool.size / DRIVER_GRANULE - start);
-	count = run > STATE_EXACT ? run - bits_min(read_state(pool, start + 2), run - 1) : run;
+	run = driver_pool_run(pool, start, pool->pool.size / DRIVER_GRANULE - start);
+	count = run >= STATE_BYTES ? run - bits_min(read_state(pool, start + 3), run - 1) : run;
 	*granules = run;
 	return run ? count * DRIVER_GRANULE - (first & STATE_SLACK) : 0;
 }

@@ -1,65 +1,71 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * The state bytes of an allocation of n granules.
+ * The state bytes of an allocation of n granules: its first n granules' bytes, up to four of them.
  *
- *   first      {live 1, use 4, slack 3}: slack is how many bytes of the last granule that was asked for were not
- *   second     n >= 2: the higher 7 bits of the use count
- *   third      n > STATE_EXACT: how many granules more than asked for its class gave it
+ *   0          {live 1, use 4, slack 3}: slack is how many bytes of the last granule that was asked for were not
+ *   1  n >= 2  its class + 1, or STATE_RUN for a run of another length, which the marks give
+ *   2  n >= 3  the higher 7 bits of the use count
+ *   3  n >= 4  how many granules more than asked for its class gave it
  *
- * Only a first byte is ever live, so an address inside an allocation is told by its byte alone. When an allocation is
- * freed its bytes stay, but for live and the use count, which is one more: the use count tells a handle from an
- * older one of the same place. Bytes of a place that was inside another allocation meanwhile hold whatever that left.
+ * Only byte 0 is ever live, so an address inside an allocation is told by its byte alone. When an allocation is freed
+ * its bytes stay, but for live and the use count, which is one more: that tells a handle from an older one of the
+ * same place. A place that was inside another allocation meanwhile may have bytes of that.
  *
- * Only the owner of a run (slab.h [S1]) makes its first byte live; only the compare-exchange in driver_pool_free makes
- * it not live, and it is the linearization point that decides which of several frees is obeyed.
+ * A handle's tag has the four bytes as they were when it was handed out (0 where there is none), and a check of its
+ * place and size, so that one that was changed is told from a stale one: {check 32, byte 3, byte 2, byte 1, byte 0}.
+ *
+ * Only the owner of a run (slab.h [S1]) makes its byte 0 live; only the compare-exchange in driver_pool_free makes it
+ * not live, and it is the linearization point that decides which of several frees is obeyed.
  */
 #ifndef DRIVER_STATE_H
 #define DRIVER_STATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define STATE_LIVE 0x80u
 #define STATE_USE_SHIFT 3
-#define STATE_USE_LOW 0x0fu
-#define STATE_USE_HIGH 0x7fu
-#define STATE_USE_LOW_BITS 4
-#define STATE_USE_BITS 11
+#define STATE_USE_LOW 0x78u /* of byte 0, where it is */
+#define STATE_USE_HIGH 0x7fu /* of byte 2 */
 #define STATE_SLACK 0x07u
-#define STATE_EXACT 16u /* classes up to here give exactly what was asked for */
+#define STATE_RUN 0x7fu
+#define STATE_BYTES 4u
 
+/* Byte 0 of an allocation whose granule had `before`. */
 static inline uint8_t state_live(uint8_t before, size_t slack)
 {
-	return (uint8_t)(STATE_LIVE | (before & STATE_USE_LOW << STATE_USE_SHIFT) | slack);
+	return (uint8_t)(STATE_LIVE | (before & STATE_USE_LOW) | slack);
 }
 
-static inline uint64_t state_use_low(uint8_t first)
+/* What it becomes when freed: the next use. */
+static inline uint8_t state_freed(uint8_t live)
 {
-	return first >> STATE_USE_SHIFT & STATE_USE_LOW;
+	return (uint8_t)((live & STATE_USE_LOW) + (1u << STATE_USE_SHIFT)) & STATE_USE_LOW;
 }
 
-/* The first byte of an allocation of this use count and slack. */
-static inline uint8_t state_expected(uint64_t use, size_t slack)
+static inline uint8_t state_byte(uint64_t tag, unsigned which)
 {
-	return (uint8_t)(STATE_LIVE | (use & STATE_USE_LOW) << STATE_USE_SHIFT | slack);
+	return (uint8_t)(tag >> 8 * which);
 }
 
-/* The tag of a handle: the use count, and the size a second time, so that a change of view.size shows. */
-static inline uint64_t state_tag(uint64_t use, size_t size)
+/* Never the same for two places or for two sizes below 4 GiB; for both changed at once, once in 2^32. */
+static inline uint32_t state_check(size_t start, size_t size)
 {
-	return use | (uint64_t)size << STATE_USE_BITS;
+	return (uint32_t)start * UINT32_C(0x9e3779b1) ^ (uint32_t)size;
 }
 
-static inline uint64_t state_tag_use(uint64_t tag)
+static inline uint64_t state_tag(uint8_t first, size_t class, size_t use_high, size_t extra, uint32_t check)
 {
-	return tag & ((UINT64_C(1) << STATE_USE_BITS) - 1);
+	return first | (uint64_t) class << 8 | (uint64_t)use_high << 16 | (uint64_t)extra << 24 |
+	       (uint64_t)check << 32;
 }
 
-/* What it becomes when freed. */
-static inline uint8_t state_freed(uint64_t use)
+/* Whether a handle's place and size are those that its tag was made for. */
+static inline bool state_agrees(uint64_t tag, size_t start, size_t size)
 {
-	return (uint8_t)(((use + 1) & STATE_USE_LOW) << STATE_USE_SHIFT);
+	return (uint32_t)(tag >> 32) == state_check(start, size);
 }
 
 #endif

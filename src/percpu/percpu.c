@@ -109,6 +109,7 @@ int percpu_create(struct percpu *percpu, unsigned classes, const uint16_t *slots
 	int error;
 
 	percpu->sequences = rseq_start();
+	percpu->area = percpu_area;
 	topology_start();
 	percpu->classes = classes;
 	percpu->blocks = rseq_possible_cpus();
@@ -165,7 +166,7 @@ static bool plug(struct percpu *percpu, uint32_t block)
 	atomic_store_explicit(&percpu_head(percpu, block)->home, rseq_cpu(), memory_order_relaxed);
 	atomic_fetch_add_explicit(&percpu->plugs, 1, memory_order_seq_cst); /* percpu_empty_stamp */
 	atomic_store_explicit(&percpu->ready[block], 1, memory_order_seq_cst);
-	return arch_plug(&percpu_area, percpu->table, block, distance_to(percpu, block), &percpu->drainers,
+	return arch_plug(&percpu->area, percpu->table, block, distance_to(percpu, block), &percpu->drainers,
 	                 &percpu->ready[block]);
 }
 
@@ -234,7 +235,7 @@ unsigned percpu_take(struct percpu *percpu, unsigned class, uint32_t *values, un
 	if (!percpu->sequences)
 		return twin_take(percpu, class, values, count);
 	for (int i = 0; i < TRIES; i++) {
-		unsigned taken = arch_pop_batch(&percpu_area, percpu->table, class * sizeof(struct magazine),
+		unsigned taken = arch_pop_batch(&percpu->area, percpu->table, class * sizeof(struct magazine),
 		                                values, count);
 
 		if (taken || !worth_a_try(percpu, may_plug, class, &idle))
@@ -251,7 +252,7 @@ unsigned percpu_put(struct percpu *percpu, unsigned class, const uint32_t *value
 	if (!percpu->sequences)
 		return twin_put(percpu, class, values, count);
 	for (int i = 0; i < TRIES; i++) {
-		unsigned put = arch_push_batch(&percpu_area, percpu->table, class * sizeof(struct magazine),
+		unsigned put = arch_push_batch(&percpu->area, percpu->table, class * sizeof(struct magazine),
 		                               values, count);
 
 		if (put || !worth_a_try(percpu, may_plug, class, &idle))

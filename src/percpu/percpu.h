@@ -72,6 +72,7 @@ struct percpu_head {
 };
 
 struct percpu {
+	struct percpu_thread_area area; /* percpu_area, where the fast paths have it at hand */
 	char *table; /* of int64_t, from entry -2; zeroed in a forked child, and so is `ours` behind it */
 	_Atomic uint32_t *ours;
 	uint32_t blocks; /* entries from 0, each with a block */
@@ -100,17 +101,21 @@ static inline bool percpu_is_ours(const struct percpu *percpu)
 	return atomic_load_explicit(percpu->ours, memory_order_relaxed) != 0;
 }
 
-/* Take a value out of this CPU's magazine, or put one in. False: it is empty (full), or not plugged, or aborted. */
-static inline __attribute__((always_inline)) bool percpu_pop(struct percpu *percpu, unsigned class,
+/*
+ * Take a value out of this CPU's magazine, or put one in; `at` is PERCPU_AT(class). False: it is empty (full), or not plugged, or aborted.
+ */
+#define PERCPU_AT(class) ((class) * sizeof(struct magazine))
+
+static inline __attribute__((always_inline)) bool percpu_pop(struct percpu *percpu, size_t at,
                                                              uint32_t *value)
 {
-	return arch_pop(&percpu_area, percpu->table, class * sizeof(struct magazine), value);
+	return arch_pop(&percpu->area, percpu->table, at, value);
 }
 
-static inline __attribute__((always_inline)) bool percpu_push(struct percpu *percpu, unsigned class,
+static inline __attribute__((always_inline)) bool percpu_push(struct percpu *percpu, size_t at,
                                                               uint32_t value)
 {
-	return arch_push(&percpu_area, percpu->table, class * sizeof(struct magazine), value);
+	return arch_push(&percpu->area, percpu->table, at, value);
 }
 
 /*

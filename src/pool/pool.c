@@ -2,24 +2,6 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "pool/pool.h"
 
-void pool_make_shm(const struct pool *pool, size_t offset, size_t size, uint64_t tag, struct ist_shm *out)
-{
-	out->view.vaddr = pool->vaddr + offset;
-	out->view.paddr = pool->paddr + offset;
-	out->view.size = size;
-	out->pool_slot = pool->slot;
-	out->pool_generation = pool->generation;
-	out->offset = offset;
-	out->tag = tag;
-}
-
-bool pool_shm_is_intact(const struct pool *pool, const struct ist_shm *shm)
-{
-	return shm->offset < pool->size && shm->view.size != 0 &&
-	       shm->view.size <= pool->size - shm->offset && shm->view.vaddr == pool->vaddr + shm->offset &&
-	       shm->view.paddr == pool->paddr + shm->offset;
-}
-
 void pool_count_failure(struct pool *pool)
 {
 	atomic_fetch_add_explicit(&pool->counters.failures, 1, memory_order_relaxed);

@@ -44,20 +44,65 @@ struct pool {
 int pool_register(struct pool *pool);
 void pool_unregister(struct pool *pool);
 
+/* A slot of the registry: the generation is odd while a pool lives in it and even while not; a handle has the odd one. */
+struct pool_slot {
+	_Atomic uint32_t generation;
+	uint32_t next_unused; /* under the mutex */
+	struct pool *_Atomic pool;
+};
+
+#define POOL_FIRST_SLOTS 64u
+extern struct pool_slot
+        *_Atomic pool_first_slots; /* slots 1 to POOL_FIRST_SLOTS; null until there is a pool */
+struct pool *pool_find_slow(uint32_t slot, uint32_t generation);
+
 /*
  * The pool that was given this slot and generation, or null when it is gone, and always in a forked child of the
  * process that registered it. Wait-free, signal safe.
  */
-struct pool *pool_find(uint32_t slot, uint32_t generation);
+static inline struct pool *pool_find(uint32_t slot, uint32_t generation)
+{
+	/* Acquire: pairs with the release in make_slot (registry.c). */
+	struct pool_slot *first = atomic_load_explicit(&pool_first_slots, memory_order_acquire);
+
+	if (__builtin_expect(slot - 1 < POOL_FIRST_SLOTS && first && generation % 2 == 1, 1)) {
+		/* Acquire: pairs with pool_register. */
+		if (atomic_load_explicit(&first[slot - 1].generation, memory_order_acquire) == generation)
+			return atomic_load_explicit(&first[slot - 1].pool, memory_order_relaxed);
+		return NULL;
+	}
+	return pool_find_slow(slot, generation);
+}
 
 /* False in a child of a fork: no handle means anything there. */
 bool pool_registry_is_ours(void);
 
 /* Fill in a handle for the allocation of `size` bytes at `offset`; `tag` says which use of that place it is. */
-void pool_make_shm(const struct pool *pool, size_t offset, size_t size, uint64_t tag, struct ist_shm *out);
+static inline void pool_make_shm(const struct pool *pool, size_t offset, size_t size, uint64_t tag,
+                                 struct ist_shm *out)
+{
+	out->view.vaddr = pool->vaddr + offset;
+	out->view.paddr = pool->paddr + offset;
+	out->view.size = size;
+	out->pool_slot = pool->slot;
+	out->pool_generation = pool->generation;
+	out->tag = tag;
+}
 
-/* Whether a handle's view is the one that pool_make_shm gave it, as far as the handle itself can tell. */
-bool pool_shm_is_intact(const struct pool *pool, const struct ist_shm *shm);
+/* Where in the pool a handle says that its allocation lies; anything at all if it is not intact. */
+static inline size_t pool_offset(const struct pool *pool, const struct ist_shm *shm)
+{
+	return (size_t)((uintptr_t)shm->view.vaddr - (uintptr_t)pool->vaddr);
+}
+
+/* Whether a handle's view is one that pool_make_shm could have given it. */
+static inline bool pool_shm_is_intact(const struct pool *pool, const struct ist_shm *shm)
+{
+	size_t offset = pool_offset(pool, shm);
+
+	return offset < pool->size && shm->view.paddr - pool->paddr == offset &&
+	       shm->view.size - 1 < pool->size - offset;
+}
 
 void pool_count_failure(struct pool *pool);
 void pool_count_misuse(struct pool *pool);

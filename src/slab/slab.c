@@ -3,8 +3,6 @@
 /* The slow paths of taking and giving: refills, flushes, and how much a CPU may keep. */
 #include "slab/slab.h"
 
-#include <string.h>
-
 #include "slab/reclaim.h"
 
 #define FIRST_CAPACITY 4u
@@ -19,17 +17,17 @@ static void set_slots(struct slabs *slabs, size_t granules)
 
 		slabs->slots[c] = (uint16_t)bits_max(1, bits_min(room, 1024));
 	}
+	slabs->slots[slabs->classes.count] = 1;
 }
 
 int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules)
 {
 	if (granules > UINT32_MAX)
 		slabs->classes.count = 0;
-	if (slabs->classes.count == 0)
-		memset(slabs->classes.class_of, SLAB_NONE, sizeof(slabs->classes.class_of));
+	slab_classes_finish(&slabs->classes);
 	set_slots(slabs, granules);
 	buddy_init(&slabs->buddy, buddy_memory, granules);
-	return percpu_create(&slabs->percpu, slabs->classes.count, slabs->slots);
+	return percpu_create(&slabs->percpu, slabs->classes.count + 1, slabs->slots);
 }
 
 void slabs_destroy(struct slabs *slabs)
@@ -249,17 +247,22 @@ int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *
 	return 0;
 }
 
-int slabs_take_slow(struct slabs *slabs, unsigned class, size_t count, size_t bytes, size_t *start,
-                    size_t *granted)
+static unsigned class_of(const struct slabs *slabs, size_t count)
+{
+	return (unsigned)(slabs_at(slabs, count) / sizeof(struct magazine));
+}
+
+int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *start, size_t *granted)
 {
 	uint32_t value, block = percpu_here(&slabs->percpu);
+	unsigned class = class_of(slabs, count);
 	int error = slabs_check(slabs);
 
 	if (error)
 		return error;
 	if (count > slabs->buddy.granules)
 		return -ENOSPC;
-	if (class != SLAB_NONE && may_plug(slabs)) {
+	if (class < slabs->classes.count && may_plug(slabs)) {
 		*granted = slabs->classes.granules[class];
 		if (percpu_take(&slabs->percpu, class, &value, 1, true)) {
 			*start = value;
@@ -293,11 +296,12 @@ static void flush(struct slabs *slabs, unsigned class, uint32_t block)
 		end_batch(slabs);
 }
 
-void slabs_give_slow(struct slabs *slabs, unsigned class, size_t start, size_t count)
+void slabs_give_slow(struct slabs *slabs, size_t start, size_t count)
 {
 	uint32_t value = (uint32_t)start, block = percpu_here(&slabs->percpu);
+	unsigned class = class_of(slabs, count);
 
-	if (class != SLAB_NONE && !is_low(slabs) && may_plug(slabs)) {
+	if (slabs->classes.granules[class] == count && !is_low(slabs) && may_plug(slabs)) {
 		if (percpu_put(&slabs->percpu, class, &value, 1, true))
 			return;
 		if (adapt(slabs, block, class) > 0) {

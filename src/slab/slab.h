@@ -29,18 +29,20 @@
 
 #define SLAB_LARGEST 512u /* granules of the largest class */
 #ifndef SLAB_CLASSES /* models take fewer */
-#define SLAB_CLASSES 128u
+#define SLAB_CLASSES 120u
 #endif
-#define SLAB_NONE 0xffu /* no class: a run for the buddy alone */
 #define SLAB_BATCH 64u /* objects that are moved at once */
 #define SLAB_PATIENCE 256
 #define SLAB_BYPASS 256u
 
-/* What a class table gives room for. class_of[n] >= n granules; SLAB_NONE where there is none. */
+/*
+ * A table of classes. at[n] is PERCPU_AT of the class that serves n granules. Where none does it is that of a class
+ * behind the last, `count`, whose magazines never hold anything: the fast paths need not ask.
+ */
 struct slab_classes {
 	unsigned count;
-	uint8_t class_of[SLAB_LARGEST + 1];
-	uint16_t granules[SLAB_CLASSES];
+	uint16_t at[SLAB_LARGEST + 2]; /* the last entry: for all that is larger */
+	uint16_t granules[SLAB_CLASSES + 1];
 };
 
 /* Each count up to SLAB_CLASSES a class: nothing is lost to rounding. */
@@ -49,6 +51,9 @@ void slab_classes_exact(struct slab_classes *classes);
 void slab_classes_spaced(struct slab_classes *classes);
 /* Each count up to 64, then 128, 256 and 512, for these counts alone: nothing is rounded. */
 void slab_classes_pages(struct slab_classes *classes);
+
+/* Lead all counts that no class serves to the one behind the last. Done by slabs_create. */
+void slab_classes_finish(struct slab_classes *classes);
 
 struct slabs;
 
@@ -61,7 +66,7 @@ struct slabs {
 	/* Told of `objects` runs of `count` granules from `start` on, when they come out of the buddy; may be null. */
 	void (*carve)(struct slabs *slabs, size_t start, size_t count, unsigned objects);
 	struct slab_classes classes;
-	uint16_t slots[SLAB_CLASSES];
+	uint16_t slots[SLAB_CLASSES + 1];
 	_Alignas(CACHE_LINE) _Atomic size_t out; /* granules that are not in the buddy */
 	_Atomic size_t cached; /* granules in magazines, as last reported by their CPUs */
 	_Atomic size_t peak; /* of out - cached */
@@ -92,41 +97,50 @@ static inline int slabs_check(const struct slabs *slabs)
 	return percpu_is_ours(&slabs->percpu) ? 0 : -ECHILD;
 }
 
-int slabs_take_slow(struct slabs *slabs, unsigned class, size_t count, size_t bytes, size_t *start,
-                    size_t *granted);
-void slabs_give_slow(struct slabs *slabs, unsigned class, size_t start, size_t count);
+int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *start, size_t *granted);
+void slabs_give_slow(struct slabs *slabs, size_t start, size_t count);
 
-static inline unsigned slabs_class_of(const struct slabs *slabs, size_t count)
+static inline size_t slabs_at(const struct slabs *slabs, size_t count)
 {
-	return count <= SLAB_LARGEST ? slabs->classes.class_of[count] : SLAB_NONE;
+	return slabs->classes.at[count <= SLAB_LARGEST ? count : SLAB_LARGEST + 1];
+}
+
+/* The granules of the class with this `at`; 0 for the one behind the last. */
+static inline size_t slabs_granules(const struct slabs *slabs, size_t at)
+{
+	return slabs->classes.granules[at / sizeof(struct magazine)];
 }
 
 /*
  * A run of at least `count` >= 1 granules for `bytes` bytes: *granted of them, which is `count` or what its class has.
- * -ENOSPC as of [S2], -ECHILD.
+ * `at` is slabs_at(count). -ENOSPC as of [S2], -ECHILD.
  */
-static inline int slabs_take(struct slabs *slabs, size_t count, size_t bytes, size_t *start, size_t *granted)
+static inline __attribute__((always_inline)) int slabs_take(struct slabs *slabs, size_t at, size_t count,
+                                                            size_t bytes, size_t *start, size_t *granted)
 {
-	unsigned class = slabs_class_of(slabs, count);
 	uint32_t value;
 
-	if (__builtin_expect(class != SLAB_NONE && percpu_pop(&slabs->percpu, class, &value), 1)) {
-		*start = value;
-		*granted = slabs->classes.granules[class];
-		return 0;
-	}
-	return slabs_take_slow(slabs, class, count, bytes, start, granted);
+	if (__builtin_expect(!percpu_pop(&slabs->percpu, at, &value), 0))
+		return slabs_take_slow(slabs, count, bytes, start, granted);
+	*start = value;
+	*granted = slabs_granules(slabs, at);
+	return 0;
 }
 
-/* Give back a run as it was granted. */
-static inline void slabs_give(struct slabs *slabs, size_t start, size_t count)
+/* Give back a run as it was granted: `count` granules, which are what the class with this `at` has, if it is one. */
+static inline __attribute__((always_inline)) void slabs_give(struct slabs *slabs, size_t at, size_t start,
+                                                             size_t count)
 {
-	unsigned class = slabs_class_of(slabs, count);
+	if (__builtin_expect(!percpu_push(&slabs->percpu, at, (uint32_t)start), 0))
+		slabs_give_slow(slabs, start, count);
+}
 
-	if (class != SLAB_NONE && slabs->classes.granules[class] != count)
-		class = SLAB_NONE;
-	if (__builtin_expect(class == SLAB_NONE || !percpu_push(&slabs->percpu, class, (uint32_t)start), 0))
-		slabs_give_slow(slabs, class, start, count);
+/* What slabs_give wants for a run of `count` granules. */
+static inline size_t slabs_at_exactly(const struct slabs *slabs, size_t count)
+{
+	size_t at = slabs_at(slabs, count);
+
+	return slabs_granules(slabs, at) == count ? at : PERCPU_AT(slabs->classes.count);
 }
 
 /* What has to come from a particular place, by what `alloc` asks of the buddy: as slabs_take, past the magazines. */

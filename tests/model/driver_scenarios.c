@@ -15,7 +15,7 @@ static int result[MODEL_THREADS];
 
 static void set_up(void)
 {
-	if (pool.slabs.percpu.table)
+	if (pool.slabs.percpu.table != NULL)
 		driver_pool_end(&pool);
 	percpu_pretend_cpus(1);
 	memset(memory, 0, sizeof(memory));

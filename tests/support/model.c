@@ -110,7 +110,7 @@ static void take(struct model *model, size_t index, size_t size)
 void model_alloc(struct model *model, size_t index, size_t size)
 {
 	struct model_object *object = &model->objects[index % model->object_count];
-	static const struct ist_shm untouched = {.offset = 0x5a5a};
+	static const struct ist_shm untouched = {.tag = 0x5a5a};
 	struct ist_shm shm = untouched;
 	int result;
 

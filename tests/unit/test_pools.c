@@ -32,7 +32,7 @@ static struct ist_pool_stats stats_of(const struct any_pool *pool)
 
 static void check_alloc_refused(const struct any_pool *pool, size_t size, int error)
 {
-	const struct ist_shm untouched = {.offset = 77, .tag = 78};
+	const struct ist_shm untouched = {.pool_slot = 77, .tag = 78};
 	struct ist_shm shm = untouched;
 	uint64_t failures = stats_of(pool).failures;
 
@@ -221,7 +221,6 @@ static void misuse_of(const struct any_pool *pool)
 		altered.view.vaddr = (char *)a.view.vaddr + step;
 		altered.view.paddr += step;
 		altered.view.size -= step;
-		altered.offset += step;
 		check_free_refused(pool, &altered, -EINVAL);
 		step = step < 40 ? step : size - 1;
 	}
