@@ -61,7 +61,8 @@ static void publish(struct ist_client_pool *pool, size_t start, const struct ist
 	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
 	atomic_store_explicit(&pool->record[start], record_live(use, request->size, isolated),
 	                      memory_order_release); /* [R1] */
-	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, request->size, use, out);
+	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, request->size,
+	              use | (uint64_t)pool_tag_check(start, request->size) << 32, out);
 }
 
 /* What only the buddy can serve: runs at a place, or aligned. */
@@ -153,7 +154,7 @@ int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, stru
 /* Why this handle may not be obeyed, given the record of its place; 0 if it may. */
 static int judge(uint64_t record, const struct ist_shm *shm)
 {
-	if (record_use(record) != shm->tag)
+	if (record_use(record) != (uint32_t)shm->tag)
 		return -EALREADY; /* the place has been given back since, whatever it is now */
 	if (!record_is_live(record) || record_size(record) != shm->view.size)
 		return -EINVAL;
@@ -164,7 +165,7 @@ static int judge(uint64_t record, const struct ist_shm *shm)
 static int find_record(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t *record)
 {
 	if (!pool_shm_is_intact(&pool->pool, shm) || pool_offset(&pool->pool, shm) % IST_PAGE_SIZE ||
-	    shm->tag > RECORD_USE_MASK)
+	    shm->tag >> 32 != pool_tag_check(pool_offset(&pool->pool, shm) / IST_PAGE_SIZE, shm->view.size))
 		return -EINVAL;
 	/* Acquire: pairs with [R1]. */
 	*record = atomic_load_explicit(&pool->record[pool_offset(&pool->pool, shm) / IST_PAGE_SIZE],
@@ -199,7 +200,8 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 	if (error)
 		return error;
 	/* Relaxed: it guards no other memory; buddy_free releases what was done to the pages. */
-	if (!atomic_compare_exchange_strong_explicit(&pool->record[start], &record, record_free(shm->tag + 1),
+	if (!atomic_compare_exchange_strong_explicit(&pool->record[start], &record,
+	                                             record_free((uint32_t)shm->tag + 1),
 	                                             memory_order_relaxed, memory_order_relaxed))
 		return judge(record, shm);
 	if (record & RECORD_ISOLATED) {
@@ -216,7 +218,7 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
 	atomic_store_explicit(&pool->record[pool_offset(&pool->pool, shm) / IST_PAGE_SIZE],
-	                      record_free(shm->tag + 1), memory_order_relaxed);
+	                      record_free((uint32_t)shm->tag + 1), memory_order_relaxed);
 	give_back(pool, shm);
 }
 

@@ -121,7 +121,7 @@ static inline __attribute__((always_inline)) uint64_t bring_to_life(struct ist_d
 	}
 	/* Release: pairs with the acquire in driver_pool_free, which reads the marks and the other bytes. */
 	atomic_store_explicit(&pool->state[start], first, memory_order_release);
-	return state_tag(first, class, use_high, extra, state_check(start, size));
+	return state_tag(first, class, use_high, extra, pool_tag_check(start, size));
 }
 
 static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, size_t count, size_t size,

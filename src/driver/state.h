@@ -25,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pool/pool.h"
+
 #define STATE_LIVE 0x80u
 #define STATE_USE_SHIFT 3
 #define STATE_USE_LOW 0x78u /* of byte 0, where it is */
@@ -50,12 +52,6 @@ static inline uint8_t state_byte(uint64_t tag, unsigned which)
 	return (uint8_t)(tag >> 8 * which);
 }
 
-/* Never the same for two places or for two sizes below 4 GiB; for both changed at once, once in 2^32. */
-static inline uint32_t state_check(size_t start, size_t size)
-{
-	return (uint32_t)start * UINT32_C(0x9e3779b1) ^ (uint32_t)size;
-}
-
 static inline uint64_t state_tag(uint8_t first, size_t class, size_t use_high, size_t extra, uint32_t check)
 {
 	return first | (uint64_t) class << 8 | (uint64_t)use_high << 16 | (uint64_t)extra << 24 |
@@ -65,7 +61,7 @@ static inline uint64_t state_tag(uint8_t first, size_t class, size_t use_high, s
 /* Whether a handle's place and size are those that its tag was made for. */
 static inline bool state_agrees(uint64_t tag, size_t start, size_t size)
 {
-	return (uint32_t)(tag >> 32) == state_check(start, size);
+	return (uint32_t)(tag >> 32) == pool_tag_check(start, size);
 }
 
 #endif

@@ -77,6 +77,16 @@ static inline struct pool *pool_find(uint32_t slot, uint32_t generation)
 /* False in a child of a fork: no handle means anything there. */
 bool pool_registry_is_ours(void);
 
+/*
+ * The high half of a handle's tag: a check of its place (in granules) and size, so that a handle that was changed is
+ * told from a stale one. Never the same for two places or for two sizes below 4 GiB;
+ * for both changed at once, once in 2^32.
+ */
+static inline uint32_t pool_tag_check(size_t start, size_t size)
+{
+	return (uint32_t)start * UINT32_C(0x9e3779b1) ^ (uint32_t)size;
+}
+
 /* Fill in a handle for the allocation of `size` bytes at `offset`; `tag` says which use of that place it is. */
 static inline void pool_make_shm(const struct pool *pool, size_t offset, size_t size, uint64_t tag,
                                  struct ist_shm *out)
