@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/tools.h"
 #include "client/record.h"
 #include "client/share.h"
 
@@ -32,6 +33,7 @@ int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 {
 	size_t pages = pool->pool.size / IST_PAGE_SIZE;
 	char *at = zeroed_memory;
+	int error;
 
 	at += buddy_bytes(pages);
 	pool->record = (_Atomic uint64_t *)(void *)at;
@@ -39,12 +41,16 @@ int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 	pool->owner = (_Atomic uint32_t *)(void *)at;
 	if (pages >= CACHE_FROM)
 		slab_classes_pages(&pool->slabs.classes);
-	return slabs_create(&pool->slabs, zeroed_memory, pages);
+	error = slabs_create(&pool->slabs, zeroed_memory, pages, pool->pool.quarantine);
+	if (!error)
+		tools_pool_made(pool, pool->pool.vaddr, pool->pool.size);
+	return error;
 }
 
 void client_pool_end(struct ist_client_pool *pool)
 {
 	slabs_destroy(&pool->slabs);
+	tools_pool_gone(pool, pool->pool.vaddr, pool->pool.size);
 }
 
 /* Make the record of a run that was just claimed; the handle in *out is then the only one there is. */
@@ -63,6 +69,7 @@ static void publish(struct ist_client_pool *pool, size_t start, const struct ist
 	                      memory_order_release); /* [R1] */
 	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, request->size,
 	              use | (uint64_t)pool_tag_check(start, request->size) << 32, out);
+	tools_allocated(pool, out->view.vaddr, request->size);
 }
 
 /* What only the buddy can serve: runs at a place, or aligned. */
@@ -122,6 +129,20 @@ int client_pool_take(struct ist_client_pool *pool, const struct ist_client_reque
 	return 0;
 }
 
+/* To the end of the last page, which lies behind what the caller may touch. */
+static void zero_pages(const struct ist_shm *shm)
+{
+	size_t bytes = page_count(shm->view.size) * IST_PAGE_SIZE;
+	char *end = (char *)shm->view.vaddr + shm->view.size;
+
+	memset(shm->view.vaddr, 0, shm->view.size);
+	if (bytes > shm->view.size) {
+		tools_borrow(end, bytes - shm->view.size);
+		memset(end, 0, bytes - shm->view.size);
+		tools_return(end, bytes - shm->view.size);
+	}
+}
+
 int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist_client_request *request,
                                   struct ist_shm *out)
 {
@@ -133,7 +154,7 @@ int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist
 	if (!error)
 		error = client_pool_take(pool, request, false, out);
 	if (!error && !(request->flags & IST_CLIENT_NOZERO))
-		memset(out->view.vaddr, 0, page_count(request->size) * IST_PAGE_SIZE);
+		zero_pages(out);
 	return error;
 }
 
@@ -185,10 +206,13 @@ int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, b
 
 static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
-	size_t count = page_count(shm->view.size);
+	size_t start = pool_offset(&pool->pool, shm) / IST_PAGE_SIZE, count = page_count(shm->view.size);
 
-	slabs_give(&pool->slabs, slabs_at_exactly(&pool->slabs, count),
-	           pool_offset(&pool->pool, shm) / IST_PAGE_SIZE, count);
+	tools_freed(pool, shm->view.vaddr, count * IST_PAGE_SIZE);
+	if (pool->pool.is_careful)
+		pool_give_carefully(&pool->pool, &pool->slabs, start, count, IST_PAGE_SIZE);
+	else
+		slabs_give(&pool->slabs, slabs_at_exactly(&pool->slabs, count), start, count);
 }
 
 int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)

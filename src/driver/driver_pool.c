@@ -70,18 +70,23 @@ int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
 {
 	size_t granules = pool->pool.size / DRIVER_GRANULE;
 	char *at = (char *)zeroed_memory + buddy_bytes(granules);
+	int error;
 
 	pool->last = (_Atomic uint64_t *)(void *)at;
 	at += last_bytes(granules);
 	pool->state = (_Atomic uint8_t *)(void *)at;
 	pool->slabs.carve = carve;
 	choose_classes(pool);
-	return slabs_create(&pool->slabs, zeroed_memory, granules);
+	error = slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
+	if (!error)
+		tools_pool_made(pool, pool->pool.vaddr, pool->pool.size);
+	return error;
 }
 
 void driver_pool_end(struct ist_driver_pool *pool)
 {
 	slabs_destroy(&pool->slabs);
+	tools_pool_gone(pool, pool->pool.vaddr, pool->pool.size);
 }
 
 static uint8_t read_state(const struct ist_driver_pool *pool, size_t granule)
@@ -141,6 +146,7 @@ static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, si
 		class = at / sizeof(struct magazine) + 1;
 	tag = bring_to_life(pool, start, count, granted, class, size);
 	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, tag, out);
+	tools_allocated(pool, out->view.vaddr, size);
 	return 0;
 }
 
@@ -158,6 +164,7 @@ int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_
 	tag = bring_to_life(pool, start, count, slabs_granules(&pool->slabs, at),
 	                    at / sizeof(struct magazine) + 1, size);
 	pool_make_shm(&pool->pool, (size_t)start * DRIVER_GRANULE, size, tag, out);
+	tools_allocated(pool, out->view.vaddr, size);
 	return 0;
 }
 
@@ -168,7 +175,11 @@ int driver_pool_free_run(struct ist_driver_pool *pool, const struct ist_shm *shm
 	if (driver_pool_run(pool, start, count) != count ||
 	    !driver_pool_end_life(pool, start, shm->tag, count))
 		return driver_pool_refuse(pool, shm);
-	slabs_give_slow(&pool->slabs, start, count);
+	tools_freed(pool, shm->view.vaddr, count * DRIVER_GRANULE);
+	if (pool->pool.is_careful)
+		pool_give_carefully(&pool->pool, &pool->slabs, start, count, DRIVER_GRANULE);
+	else
+		slabs_give_slow(&pool->slabs, start, count);
 	return 0;
 }
 

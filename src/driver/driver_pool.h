@@ -9,6 +9,7 @@
 #ifndef DRIVER_DRIVER_POOL_H
 #define DRIVER_DRIVER_POOL_H
 
+#include "base/tools.h"
 #include "base/twin.h"
 #include "driver/state.h"
 #include "pool/pool.h"
@@ -124,7 +125,13 @@ static inline __attribute__((always_inline)) int driver_pool_free(struct ist_dri
 		return driver_pool_free_run(pool, shm);
 	if (__builtin_expect(!driver_pool_end_life(pool, start, tag, count), 0))
 		return driver_pool_refuse(pool, shm);
-	slabs_give(&pool->slabs, PERCPU_AT(class - 1), start, pool->slabs.classes.granules[class - 1]);
+	tools_freed(pool, shm->view.vaddr, pool->slabs.classes.granules[class - 1] * DRIVER_GRANULE);
+	if (__builtin_expect(pool->pool.is_careful, 0))
+		pool_give_carefully(&pool->pool, &pool->slabs, start, pool->slabs.classes.granules[class - 1],
+		                    DRIVER_GRANULE);
+	else
+		slabs_give(&pool->slabs, PERCPU_AT(class - 1), start,
+		           pool->slabs.classes.granules[class - 1]);
 	return 0;
 }
 

@@ -13,6 +13,8 @@ struct plan {
 	struct ist_view carve_out;
 	size_t driver_size, client_size;
 	size_t skipped; /* bytes before the first whole page */
+	bool zero_on_free;
+	uint32_t quarantine;
 };
 
 /* base + size may be 2^64 itself, but not more; size is not 0. */
@@ -41,7 +43,7 @@ static int make_plan(const struct ist_manager_config *config, struct plan *plan)
 	size_t wanted = config->driver_pool_size, driver_pages;
 
 	if (!config->vaddr || config->size == 0 || wraps((uint64_t)(uintptr_t)config->vaddr, config->size) ||
-	    wraps(config->paddr, config->size) ||
+	    wraps(config->paddr, config->size) || (config->flags & ~IST_MANAGER_ZERO_ON_FREE) ||
 	    (((uint64_t)(uintptr_t)config->vaddr ^ config->paddr) & (IST_PAGE_SIZE - 1)) != 0)
 		return -EINVAL;
 	driver_pages = wanted ? bits_ceil_div(wanted, IST_PAGE_SIZE) : DEFAULT_DRIVER_PAGES;
@@ -51,16 +53,23 @@ static int make_plan(const struct ist_manager_config *config, struct plan *plan)
 	plan->skipped = (size_t)((uintptr_t)plan->carve_out.vaddr - (uintptr_t)config->vaddr);
 	plan->driver_size = driver_pages * IST_PAGE_SIZE;
 	plan->client_size = plan->carve_out.size - plan->driver_size;
+	plan->zero_on_free = config->flags & IST_MANAGER_ZERO_ON_FREE;
+	plan->quarantine = config->quarantine;
 	return 0;
 }
 
-static void place_pool(struct pool *pool, enum pool_kind kind, const struct ist_view *carve_out,
-                       size_t offset, size_t size)
+static void place_pool(struct pool *pool, enum pool_kind kind, const struct plan *plan, size_t offset,
+                       size_t size)
 {
+	const struct ist_view *carve_out = &plan->carve_out;
+
 	pool->kind = kind;
 	pool->vaddr = (char *)carve_out->vaddr + offset;
 	pool->paddr = carve_out->paddr + offset;
 	pool->size = size;
+	pool->zero_on_free = plan->zero_on_free;
+	pool->quarantine = plan->quarantine;
+	pool->is_careful = plan->zero_on_free || plan->quarantine;
 }
 
 /* All bookkeeping is one private mapping: the manager, then each pool's. */
@@ -79,9 +88,8 @@ static struct ist_manager *build(const struct plan *plan)
 	manager->bytes = bytes;
 	manager->carve_out = plan->carve_out;
 	manager->skipped = plan->skipped;
-	place_pool(&manager->driver.pool, POOL_DRIVER, &plan->carve_out, 0, plan->driver_size);
-	place_pool(&manager->client.pool, POOL_CLIENT, &plan->carve_out, plan->driver_size,
-	           plan->client_size);
+	place_pool(&manager->driver.pool, POOL_DRIVER, plan, 0, plan->driver_size);
+	place_pool(&manager->client.pool, POOL_CLIENT, plan, plan->driver_size, plan->client_size);
 	if (driver_pool_init(&manager->driver, (char *)manager + driver_at))
 		goto undo_map;
 	if (client_pool_init(&manager->client, (char *)manager + client_at))

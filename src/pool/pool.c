@@ -2,6 +2,25 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "pool/pool.h"
 
+#include <string.h>
+
+#include "base/tools.h"
+
+void pool_give_carefully(struct pool *pool, struct slabs *slabs, size_t start, size_t count, size_t granule)
+{
+	char *at = pool->vaddr + start * granule;
+
+	if (pool->zero_on_free) {
+		tools_borrow(at, count * granule);
+		memset(at, 0, count * granule);
+		tools_return(at, count * granule);
+	}
+	if (slabs->quarantine.count)
+		slabs_give_later(slabs, start, count);
+	else
+		slabs_give(slabs, slabs_at_exactly(slabs, count), start, count);
+}
+
 void pool_count_failure(struct pool *pool)
 {
 	atomic_fetch_add_explicit(&pool->counters.failures, 1, memory_order_relaxed);

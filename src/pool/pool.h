@@ -33,6 +33,9 @@ struct pool {
 	char *vaddr;
 	uint64_t paddr;
 	size_t size; /* bytes, a multiple of IST_PAGE_SIZE */
+	bool zero_on_free;
+	bool is_careful; /* something is to be done with freed memory: zero_on_free, or a quarantine */
+	uint32_t quarantine;
 	struct pool_counters counters;
 };
 
@@ -113,6 +116,9 @@ static inline bool pool_shm_is_intact(const struct pool *pool, const struct ist_
 	return offset < pool->size && shm->view.paddr - pool->paddr == offset &&
 	       shm->view.size - 1 < pool->size - offset;
 }
+
+/* Give back `count` granules of `granule` bytes as the pool's options want it. For pools that are careful. */
+void pool_give_carefully(struct pool *pool, struct slabs *slabs, size_t start, size_t count, size_t granule);
 
 void pool_count_failure(struct pool *pool);
 void pool_count_misuse(struct pool *pool);

@@ -80,6 +80,23 @@ static bool look(struct attempt *attempt)
 	return percpu->sequences;
 }
 
+/* Bring back what is in quarantine. */
+static void let_out(struct slabs *slabs)
+{
+	for (size_t i = 0; i < slabs->quarantine.count; i++) {
+		struct quarantined run = quarantine_take(&slabs->quarantine, i);
+
+		if (run.granules)
+			slabs_give_slow(slabs, run.start, run.granules);
+	}
+}
+
+/* How many runs have gone into quarantine: none has since, if it is still the same. */
+static uint64_t quarantined(struct slabs *slabs)
+{
+	return atomic_load_explicit(&slabs->quarantine.next, memory_order_seq_cst);
+}
+
 static uint64_t hands(struct slabs *slabs)
 {
 	return atomic_load_explicit(&slabs->in_hand, memory_order_seq_cst); /* [V1] */
@@ -96,10 +113,11 @@ int reclaim(struct slabs *slabs, slabs_ask *alloc, const void *context, size_t *
 
 	atomic_store_explicit(&slabs->bypass, SLAB_BYPASS, memory_order_relaxed);
 	for (int patience = 0; patience < SLAB_PATIENCE;) {
-		uint64_t held = hands(slabs);
+		uint64_t held = hands(slabs), freed = quarantined(slabs);
 
-		if (!look(&attempt))
-			continue; /* somebody put something into a magazine */
+		let_out(slabs);
+		if (!look(&attempt) || (attempt.result && freed != quarantined(slabs)))
+			continue; /* somebody put something into a magazine, or into quarantine */
 		if (attempt.result == 0 || hands_were_empty(held, hands(slabs)))
 			break;
 		if (++patience % 16 == 0)

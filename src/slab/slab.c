@@ -20,19 +20,27 @@ static void set_slots(struct slabs *slabs, size_t granules)
 	slabs->slots[slabs->classes.count] = 1;
 }
 
-int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules)
+int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules, size_t quarantine)
 {
+	int error = quarantine_create(&slabs->quarantine, quarantine);
+
+	if (error)
+		return error;
 	if (granules > UINT32_MAX)
 		slabs->classes.count = 0;
 	slab_classes_finish(&slabs->classes);
 	set_slots(slabs, granules);
 	buddy_init(&slabs->buddy, buddy_memory, granules);
-	return percpu_create(&slabs->percpu, slabs->classes.count + 1, slabs->slots);
+	error = percpu_create(&slabs->percpu, slabs->classes.count + 1, slabs->slots);
+	if (error)
+		quarantine_destroy(&slabs->quarantine);
+	return error;
 }
 
 void slabs_destroy(struct slabs *slabs)
 {
 	percpu_destroy(&slabs->percpu);
+	quarantine_destroy(&slabs->quarantine);
 }
 
 /* Relaxed all: these are counts, and what they count is ordered elsewhere. */
@@ -316,9 +324,18 @@ void slabs_give_slow(struct slabs *slabs, size_t start, size_t count)
 	give_to_buddy(slabs, start, count);
 }
 
+void slabs_give_later(struct slabs *slabs, size_t start, size_t count)
+{
+	struct quarantined out = quarantine_exchange(&slabs->quarantine, (struct quarantined){start, count});
+
+	if (out.granules)
+		slabs_give(slabs, slabs_at_exactly(slabs, out.granules), out.start, out.granules);
+}
+
 void slabs_count(struct slabs *slabs, struct slab_counts *out)
 {
 	uint64_t taken = 0, put = 0, notes[NOTES] = {0};
+	size_t quarantined;
 
 	*out = (struct slab_counts){0};
 	for (uint32_t block = 0; block < slabs->percpu.blocks; block++) {
@@ -336,8 +353,10 @@ void slabs_count(struct slabs *slabs, struct slab_counts *out)
 			out->cached += (size_t)level * slabs->classes.granules[c];
 		}
 	}
+	out->frees = quarantine_inside(&slabs->quarantine, &quarantined);
+	out->cached += quarantined;
 	out->allocs = taken - notes[NOTE_FLUSHED] + notes[NOTE_ALLOCS];
-	out->frees = put - notes[NOTE_STOCKED] + notes[NOTE_FREES];
+	out->frees += put - notes[NOTE_STOCKED] + notes[NOTE_FREES];
 	out->asked = notes[NOTE_ASKED];
 	out->granted = notes[NOTE_GRANTED];
 	out->peak = atomic_load_explicit(&slabs->peak, memory_order_relaxed);

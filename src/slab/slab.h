@@ -26,6 +26,7 @@
 
 #include "buddy/buddy.h"
 #include "percpu/percpu.h"
+#include "slab/quarantine.h"
 
 #define SLAB_LARGEST 512u /* granules of the largest class */
 #ifndef SLAB_CLASSES /* models take fewer */
@@ -66,6 +67,7 @@ struct slabs {
 	/* Told of `objects` runs of `count` granules from `start` on, when they come out of the buddy; may be null. */
 	void (*carve)(struct slabs *slabs, size_t start, size_t count, unsigned objects);
 	struct slab_classes classes;
+	struct quarantine quarantine;
 	uint16_t slots[SLAB_CLASSES + 1];
 	_Alignas(CACHE_LINE) _Atomic size_t out; /* granules that are not in the buddy */
 	_Atomic size_t cached; /* granules in magazines, as last reported by their CPUs */
@@ -80,15 +82,15 @@ struct slab_counts {
 	uint64_t allocs, frees;
 	uint64_t asked,
 	        granted; /* of allocations on the slow paths: bytes that were asked for, granules that were given */
-	size_t cached; /* granules in magazines now */
+	size_t cached; /* granules in magazines and in quarantine now */
 	size_t peak; /* granules: high-water mark of what callers had, as the slow paths saw it */
 };
 
 /*
- * `granules` free ones; the classes are set by the caller before, classes.count 0 for no magazines at all. The buddy's
+ * `granules` free ones; the last `quarantine` runs that are freed are held back; the classes are set by the caller before, classes.count 0 for no magazines at all. The buddy's
  * memory as of buddy_init. 0 or -ENOMEM; may block, and so may slabs_destroy.
  */
-int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules);
+int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules, size_t quarantine);
 void slabs_destroy(struct slabs *slabs);
 
 /* -ECHILD in a forked child of the process that made it. */
@@ -134,6 +136,9 @@ static inline __attribute__((always_inline)) void slabs_give(struct slabs *slabs
 	if (__builtin_expect(!percpu_push(&slabs->percpu, at, (uint32_t)start), 0))
 		slabs_give_slow(slabs, start, count);
 }
+
+/* Give back a run by way of the quarantine. */
+void slabs_give_later(struct slabs *slabs, size_t start, size_t count);
 
 /* What slabs_give wants for a run of `count` granules. */
 static inline size_t slabs_at_exactly(const struct slabs *slabs, size_t count)
