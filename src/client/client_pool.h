@@ -39,6 +39,9 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm);
 /* 0, or the error with which client_pool_free would refuse this handle now. */
 int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, bool *isolated);
 
+/* The handle of a live allocation that was found by a walk. -ENOENT: it is not that one any more. */
+int client_pool_handle(struct ist_client_pool *pool, const struct ist_client_allocation *found, struct ist_shm *out);
+
 /* Errors of a request that do not depend on the pool's state. */
 int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request);
 

@@ -102,6 +102,11 @@ static int attach(struct ist_manager *manager)
 	error = pool_register(&manager->client.pool);
 	if (error)
 		goto undo_driver;
+	manager->space.by_paddr = manager->by_paddr;
+	manager->space.by_vaddr = manager->by_vaddr;
+	manager->space.carve_out = &manager->carve_out;
+	manager->space.client = &manager->client;
+	space_init(&manager->space);
 	return 0;
 
 undo_driver:
@@ -147,6 +152,8 @@ int ist_manager_destroy(struct ist_manager *manager)
 		return 0;
 	if (has_live_objects(&manager->driver.pool) || has_live_objects(&manager->client.pool))
 		return -EBUSY;
+	if (space_close(&manager->space))
+		return -EBUSY;
 	pool_unregister(&manager->driver.pool);
 	pool_unregister(&manager->client.pool);
 	pamap_destroy(manager->by_paddr);
@@ -164,4 +171,9 @@ struct ist_driver_pool *ist_manager_driver_pool(struct ist_manager *manager)
 struct ist_client_pool *ist_manager_client_pool(struct ist_manager *manager)
 {
 	return manager ? &manager->client : NULL;
+}
+
+struct space *space_of(struct ist_manager *manager)
+{
+	return manager ? &manager->space : NULL;
 }

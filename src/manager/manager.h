@@ -7,6 +7,7 @@
 
 #include "client/client_pool.h"
 #include "driver/driver_pool.h"
+#include "mapping/space.h"
 #include "pamap/pamap.h"
 
 struct ist_manager {
@@ -16,6 +17,7 @@ struct ist_manager {
 	size_t skipped; /* bytes of the caller's carve-out before it */
 	struct pamap *by_paddr; /* everything but the carve-out, which needs only a comparison */
 	struct pamap *by_vaddr;
+	struct space space; /* dynamic mappings, their owners and backings */
 	size_t bytes; /* of the mapping that this lies in */
 };
 
