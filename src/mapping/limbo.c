@@ -139,25 +139,122 @@ static void unmap_group(struct group *group)
 	}
 }
 
-static void release_all(struct space *space, uint32_t slot, uint32_t *refused)
+static void add_to_group(struct group *group, uint32_t slot)
 {
-	struct group runs = {.space = space}, others = {.space = space};
+	group->slot[group->count++] = slot;
+}
+
+static void unmap_and_land(struct group *group)
+{
+	if (group->count)
+		unmap_group(group);
+	land_group(group);
+}
+
+/* A list of slots with runs: unmap. Those that the system refuses to unmap are left in a list. */
+static uint32_t unmap_list(struct space *space, uint32_t slot)
+{
+	struct group group = {.space = space};
+
+	while (slot) {
+		uint32_t next = mapping_at(space, slot)->next;
+
+		add_to_group(&group, slot);
+		if (group.count == GROUP)
+			unmap_and_land(&group);
+		slot = next;
+	}
+	unmap_and_land(&group);
+	return group.refused;
+}
+
+/* The slots of a batch: those with runs come back as a list, the others land. */
+static uint32_t land_those_without_run(struct space *space, uint32_t slot)
+{
+	struct group group = {.space = space};
+	uint32_t runs = 0;
 
 	while (slot) {
 		struct mapping *mapping = mapping_at(space, slot);
-		struct group *group = mapping->place == PLACE_RUN ? &runs : &others;
 		uint32_t next = mapping->next;
 
-		group->slot[group->count++] = slot;
-		slot = next;
-		if (runs.count > 0 && (!slot || runs.count == GROUP)) {
-			unmap_group(&runs);
-			land_group(&runs);
+		if (mapping->place == PLACE_RUN) {
+			mapping->next = runs;
+			runs = slot;
+		} else {
+			add_to_group(&group, slot);
 		}
-		if (!slot || others.count == GROUP)
-			land_group(&others);
+		if (group.count == GROUP)
+			land_group(&group);
+		slot = next;
 	}
-	*refused = runs.refused;
+	land_group(&group);
+	return runs;
+}
+
+/* Under limbo.lock: the ripe ones of all kinds, as one list. */
+static uint32_t take_all_ripe(struct space *space)
+{
+	struct limbo *limbo = &space->limbo;
+	uint32_t list = 0;
+
+	for (unsigned kind = 0; kind < LIMBO_KINDS; kind++) {
+		while (limbo->ripe[kind]) {
+			struct mapping *mapping = mapping_at(space, limbo->ripe[kind]);
+			uint32_t next = mapping->next;
+
+			mapping->next = list;
+			list = limbo->ripe[kind];
+			limbo->ripe[kind] = next;
+		}
+	}
+	limbo->ripe_count = 0;
+	return list;
+}
+
+/* Under limbo.lock. */
+static void ripen(struct space *space, uint32_t slot)
+{
+	struct limbo *limbo = &space->limbo;
+
+	while (slot) {
+		struct mapping *mapping = mapping_at(space, slot);
+		uint32_t next = mapping->next, *list = &limbo->ripe[mapping->run.count % LIMBO_KINDS];
+
+		mapping->next = *list;
+		*list = slot;
+		limbo->ripe_count++;
+		slot = next;
+	}
+}
+
+#define RIPE_LOOKS 8u
+
+bool limbo_take_ripe(struct space *space, uint64_t count, struct run *out)
+{
+	struct limbo *limbo = &space->limbo;
+	struct group group = {.space = space};
+	uint32_t *link = &limbo->ripe[count % LIMBO_KINDS];
+
+	pthread_mutex_lock(&limbo->lock);
+	for (unsigned looks = 0; *link && looks < RIPE_LOOKS && group.count == 0; looks++) {
+		struct mapping *mapping = mapping_at(space, *link);
+
+		if (mapping->run.count == count) {
+			add_to_group(&group, *link);
+			*link = mapping->next;
+			*out = mapping->run;
+			mapping->place = PLACE_NONE;
+			limbo->ripe_count--;
+		} else {
+			link = &mapping->next;
+		}
+	}
+	pthread_mutex_unlock(&limbo->lock);
+	if (group.count == 0)
+		return false;
+	land_group(&group);
+	return true;
 }
 
 static void send(struct limbo *limbo);
@@ -167,31 +264,34 @@ static void land(struct rcu_item *item)
 {
 	struct limbo *limbo = (struct limbo *)(void *)((char *)item - offsetof(struct limbo, item));
 	struct space *space = (struct space *)(void *)((char *)limbo - offsetof(struct space, limbo));
-	uint32_t refused = 0;
+	uint32_t runs, overdue, refused;
 
 	pthread_mutex_lock(&limbo->working);
-	release_all(space, limbo->flying, &refused);
 	pthread_mutex_lock(&limbo->lock);
-	limbo->refused = refused; /* the old ones were in this batch */
+	overdue = take_all_ripe(space);
+	pthread_mutex_unlock(&limbo->lock);
+	refused = unmap_list(space, overdue);
+	runs = land_those_without_run(space, limbo->flying);
+
+	pthread_mutex_lock(&limbo->lock);
+	ripen(space, runs);
+	ripen(space, refused); /* tried again with the others, and good for use in the meantime */
 	limbo->flying = 0;
 	limbo->in_flight = false;
 	limbo->done = limbo->batches;
-	if (limbo->first || limbo->batches < limbo->wanted)
+	limbo->stuck = runs == 0 && refused != 0;
+	if (limbo->first || limbo->batches < limbo->wanted || (limbo->ripe_count && !limbo->stuck))
 		send(limbo);
 	pthread_cond_broadcast(&limbo->changed);
 	pthread_mutex_unlock(&limbo->lock);
 	pthread_mutex_unlock(&limbo->working);
 }
 
-/* Under limbo.lock, when none is in flight: what has come, and what was refused before. */
+/* Under limbo.lock, when none is in flight: what has come. */
 static void send(struct limbo *limbo)
 {
-	struct space *space = (struct space *)(void *)((char *)limbo - offsetof(struct space, limbo));
-
-	if (limbo->first)
-		mapping_at(space, limbo->last)->next = limbo->refused;
-	limbo->flying = limbo->first ? limbo->first : limbo->refused;
-	limbo->first = limbo->last = limbo->refused = 0;
+	limbo->flying = limbo->first;
+	limbo->first = limbo->last = 0;
 	limbo->in_flight = true;
 	limbo->batches++;
 	limbo->item.release = land;
@@ -249,20 +349,27 @@ bool limbo_is_done(struct space *space, uint64_t ticket)
 	return done;
 }
 
+/* Under limbo.lock, which it gives back while it waits. */
+static void wait_for_batch(struct limbo *limbo)
+{
+	uint64_t ticket = order_batch(limbo);
+
+	while (limbo->done < ticket)
+		pthread_cond_wait(&limbo->changed, &limbo->lock);
+}
+
 int limbo_drain(struct space *space)
 {
 	struct limbo *limbo = &space->limbo;
-	uint64_t ticket;
 	int error;
 
 	rcu_kick();
 	pthread_mutex_lock(&limbo->lock);
-	if (limbo->in_flight || limbo->first || limbo->refused) {
-		ticket = order_batch(limbo);
-		while (limbo->done < ticket)
-			pthread_cond_wait(&limbo->changed, &limbo->lock);
-	}
-	error = limbo->refused ? -ENOMEM : 0;
+	if (limbo->in_flight || limbo->first)
+		wait_for_batch(limbo); /* lands what was there, and makes its runs ripe */
+	if (limbo->ripe_count)
+		wait_for_batch(limbo);
+	error = limbo->stuck ? -ENOMEM : 0;
 	pthread_mutex_unlock(&limbo->lock);
 	return error;
 }

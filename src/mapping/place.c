@@ -105,6 +105,14 @@ static bool is_direct(const struct backing *backing, const struct request *reque
 	       attributes == backing->attributes; /* not if it has to be made read-only */
 }
 
+/* What is ripe is covered whole by what is mapped now, unless some of it must stay inaccessible. */
+static int take_run(struct space *space, uint64_t pages, bool guarded, struct run *out)
+{
+	if (!guarded && space->window.host_page == IST_PAGE_SIZE && limbo_take_ripe(space, pages, out))
+		return 0;
+	return window_take(&space->window, pages, out);
+}
+
 int place(struct space *space, struct mapping *mapping, const struct request *request)
 {
 	struct backing *backing = backing_at(&space->backings, request->list.extent[0].page);
@@ -121,8 +129,8 @@ int place(struct space *space, struct mapping *mapping, const struct request *re
 		mapping->vaddr = (char *)(uintptr_t)position + request->offset;
 		return 0;
 	}
-	error = window_take(&space->window, request->list.pages + (lead + 2 * guard) / IST_PAGE_SIZE,
-	                    &mapping->run);
+	error = take_run(space, request->list.pages + (lead + 2 * guard) / IST_PAGE_SIZE, guard != 0,
+	                 &mapping->run);
 	if (error)
 		return error;
 	mapping->place = PLACE_RUN;
