@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/twin.h"
 #include "mapping/space.h"
 #include "platform/platform.h"
 
@@ -303,6 +304,8 @@ void limbo_add(struct space *space, uint32_t slot)
 	struct limbo *limbo = &space->limbo;
 	struct mapping *mapping = mapping_at(space, slot);
 
+	if (TWIN_BROKEN(210) && mapping->place == PLACE_RUN) /* does not wait for readers */
+		unmap_run(space, mapping->run);
 	pthread_mutex_lock(&limbo->lock);
 	atomic_fetch_or_explicit(&mapping->refs, REFS_ENDED, memory_order_relaxed); /* read under this lock */
 	mapping->next = 0;
@@ -367,7 +370,7 @@ int limbo_drain(struct space *space)
 	pthread_mutex_lock(&limbo->lock);
 	if (limbo->in_flight || limbo->first)
 		wait_for_batch(limbo); /* lands what was there, and makes its runs ripe */
-	if (limbo->ripe_count)
+	if (limbo->in_flight || limbo->ripe_count) /* in flight: it may be unmapping what was ripe */
 		wait_for_batch(limbo);
 	error = limbo->stuck ? -ENOMEM : 0;
 	pthread_mutex_unlock(&limbo->lock);

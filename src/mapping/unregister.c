@@ -2,7 +2,6 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include <errno.h>
 
-#include "base/twin.h"
 #include "mapping/space.h"
 
 /* The mapping has no references and gives none. The owner's counters first: the slot is the limbo's afterwards. */
@@ -36,7 +35,7 @@ static int claim(struct mapping *mapping, bool try)
 	do {
 		if (!(refs & REFS_LIVE))
 			return -ENOENT;
-		if (try && (refs & REFS_COUNT) != 0 && !TWIN_BROKEN(212))
+		if (try && (refs & REFS_COUNT) != 0)
 			return -EBUSY;
 	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, (refs & REFS_COUNT) + 1,
 	                                                memory_order_relaxed, memory_order_relaxed));

@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/tsan.h"
+
 size_t count_maps(void)
 {
 	FILE *file = fopen("/proc/self/maps", "r");
@@ -18,6 +20,20 @@ size_t count_maps(void)
 		lines += c == '\n';
 	fclose(file);
 	return lines;
+}
+
+bool maps_settle(size_t most)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(TSAN_BUILD)
+	return most > 0;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+	return most > 0;
+#endif
+#endif
+	for (int tries = 0; tries < 200 && count_maps() > most; tries++)
+		usleep(10000);
+	return count_maps() <= most;
 }
 
 size_t count_fds(void)

@@ -26,6 +26,8 @@ void guest_check(const void *vaddr, uint64_t paddr, size_t size);
 /* Lines of /proc/self/maps, and open descriptors. */
 size_t count_maps(void);
 size_t count_fds(void);
+/* Whether there come to be no more mappings than that: some are given back by the reclaimer. True under sanitizers. */
+bool maps_settle(size_t most);
 
 /* A registration of `count` pages, for owner 0. */
 struct ist_registration registration_of(const uint64_t *pages, size_t count);
