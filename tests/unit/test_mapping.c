@@ -421,7 +421,7 @@ static void manager_is_busy(void **state)
 
 static void nothing_leaks(void **state)
 {
-	size_t maps, fds;
+	size_t maps = 0, fds = 0;
 
 	(void)state;
 	for (int round = 0; round < 3; round++) {
