@@ -16,5 +16,7 @@
 #include <isthmus/backing.h>
 #include <isthmus/owner.h>
 #include <isthmus/mapping.h>
+#include <isthmus/mmio.h>
+#include <isthmus/range.h>
 
 #endif

@@ -90,8 +90,11 @@ static void strip(struct space *space, struct mapping *mapping)
 	if (mapping->place == PLACE_DIRECT)
 		atomic_fetch_sub_explicit(&mapping->direct->uses, 1,
 		                          memory_order_release); /* ist_backing_remove */
+	if (mapping->place == PLACE_PARENT)
+		space_drop_reference(space, mapping->run.first);
 	if (mapping->kind == MAPPING_RANGE) {
-		platform_unmap((void *)(uintptr_t)mapping->range, mapping_pages(mapping) * sizeof(uint64_t));
+		if (mapping->range)
+			platform_unmap(mapping->range, mapping_pages(mapping) * sizeof(uint64_t));
 	} else if (mapping->extents > 1) {
 		atomic_fetch_sub_explicit(&space->extent_bytes, mapping->extents * sizeof(struct extent),
 		                          memory_order_relaxed);

@@ -79,7 +79,8 @@ static bool take_reference(struct mapping *mapping)
 {
 	uint32_t refs;
 
-	twin_dwell();
+	for (int i = 0; i < 200 && TWIN_BROKEN(211); i++)
+		twin_dwell();
 	refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
 	do {
 		if (!(refs & REFS_LIVE) && !TWIN_BROKEN(211))

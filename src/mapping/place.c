@@ -98,6 +98,13 @@ static int map_all(struct space *space, char *where, const struct page_list *lis
 	return 0;
 }
 
+int place_page(struct space *space, void *where, uint64_t page, bool writable)
+{
+	int64_t pages = map_piece(space, where, (struct extent){page, 1}, true, writable);
+
+	return pages < 0 ? (int)pages : 0;
+}
+
 static bool is_direct(const struct backing *backing, const struct request *request, uint8_t attributes)
 {
 	return request->list.count == 1 && backing->vaddr && !(request->flags & IST_MAPPING_GUARD) &&

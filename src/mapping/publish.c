@@ -76,8 +76,12 @@ static int remove_all(struct space *space, struct pamap *map, uint32_t slot)
 
 int retract(struct space *space, uint32_t slot)
 {
-	int error = remove_all(space, space->by_paddr, slot);
+	const struct mapping *mapping = mapping_at(space, slot);
+	int error;
 
+	if (mapping->kind == MAPPING_RANGE)
+		return range_retract(space, slot, 0, mapping_pages(mapping));
+	error = remove_all(space, space->by_paddr, slot);
 	return error ? error : remove_all(space, space->by_vaddr, slot);
 }
 

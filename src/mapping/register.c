@@ -69,8 +69,12 @@ static int prepare(struct space *space, const struct request *request, uint16_t 
 	mapping->attributes = attributes;
 	atomic_store_explicit(&mapping->guarded, (request->flags & IST_MAPPING_GUARDED) != 0,
 	                      memory_order_relaxed);
-	error = keep_extents(space, mapping, &request->list);
-	if (!error && !cache_take(space, request, owner, attributes, mapping))
+	if (request->kind == MAPPING_RANGE)
+		error = range_reserve(space, mapping, request->list.pages, request->flags);
+	else
+		error = keep_extents(space, mapping, &request->list);
+	if (!error && request->kind != MAPPING_RANGE &&
+	    !cache_take(space, request, owner, attributes, mapping))
 		error = place(space, mapping, request);
 	if (error) {
 		limbo_add(space, slot);

@@ -55,7 +55,7 @@
 #define REFS_COUNT (REFS_ENDED - 1)
 
 enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_CACHED };
-enum mapping_place { PLACE_NONE, PLACE_RUN, PLACE_DIRECT };
+enum mapping_place { PLACE_NONE, PLACE_RUN, PLACE_DIRECT, PLACE_PARENT };
 
 struct mapping {
 	_Atomic uint32_t refs; /* [S1] to [S3] */
@@ -77,10 +77,11 @@ struct mapping {
 	union {
 		struct extent one; /* extents == 1 */
 		struct extent *many;
-		_Atomic uint64_t *range; /* MAPPING_RANGE: for each page, the physical page + 1, or 0 */
+		uint64_t *range; /* MAPPING_RANGE: for each page, the physical page + 1, or 0 */
 	};
 	union {
-		struct run run; /* PLACE_RUN */
+		struct run
+		        run; /* PLACE_RUN; PLACE_PARENT: first is the slot of the one whose pages these are (mmio.c) */
 		struct backing *direct; /* PLACE_DIRECT: in memory that the caller mapped */
 	};
 };
@@ -189,14 +190,26 @@ int space_register(struct space *space, const struct request *request, uint32_t 
 /* Make pages accessible (place.c), at mapping->place. For a list whose backings were found by place_check. */
 int place_check(struct space *space, const struct request *request, uint8_t *attributes);
 int place(struct space *space, struct mapping *mapping, const struct request *request);
+/* One page, at an exact place in the window. */
+int place_page(struct space *space, void *where, uint64_t page, bool writable);
+
+/* For MAPPING_RANGE, in the place of place: nothing accessible yet (range.c). */
+int range_reserve(struct space *space, struct mapping *mapping, uint64_t pages, unsigned flags);
+/* The part of retract that is about single pages (range.c). */
+int range_retract(struct space *space, uint32_t slot, uint64_t first, uint64_t count);
 
 /*
  * End a mapping (unregister.c). Under the lock. try: -EBUSY if it is referenced. After success *last says whether it has gone
  * into the limbo (or the cache); otherwise whoever has the last reference will put it there.
  */
 int space_end(struct space *space, uint32_t slot, bool try, bool *last);
+/* Errors of ist_mapping_unregister_one. Takes the lock. */
+int space_unregister_handle(struct space *space, const struct ist_mapping *handle, enum mapping_kind kind,
+                            unsigned flags);
 /* After the compare-exchange that ended it [S3]. */
 void space_ended(struct space *space, uint32_t slot);
+/* Put a reference that the library itself holds. */
+void space_drop_reference(struct space *space, uint32_t slot);
 
 /* The cache (cache.c). Under the lock. */
 bool cache_take(struct space *space, const struct request *request, uint16_t owner, uint8_t attributes,

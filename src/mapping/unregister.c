@@ -16,6 +16,13 @@ void space_ended(struct space *space, uint32_t slot)
 	owner_put(owner, pages, 1);
 }
 
+void space_drop_reference(struct space *space, uint32_t slot)
+{
+	if (atomic_fetch_sub_explicit(&mapping_at(space, slot)->refs, 1, memory_order_acq_rel) ==
+	    1) /* [S3] */
+		space_ended(space, slot);
+}
+
 static void end_last(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
@@ -125,9 +132,9 @@ int ist_mapping_unregister(struct ist_manager *manager, uint32_t owner, uint64_t
 	return error;
 }
 
-int ist_mapping_unregister_one(struct ist_manager *manager, const struct ist_mapping *handle, unsigned flags)
+int space_unregister_handle(struct space *space, const struct ist_mapping *handle, enum mapping_kind kind,
+                            unsigned flags)
 {
-	struct space *space = space_of(manager);
 	struct mapping *mapping;
 	int error;
 
@@ -142,12 +149,17 @@ int ist_mapping_unregister_one(struct ist_manager *manager, const struct ist_map
 	    atomic_load_explicit(&mapping->generation, memory_order_relaxed) != handle->generation ||
 	    !(atomic_load_explicit(&mapping->refs, memory_order_relaxed) & REFS_LIVE))
 		error = -ENOENT;
-	else if (mapping->kind != MAPPING_PAGES)
+	else if (mapping->kind != kind)
 		error = -EINVAL;
 	if (!error)
 		return unregister_slot(space, handle->slot, flags);
 	space_leave(space);
 	return error;
+}
+
+int ist_mapping_unregister_one(struct ist_manager *manager, const struct ist_mapping *handle, unsigned flags)
+{
+	return space_unregister_handle(space_of(manager), handle, MAPPING_PAGES, flags);
 }
 
 int ist_mapping_flush(struct ist_manager *manager)
