@@ -18,5 +18,6 @@
 #include <isthmus/mapping.h>
 #include <isthmus/mmio.h>
 #include <isthmus/range.h>
+#include <isthmus/provider.h>
 
 #endif

@@ -107,6 +107,7 @@ static int attach(struct ist_manager *manager)
 	manager->space.carve_out = &manager->carve_out;
 	manager->space.client = &manager->client;
 	space_init(&manager->space);
+	desk_init(&manager->desk, &manager->space);
 	return 0;
 
 undo_driver:
@@ -152,8 +153,9 @@ int ist_manager_destroy(struct ist_manager *manager)
 		return 0;
 	if (has_live_objects(&manager->driver.pool) || has_live_objects(&manager->client.pool))
 		return -EBUSY;
-	if (space_close(&manager->space))
+	if (desk_settle(&manager->desk) || space_close(&manager->space))
 		return -EBUSY;
+	desk_drop(&manager->desk);
 	pool_unregister(&manager->driver.pool);
 	pool_unregister(&manager->client.pool);
 	pamap_destroy(manager->by_paddr);
@@ -176,4 +178,9 @@ struct ist_client_pool *ist_manager_client_pool(struct ist_manager *manager)
 struct space *space_of(struct ist_manager *manager)
 {
 	return manager ? &manager->space : NULL;
+}
+
+struct provider_desk *desk_of(struct ist_manager *manager)
+{
+	return manager ? &manager->desk : NULL;
 }

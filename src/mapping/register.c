@@ -104,7 +104,7 @@ static int enter_indexes(struct space *space, const struct request *request, uin
 		limbo_add(space, slot);
 		return error;
 	}
-	error = publish(space, slot, strict && request->kind == MAPPING_PAGES);
+	error = publish(space, slot, strict && request->kind != MAPPING_MMIO);
 	if (error && request->cookie)
 		index_remove(&space->index, hash, slot);
 	return error;

@@ -54,7 +54,7 @@
 #define REFS_ENDED (1u << 30)
 #define REFS_COUNT (REFS_ENDED - 1)
 
-enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_CACHED };
+enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_PROVIDED, MAPPING_CACHED };
 enum mapping_place { PLACE_NONE, PLACE_RUN, PLACE_DIRECT, PLACE_PARENT };
 
 struct mapping {
@@ -91,6 +91,9 @@ struct space {
 	struct pamap *by_paddr, *by_vaddr;
 	const struct ist_view *carve_out;
 	struct ist_client_pool *client;
+	/* Client memory of owners that lies elsewhere (provider/region.c): frees some; false when there is no more. */
+	bool (*free_elsewhere)(void *elsewhere, uint32_t owner, uint64_t *progress);
+	void *elsewhere;
 
 	atomic_bool open; /* set once, with release: then all below is there */
 	pthread_mutex_t lock;

@@ -121,7 +121,11 @@ static int step(struct space *space, struct owner *owner, uint32_t budget)
 		return error;
 	if (budget > 0 && !owner->client_done)
 		free_client(space, owner, &budget);
-	return owner->first || !owner->client_done ? 1 : 0;
+	if (budget > 0 && owner->client_done && !owner->elsewhere_done)
+		owner->elsewhere_done =
+		        !space->free_elsewhere ||
+		        !space->free_elsewhere(space->elsewhere, owner->id, &owner->elsewhere_at);
+	return owner->first || !owner->client_done || !owner->elsewhere_done ? 1 : 0;
 }
 
 /* With the lock held, the owner that is being destroyed; null: there is none. */

@@ -33,7 +33,8 @@ struct owner {
 	bool hidden[2]; /* in which of the two maps */
 	bool walked; /* teardown has been everywhere */
 	bool client_done; /* teardown has walked through the client pool */
-	uint64_t client_at; /* or has come so far */
+	bool elsewhere_done; /* and through what the client pool has grown by */
+	uint64_t client_at, elsewhere_at; /* or has come so far */
 	_Atomic uint64_t left; /* [O1] */
 	_Atomic uint64_t pages; /* those that count */
 	uint64_t cached, refused;
