@@ -12,5 +12,12 @@
 #include <isthmus/manager.h>
 #include <isthmus/share.h>
 #include <isthmus/translate.h>
+#include <isthmus/read.h>
+#include <isthmus/backing.h>
+#include <isthmus/owner.h>
+#include <isthmus/mapping.h>
+#include <isthmus/mmio.h>
+#include <isthmus/range.h>
+#include <isthmus/provider.h>
 
 #endif

@@ -33,24 +33,19 @@ int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 {
 	size_t pages = pool->pool.size / IST_PAGE_SIZE;
 	char *at = zeroed_memory;
-	int error;
 
 	at += buddy_bytes(pages);
 	pool->record = (_Atomic uint64_t *)(void *)at;
 	at += bits_round_up(pages * sizeof(uint64_t), CACHE_LINE);
 	pool->owner = (_Atomic uint32_t *)(void *)at;
-	if (pages >= CACHE_FROM)
+	if (pages >= CACHE_FROM && !pool->direct)
 		slab_classes_pages(&pool->slabs.classes);
-	error = slabs_create(&pool->slabs, zeroed_memory, pages, pool->pool.quarantine);
-	if (!error)
-		tools_pool_made(pool, pool->pool.vaddr, pool->pool.size);
-	return error;
+	return slabs_create(&pool->slabs, zeroed_memory, pages, pool->pool.quarantine);
 }
 
 void client_pool_end(struct ist_client_pool *pool)
 {
 	slabs_destroy(&pool->slabs);
-	tools_pool_gone(pool, pool->pool.vaddr, pool->pool.size);
 }
 
 /* Make the record of a run that was just claimed; the handle in *out is then the only one there is. */
@@ -68,7 +63,7 @@ static void publish(struct ist_client_pool *pool, size_t start, const struct ist
 	atomic_store_explicit(&pool->record[start], record_live(use, request->size, isolated),
 	                      memory_order_release); /* [R1] */
 	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, request->size,
-	              use | (uint64_t)pool_tag_check(start, request->size) << 32, out);
+	              record_tag(use, start, request->size), out);
 	tools_allocated(pool, out->view.vaddr, request->size);
 }
 

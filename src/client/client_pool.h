@@ -19,6 +19,7 @@ struct ist_client_pool {
 	struct slabs slabs;
 	_Atomic uint64_t *record;
 	_Atomic uint32_t *owner; /* of an allocation, at its first page; see record.h for other pages */
+	bool direct; /* no magazines, whatever the size; set before the init */
 	_Atomic int file; /* descriptor of the file behind the pool + 1, or 0; see share.c */
 	uint64_t file_offset; /* of the pool's first byte, once there is a file */
 };
@@ -33,6 +34,12 @@ size_t client_pool_bytes(size_t size);
 int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory);
 void client_pool_end(struct ist_client_pool *pool);
 
+/* Pages that are allocated, of a direct pool. */
+static inline size_t client_pool_used_pages(const struct ist_client_pool *pool)
+{
+	return atomic_load_explicit(&pool->slabs.out, memory_order_relaxed);
+}
+
 /* Whether anything is allocated. Exact when nobody is at work on the pool. */
 bool client_pool_is_used(struct ist_client_pool *pool);
 
@@ -41,6 +48,10 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm);
 
 /* 0, or the error with which client_pool_free would refuse this handle now. */
 int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, bool *isolated);
+
+/* The handle of a live allocation that was found by a walk. -ENOENT: it is not that one any more. */
+int client_pool_handle(struct ist_client_pool *pool, const struct ist_client_allocation *found,
+                       struct ist_shm *out);
 
 /* Errors of a request that do not depend on the pool's state. */
 int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request);

@@ -70,23 +70,18 @@ int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
 {
 	size_t granules = pool->pool.size / DRIVER_GRANULE;
 	char *at = (char *)zeroed_memory + buddy_bytes(granules);
-	int error;
 
 	pool->last = (_Atomic uint64_t *)(void *)at;
 	at += last_bytes(granules);
 	pool->state = (_Atomic uint8_t *)(void *)at;
 	pool->slabs.carve = carve;
 	choose_classes(pool);
-	error = slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
-	if (!error)
-		tools_pool_made(pool, pool->pool.vaddr, pool->pool.size);
-	return error;
+	return slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
 }
 
 void driver_pool_end(struct ist_driver_pool *pool)
 {
 	slabs_destroy(&pool->slabs);
-	tools_pool_gone(pool, pool->pool.vaddr, pool->pool.size);
 }
 
 static uint8_t read_state(const struct ist_driver_pool *pool, size_t granule)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/tools.h"
 #include "client/share.h"
 #include "platform/platform.h"
 
@@ -94,6 +95,8 @@ static struct ist_manager *build(const struct plan *plan)
 		goto undo_map;
 	if (client_pool_init(&manager->client, (char *)manager + client_at))
 		goto undo_driver;
+	tools_pool_made(&manager->driver, manager->driver.pool.vaddr, manager->driver.pool.size);
+	tools_pool_made(&manager->client, manager->client.pool.vaddr, manager->client.pool.size);
 	return manager;
 
 undo_driver:
@@ -105,6 +108,8 @@ undo_map:
 
 static void unbuild(struct ist_manager *manager)
 {
+	tools_pool_gone(&manager->driver, manager->driver.pool.vaddr, manager->driver.pool.size);
+	tools_pool_gone(&manager->client, manager->client.pool.vaddr, manager->client.pool.size);
 	driver_pool_end(&manager->driver);
 	client_pool_end(&manager->client);
 	platform_unmap(manager, manager->bytes);
@@ -125,6 +130,12 @@ static int attach(struct ist_manager *manager)
 	error = pool_register(&manager->client.pool);
 	if (error)
 		goto undo_driver;
+	manager->space.by_paddr = manager->by_paddr;
+	manager->space.by_vaddr = manager->by_vaddr;
+	manager->space.carve_out = &manager->carve_out;
+	manager->space.client = &manager->client;
+	space_init(&manager->space);
+	desk_init(&manager->desk, &manager->space);
 	return 0;
 
 undo_driver:
@@ -167,6 +178,9 @@ int ist_manager_destroy(struct ist_manager *manager)
 		return -ECHILD;
 	if (driver_pool_is_used(&manager->driver) || client_pool_is_used(&manager->client))
 		return -EBUSY;
+	if (desk_settle(&manager->desk) || space_close(&manager->space))
+		return -EBUSY;
+	desk_drop(&manager->desk);
 	pool_unregister(&manager->driver.pool);
 	pool_unregister(&manager->client.pool);
 	pamap_destroy(manager->by_paddr);
@@ -184,4 +198,14 @@ struct ist_driver_pool *ist_manager_driver_pool(struct ist_manager *manager)
 struct ist_client_pool *ist_manager_client_pool(struct ist_manager *manager)
 {
 	return manager ? &manager->client : NULL;
+}
+
+struct space *space_of(struct ist_manager *manager)
+{
+	return manager ? &manager->space : NULL;
+}
+
+struct provider_desk *desk_of(struct ist_manager *manager)
+{
+	return manager ? &manager->desk : NULL;
 }

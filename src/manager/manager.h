@@ -7,7 +7,9 @@
 
 #include "client/client_pool.h"
 #include "driver/driver_pool.h"
+#include "mapping/space.h"
 #include "pamap/pamap.h"
+#include "provider/provider.h"
 
 struct ist_manager {
 	struct ist_driver_pool driver;
@@ -16,6 +18,8 @@ struct ist_manager {
 	size_t skipped; /* bytes of the caller's carve-out before it */
 	struct pamap *by_paddr; /* everything but the carve-out, which needs only a comparison */
 	struct pamap *by_vaddr;
+	struct space space; /* dynamic mappings, their owners and backings */
+	struct provider_desk desk; /* what a provider has handed out */
 	size_t bytes; /* of the mapping that this lies in */
 };
 

@@ -155,3 +155,10 @@ int pamap_owner_reap(struct pamap *map, struct pamap_reap *reap, unsigned budget
 	pthread_mutex_unlock(&map->writer);
 	return 0;
 }
+
+void pamap_owner_show(struct pamap *map, uint16_t owner)
+{
+	pthread_mutex_lock(&map->writer);
+	show_again(map, owner);
+	pthread_mutex_unlock(&map->writer);
+}

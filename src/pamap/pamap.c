@@ -15,6 +15,11 @@
 #define LAST_PAGE (UINT64_MAX >> PAMAP_PAGE_SHIFT)
 #define NO_REGION UINT64_MAX
 
+void pamap_start(void)
+{
+	atfork_start();
+}
+
 int pamap_create(struct pamap **out)
 {
 	struct pamap *map = calloc(1, sizeof(*map));

@@ -67,6 +67,9 @@ struct pamap_stats {
 	uint64_t refused;       /* updates that failed with -EAGAIN */
 };
 
+/* Install the fork hooks. Idempotent; before the first lock of a module whose lock is taken before a map's. */
+void pamap_start(void);
+
 /* Control path. -ENOMEM. A map that is destroyed must not be in use; waits for reclamation that is under way. */
 int pamap_create(struct pamap **out);
 void pamap_destroy(struct pamap *map);
@@ -110,6 +113,8 @@ struct pamap_reap {
 
 int pamap_owner_hide(struct pamap *map, uint16_t owner, struct pamap_reap *out);
 int pamap_owner_reap(struct pamap *map, struct pamap_reap *reap, unsigned budget);
+/* In the place of reap, for who has removed all mappings of a hidden owner himself and a grace period ago. */
+void pamap_owner_show(struct pamap *map, uint16_t owner);
 
 /* Whether [at, at + len) lies in a mapping, and where. len is not 0, and the range does not wrap. Wait-free. */
 bool pamap_lookup(struct pamap *map, uint64_t at, uint64_t len, struct pamap_value *out);

@@ -26,9 +26,9 @@
 #include "percpu/magazine.h"
 
 /* Faults that the tests must find. */
-#define TWIN_POP_WITHOUT_VERSION 201 /* operations are not counted: ABA */
-#define TWIN_PUSH_WITHOUT_CLAIM 202 /* two threads put in at once */
-#define TWIN_PUSH_RELAXED 203 /* the level is raised without release */
+#define TWIN_POP_WITHOUT_VERSION 301 /* operations are not counted: ABA */
+#define TWIN_PUSH_WITHOUT_CLAIM 302 /* two threads put in at once */
+#define TWIN_PUSH_RELAXED 303 /* the level is raised without release */
 
 static inline bool twin_pop(struct magazine *magazine, uint32_t *value)
 {

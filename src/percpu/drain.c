@@ -7,8 +7,8 @@
 #include "platform/topology.h"
 
 /* Faults that the torture test must find. */
-#define TWIN_DRAIN_WITHOUT_FENCE 204
-#define TWIN_DRAIN_LOOKS_ONCE 205 /* step (4) is left out */
+#define TWIN_DRAIN_WITHOUT_FENCE 304
+#define TWIN_DRAIN_LOOKS_ONCE 305 /* step (4) is left out */
 
 typedef _Atomic int64_t table_entry;
 

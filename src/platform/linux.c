@@ -7,7 +7,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Calls left until the planned failure; 0 means that none is planned. Tests set it while nobody else maps. */
@@ -93,14 +95,64 @@ int platform_sealed_file(size_t bytes)
 	return fd;
 }
 
-int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset)
+static int mmap_at(void *where, size_t bytes, int protection, int flags, int fd, uint64_t offset)
 {
 	if (planned_failure())
 		return -ENOMEM;
-	if (mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) ==
-	    MAP_FAILED)
+	return mmap(where, bytes, protection, flags | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED ? -errno : 0;
+}
+
+int platform_map_shared_at(void *where, size_t bytes, int fd, uint64_t offset, int writable)
+{
+	return mmap_at(where, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, offset);
+}
+
+int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset)
+{
+	return platform_map_shared_at(where, bytes, fd, offset, true);
+}
+
+#define RESERVED (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+void *platform_reserve(size_t bytes)
+{
+	void *reserved = planned_failure() ? MAP_FAILED : mmap(NULL, bytes, PROT_NONE, RESERVED, -1, 0);
+
+	return reserved == MAP_FAILED ? NULL : reserved;
+}
+
+void platform_release(void *where, size_t bytes)
+{
+	if (where)
+		munmap(where, bytes);
+}
+
+int platform_reserve_at(void *where, size_t bytes)
+{
+	return mmap_at(where, bytes, PROT_NONE, RESERVED, -1, 0);
+}
+
+int platform_map_again_at(void *where, size_t bytes, void *from, int writable)
+{
+	if (planned_failure())
+		return -ENOMEM;
+	/* An old size of 0 asks for another mapping of the same pages. */
+	if (mremap(from, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, where) == MAP_FAILED)
+		return -errno;
+	if (!writable && mprotect(where, bytes, PROT_READ))
 		return -errno;
 	return 0;
+}
+
+uint64_t platform_random(void)
+{
+	struct timespec now;
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) == sizeof(number))
+		return number;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return ((uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec) * UINT64_C(0x9e3779b97f4a7c15) ^ (uintptr_t)&now;
 }
 
 int platform_duplicate(int fd)

@@ -37,6 +37,24 @@ int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset);
 int platform_duplicate(int fd);
 int platform_file_length(int fd, uint64_t *bytes);
 
+/*
+ * Address space without memory: reserved and inaccessible, in multiples of the host's page. platform_reserve returns null
+ * when there is none. platform_reserve_at puts a reservation in place of whatever is mapped at [where, where + bytes): 0
+ * or a negative errno value, and then all of it is inaccessible or nothing has changed.
+ */
+void *platform_reserve(size_t bytes);
+void platform_release(void *where, size_t bytes);
+int platform_reserve_at(void *where, size_t bytes);
+
+/* As platform_map_file_at, with or without permission to write. */
+int platform_map_shared_at(void *where, size_t bytes, int fd, uint64_t offset, int writable);
+
+/* Map the pages that are mapped, shared, at `from` also at exactly `where`. 0 or a negative errno value. */
+int platform_map_again_at(void *where, size_t bytes, void *from, int writable);
+
+/* A number that nobody else can guess, as far as the system has one. */
+uint64_t platform_random(void);
+
 size_t platform_page_size(void);
 
 /* For tests: let the nth platform_map from now fail, once (1 = the next one; 0 = none), or every one from then on. */

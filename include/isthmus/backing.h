@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* Backings: what physical addresses mean in this process. Needed before pages there can be registered or mapped. */
+#ifndef ISTHMUS_BACKING_H
+#define ISTHMUS_BACKING_H
+
+#include <isthmus/manager.h>
+
+IST_BEGIN_DECLS
+
+/* Attributes of a backing, and of what is mapped from it. */
+#define IST_READ_ONLY 1u /* mapped without write permission */
+#define IST_DEVICE                                                                                           \
+	2u /* registers of a device, not memory: for ist_mmio_map only; the file decides about caching */
+#define IST_UNCACHED 4u /* the file maps it uncached; kept and reported, nothing else depends on it */
+
+/* Zero-initialise, then fill in. Members may be added at the end. */
+struct ist_backing {
+	uint64_t paddr; /* of the first byte, a multiple of IST_PAGE_SIZE */
+	uint64_t size; /* bytes, a multiple of IST_PAGE_SIZE */
+	/*
+	 * Where it is: the bytes from `offset` of an open file (a memfd that stands for guest RAM, /dev/mem, a UIO or VFIO
+	 * region, hugetlbfs), or, if vaddr is not null, memory that the caller has mapped and keeps mapped.
+	 */
+	void *vaddr;
+	int fd;
+	uint64_t offset; /* a multiple of IST_PAGE_SIZE */
+	uint32_t attributes; /* IST_READ_ONLY | IST_DEVICE | IST_UNCACHED */
+};
+
+/*
+ * Add a backing; any number of them, as long as they do not overlap. A descriptor is duplicated.
+ *
+ * Returns 0;
+ *   -EINVAL   a null argument, an empty or wrapping range, something not a multiple of IST_PAGE_SIZE, an unknown attribute;
+ *   -EEXIST   it overlaps a backing that is there;
+ *   -EBADF    vaddr is null and fd no open descriptor (or another negative errno value of duplicating);
+ *   -ENOMEM   no memory for bookkeeping;
+ *   -EDEADLK  called inside a read section.
+ * May block.
+ */
+IST_API int ist_backing_add(struct ist_manager *manager, const struct ist_backing *backing);
+
+/*
+ * Remove the backing that begins at paddr. Waits for what was unregistered to be unmapped.
+ *
+ * Returns 0; -ENOENT there is none; -EBUSY a live mapping has pages of it, or one that is unregistered but referenced lies
+ * in its memory; -EINVAL, -EDEADLK as above. May block.
+ */
+IST_API int ist_backing_remove(struct ist_manager *manager, uint64_t paddr);
+
+/* The backing that holds paddr, as it was added, but with our descriptor. -ENOENT, -EINVAL, -EDEADLK. May block. */
+IST_API int ist_backing_find(struct ist_manager *manager, uint64_t paddr, struct ist_backing *out);
+
+/*
+ * Protect physical addresses: no page of [paddr, paddr + size) can be registered (-EACCES) until it is unprotected by the
+ * same two values. For memory that is lent to somebody else. The range is widened to whole pages.
+ *
+ * protect: 0; -EBUSY a page of it is registered or mapped; -EEXIST it overlaps a protected range; -EINVAL empty or
+ * wrapping; -ENOMEM; -EDEADLK. unprotect: 0; -ENOENT; -EDEADLK. May block. Source: requirement D11.
+ */
+IST_API int ist_protect(struct ist_manager *manager, uint64_t paddr, uint64_t size);
+IST_API int ist_unprotect(struct ist_manager *manager, uint64_t paddr, uint64_t size);
+
+IST_END_DECLS
+
+#endif

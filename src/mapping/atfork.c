@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "mapping/atfork.h"
+
+#include "mapping/space.h"
+
+static struct space *spaces;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void atfork_enlist_space(struct space *space)
+{
+	pthread_mutex_lock(&lock);
+	space->following = spaces;
+	space->link = &spaces;
+	if (spaces)
+		spaces->link = &space->following;
+	spaces = space;
+	pthread_mutex_unlock(&lock);
+}
+
+void atfork_delist_space(struct space *space)
+{
+	pthread_mutex_lock(&lock);
+	*space->link = space->following;
+	if (space->following)
+		space->following->link = space->link;
+	pthread_mutex_unlock(&lock);
+}
+
+/* Hooks run in the reverse order of their installation: these before pamap's, which are before rcu's. */
+static void before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+	for (struct space *space = spaces; space; space = space->following) {
+		pthread_mutex_lock(&space->lock);
+		pthread_mutex_lock(&space->limbo.working);
+		pthread_mutex_lock(&space->limbo.lock);
+	}
+}
+
+static void after_fork(void)
+{
+	for (struct space *space = spaces; space; space = space->following) {
+		pthread_mutex_unlock(&space->limbo.lock);
+		pthread_mutex_unlock(&space->limbo.working);
+		pthread_mutex_unlock(&space->lock);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void install_hooks(void)
+{
+	pamap_start();
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
+void atfork_start_spaces(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, install_hooks);
+}

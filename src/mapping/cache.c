@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Runs that stay mapped after their mapping was unregistered, the least recently unregistered first to go. In the index under
+ * {owner, first page, pages}, so that the same list of the same owner finds its run again. A hit hands the run to a new slot;
+ * the old slot goes through the limbo like any other, but without a run.
+ *
+ * What is in the cache is in no map, has no cookie and gives no reference. It stays in its owner's list, so that it goes
+ * with him.
+ */
+#include <string.h>
+
+#include "mapping/space.h"
+
+static uint32_t hash_of(const struct space *space, uint16_t owner, uint64_t first, uint64_t pages)
+{
+	return space_hash(space, KEY_CACHED, owner, first, pages);
+}
+
+static uint64_t pages_of(const struct mapping *mapping)
+{
+	const struct extent *extent = mapping_extents(mapping);
+	uint64_t pages = 0;
+
+	for (uint32_t i = 0; i < mapping->extents; i++)
+		pages += extent[i].pages;
+	return pages;
+}
+
+/* Out of the cache's and the owner's lists and the index; the slot is the caller's. */
+static void take_out(struct space *space, uint32_t slot)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	uint64_t pages = pages_of(mapping);
+
+	index_remove(&space->index, hash_of(space, mapping->owner, mapping_extents(mapping)->page, pages),
+	             slot);
+	if (mapping->older)
+		mapping_at(space, mapping->older)->newer = mapping->newer;
+	else
+		space->cache.oldest = mapping->newer;
+	if (mapping->newer)
+		mapping_at(space, mapping->newer)->older = mapping->older;
+	else
+		space->cache.newest = mapping->older;
+	space->cache.count--;
+	space->cache.bytes -= pages * IST_PAGE_SIZE;
+	mapping_owner(space, mapping)->cached--;
+	space_unlink(space, slot);
+}
+
+void cache_drop(struct space *space, uint32_t slot)
+{
+	take_out(space, slot);
+	limbo_add(space, slot);
+}
+
+void cache_shrink(struct space *space, uint64_t bytes)
+{
+	while (space->cache.bytes > bytes)
+		cache_drop(space, space->cache.oldest);
+}
+
+bool cache_keep(struct space *space, uint32_t slot)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	struct owner *owner = mapping_owner(space, mapping);
+	uint64_t pages, bytes, limit = space->config.cache_size;
+
+	if (limit == 0 || mapping->kind != MAPPING_PAGES || mapping->place != PLACE_RUN ||
+	    !owner_is_live(owner))
+		return false;
+	pages = pages_of(mapping);
+	bytes = pages * IST_PAGE_SIZE;
+	/* What is larger than its pages has guard pages: not what another registration wants. */
+	if (bytes > limit || pages != mapping->run.count ||
+	    index_insert(&space->index, hash_of(space, mapping->owner, mapping_extents(mapping)->page, pages),
+	                 slot))
+		return false;
+	cache_shrink(space, limit - bytes);
+	mapping->kind = MAPPING_CACHED;
+	mapping->newer = 0;
+	mapping->older = space->cache.newest;
+	if (space->cache.newest)
+		mapping_at(space, space->cache.newest)->newer = slot;
+	else
+		space->cache.oldest = slot;
+	space->cache.newest = slot;
+	space->cache.count++;
+	space->cache.bytes += bytes;
+	owner->cached++;
+	space_link(space, slot);
+	return true;
+}
+
+struct cache_query {
+	struct space *space;
+	const struct page_list *list;
+	uint16_t owner;
+	uint8_t attributes;
+};
+
+static bool is_same(void *context, uint32_t slot)
+{
+	const struct cache_query *query = context;
+	const struct mapping *mapping = mapping_at(query->space, slot);
+
+	return mapping->kind == MAPPING_CACHED && mapping->owner == query->owner &&
+	       mapping->attributes == query->attributes && mapping->extents == query->list->count &&
+	       memcmp(mapping_extents(mapping), query->list->extent,
+	              query->list->count * sizeof(struct extent)) == 0;
+}
+
+bool cache_take(struct space *space, const struct request *request, uint16_t owner, uint8_t attributes,
+                struct mapping *to)
+{
+	struct cache_query query = {space, &request->list, owner, attributes};
+	struct mapping *from;
+	uint32_t slot = 0;
+
+	if (space->cache.count > 0 && request->kind == MAPPING_PAGES && !(request->flags & IST_MAPPING_GUARD))
+		slot = index_find(&space->index,
+		                  hash_of(space, owner, request->list.extent[0].page, request->list.pages),
+		                  is_same, &query);
+	space->cache.hits += slot != 0;
+	space->cache.misses += slot == 0;
+	if (!slot)
+		return false;
+	from = mapping_at(space, slot);
+	take_out(space, slot);
+	to->place = PLACE_RUN;
+	to->run = from->run;
+	to->vaddr = window_address(&space->window, to->run) + request->offset;
+	from->place = PLACE_NONE;
+	limbo_add(space, slot);
+	return true;
+}

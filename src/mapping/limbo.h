@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * The limbo: mappings that have ended and wait for a grace period. Batches: what comes while one is on its way goes with the
+ * next. When a batch lands, nobody can know its addresses any more. Its runs are *ripe* then: until the next batch lands, a
+ * registration that needs as many pages takes one and maps over what is there, which is one system call less and no
+ * splitting and joining of reservations. What nobody took is unmapped when the next batch lands; a batch is sent for
+ * that if need be, so that nothing stays mapped for longer than two grace periods and what the reclaimer waits between. The reclaimer unmaps, neighbours in one system call (which costs about as much for thirty as for one), and puts the
+ * slots on a stack that the control path empties as a whole (so no ABA: nothing is ever popped singly).
+ *
+ * What the system refuses to unmap (vm.max_map_count, when a neighbour's mapping would have to be split) stays ripe until
+ * the next batch.
+ */
+#ifndef MAPPING_LIMBO_H
+#define MAPPING_LIMBO_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rcu/rcu.h"
+
+struct run;
+struct space;
+
+#define LIMBO_KINDS 16u /* of ripe runs, by their size */
+
+struct limbo {
+	pthread_mutex_t lock; /* a few instructions at a time */
+	pthread_mutex_t working; /* while the reclaimer unmaps: fork waits for it */
+	pthread_cond_t changed; /* something ended, or a batch is done */
+	uint32_t first, last; /* slots of the next batch */
+	bool stuck; /* what is ripe the system refused to unmap: tried again with the next batch */
+	uint32_t flying; /* slots of the batch under way */
+	bool in_flight;
+	uint64_t batches, done, wanted; /* the number of the last one that is sent, done, to be sent */
+	uint32_t ripe[LIMBO_KINDS]; /* slots */
+	uint64_t ripe_count;
+	_Atomic uint64_t waiting; /* slots in all these lists */
+	struct rcu_item item;
+	_Atomic uint32_t landed; /* stack of slots for use again */
+};
+
+void limbo_init(struct limbo *limbo);
+void limbo_destroy(struct limbo *limbo);
+
+/* The mapping has ended: [S3]. Takes limbo.lock only. */
+void limbo_add(struct space *space, uint32_t slot);
+
+/* The number of a batch that begins no earlier than now, and whether it is done. */
+uint64_t limbo_ticket(struct space *space);
+bool limbo_is_done(struct space *space, uint64_t ticket);
+
+/* Wait until all that was added before is unmapped. -ENOMEM: some could not be. Not in a read section. */
+int limbo_drain(struct space *space);
+
+/* Wait until the mapping that had this generation in the slot has ended. */
+void limbo_wait_end(struct space *space, uint32_t slot, uint32_t generation);
+
+/* A ripe run of so many granules; what is mapped there may be mapped over. False: there is none. */
+bool limbo_take_ripe(struct space *space, uint64_t count, struct run *out);
+
+/* Take all slots that are ready for use again: a list through next, or 0. */
+uint32_t limbo_take_landed(struct space *space);
+
+#endif

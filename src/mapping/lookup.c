@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* Lookups and references: no lock, no waiting. See [S1] to [S4] in space.h. */
+#include <errno.h>
+
+#include "base/twin.h"
+#include "mapping/space.h"
+
+void ist_read_enter(void)
+{
+	rcu_enter();
+}
+
+void ist_read_leave(void)
+{
+	rcu_leave();
+}
+
+bool ist_read_inside(void)
+{
+	return rcu_inside();
+}
+
+static bool is_live(struct space *space, struct mapping *mapping)
+{
+	/* Acquire: the record behind it [S1]. */
+	return (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_LIVE) &&
+	       owner_is_live(mapping_owner(space, mapping));
+}
+
+struct cookie_query {
+	struct space *space;
+	uint64_t cookie;
+	uint32_t owner;
+};
+
+static bool has_cookie(void *context, uint32_t slot)
+{
+	const struct cookie_query *query = context;
+	struct mapping *mapping = mapping_at(query->space, slot);
+
+	return is_live(query->space, mapping) && mapping->cookie == query->cookie &&
+	       mapping_owner(query->space, mapping)->id == query->owner;
+}
+
+/* In a read section. 0: none. */
+static uint32_t find_cookie(struct space *space, uint32_t owner, uint64_t cookie)
+{
+	struct cookie_query query = {space, cookie, owner};
+
+	return index_find(&space->index, space_hash(space, KEY_COOKIE, owner, cookie, 0), has_cookie, &query);
+}
+
+static int check_cookie(const struct ist_manager *manager, uint64_t cookie, const struct ist_mapping *out)
+{
+	return !manager || cookie == 0 || !out ? -EINVAL : 0;
+}
+
+int ist_mapping_find(struct ist_manager *manager, uint32_t owner, uint64_t cookie, struct ist_mapping *out)
+{
+	struct space *space = space_of(manager);
+	int error = check_cookie(manager, cookie, out);
+	uint32_t slot;
+
+	if (error)
+		return error;
+	if (!space_is_open(space))
+		return -ENOENT;
+	rcu_enter();
+	slot = find_cookie(space, owner, cookie);
+	if (slot)
+		space_describe(space, slot, out);
+	rcu_leave();
+	return slot ? 0 : -ENOENT;
+}
+
+/* The count is never near its end: each reference was handed to somebody who has memory for it. */
+static bool take_reference(struct mapping *mapping)
+{
+	uint32_t refs;
+
+	for (int i = 0; i < 200 && TWIN_BROKEN(211); i++)
+		twin_dwell();
+	refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
+	do {
+		if (!(refs & REFS_LIVE) && !TWIN_BROKEN(211))
+			return false;
+		if ((refs & REFS_COUNT) == REFS_COUNT)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, refs + 1,
+	                                                memory_order_acquire, /* [S3] */
+	                                                memory_order_relaxed));
+	return true;
+}
+
+/* The mapping that the handle names, in a read section; null: it is gone. */
+static struct mapping *find_handle(struct space *space, const struct ist_mapping *handle)
+{
+	struct mapping *mapping = mapping_at(space, handle->slot);
+
+	if (!mapping ||
+	    atomic_load_explicit(&mapping->generation, memory_order_relaxed) != handle->generation)
+		return NULL;
+	return mapping;
+}
+
+int ist_mapping_get(struct ist_manager *manager, const struct ist_mapping *handle)
+{
+	struct space *space = space_of(manager);
+	struct mapping *mapping;
+	bool given;
+
+	if (!manager || !handle)
+		return -EINVAL;
+	if (!space_is_open(space))
+		return -ENOENT;
+	rcu_enter();
+	mapping = find_handle(space, handle);
+	given = mapping && is_live(space, mapping) && take_reference(mapping);
+	rcu_leave();
+	return given ? 0 : -ENOENT;
+}
+
+int ist_mapping_find_get(struct ist_manager *manager, uint32_t owner, uint64_t cookie,
+                         struct ist_mapping *out)
+{
+	struct space *space = space_of(manager);
+	int error = check_cookie(manager, cookie, out);
+	bool given;
+	uint32_t slot;
+
+	if (error)
+		return error;
+	if (!space_is_open(space))
+		return -ENOENT;
+	rcu_enter();
+	slot = find_cookie(space, owner, cookie);
+	given = slot && take_reference(mapping_at(space, slot));
+	if (given)
+		space_describe(space, slot, out);
+	rcu_leave();
+	return given ? 0 : -ENOENT;
+}
+
+int ist_mapping_put(struct ist_manager *manager, const struct ist_mapping *handle)
+{
+	struct space *space = space_of(manager);
+	struct mapping *mapping;
+	uint32_t refs = 0;
+
+	if (!manager || !handle)
+		return -EINVAL;
+	if (!space_is_open(space))
+		return -EINVAL;
+	rcu_enter(); /* so that a handle nobody has a reference to is told, and not mistaken */
+	mapping = find_handle(space, handle);
+	if (mapping)
+		refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
+	/* Release: what was done with it; acquire: for the last one, what all others did [S3]. */
+	while ((refs & REFS_COUNT) != 0 &&
+	       !atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, refs - 1, memory_order_acq_rel,
+	                                              memory_order_relaxed))
+		continue;
+	rcu_leave();
+	if (refs == 1) /* ended, by us: until it is in the limbo the slot is ours */
+		space_ended(space, handle->slot);
+	return (refs & REFS_COUNT) != 0 ? 0 : -EINVAL;
+}
+
+static int find_paddr(struct ist_manager *manager, bool any, uint32_t id, uint64_t paddr, size_t len,
+                      struct ist_mapping *out, void **vaddr)
+{
+	struct space *space = space_of(manager);
+	struct pamap_value value;
+	bool found = false;
+
+	if (!manager || !out || len == 0 || len - 1 > UINT64_MAX - paddr)
+		return -EINVAL;
+	if (!space_is_open(space))
+		return -ENOENT;
+	rcu_enter();
+	if (any) {
+		found = pamap_lookup(space->by_paddr, paddr, len, &value);
+	} else {
+		struct owner *owner = owner_find(&space->owners, id);
+
+		found = owner && owner_is_live(owner) &&
+		        pamap_lookup_owner(space->by_paddr, (uint16_t)owner->number, paddr, len, &value);
+	}
+	/*
+	 * Not whether it is LIVE: while the oldest mapping of a page is being unregistered the next one is registered all the
+	 * time, so there must be an answer; this one linearizes in the map, before the removal there.
+	 */
+	if (found) {
+		space_describe(space, value.handle, out);
+		if (vaddr)
+			*vaddr = (void *)(uintptr_t)value.to;
+	}
+	rcu_leave();
+	return found ? 0 : -ENOENT;
+}
+
+int ist_mapping_find_paddr(struct ist_manager *manager, uint64_t paddr, size_t len, struct ist_mapping *out,
+                           void **vaddr)
+{
+	return find_paddr(manager, true, 0, paddr, len, out, vaddr);
+}
+
+int ist_mapping_find_paddr_of(struct ist_manager *manager, uint32_t owner, uint64_t paddr, size_t len,
+                              struct ist_mapping *out, void **vaddr)
+{
+	return find_paddr(manager, false, owner, paddr, len, out, vaddr);
+}
+
+bool ist_mapping_holds(const struct ist_mapping *mapping, uint64_t offset, uint64_t len)
+{
+	return mapping && offset <= mapping->size && len <= mapping->size - offset;
+}
+
+int ist_mapping_unguard(struct ist_manager *manager, const struct ist_mapping *handle)
+{
+	struct space *space = space_of(manager);
+	struct mapping *mapping;
+	bool live;
+
+	if (!manager || !handle)
+		return -EINVAL;
+	if (!space_is_open(space))
+		return -ENOENT;
+	rcu_enter();
+	mapping = find_handle(space, handle);
+	live = mapping && is_live(space, mapping);
+	if (live) /* relaxed: it orders nothing */
+		atomic_store_explicit(&mapping->guarded, false, memory_order_relaxed);
+	rcu_leave();
+	return live ? 0 : -ENOENT;
+}

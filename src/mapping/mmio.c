@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * MMIO mappings: found by {physical range} when they are mapped, by {vaddr, len} when they are unmapped. Each distinct range that
+ * somebody asked for is a mapping; one that lies inside another's pages (same device, older) has no run of its own but a
+ * reference to that one, its `parent`.
+ */
+#include <isthmus/mmio.h>
+
+#include <errno.h>
+
+#include "mapping/space.h"
+
+static uint32_t hash_of(const struct space *space, const void *vaddr, uint64_t len)
+{
+	return space_hash(space, KEY_MMIO, 0, (uint64_t)(uintptr_t)vaddr, len);
+}
+
+struct vaddr_query {
+	struct space *space;
+	const void *vaddr;
+	uint64_t len;
+};
+
+static bool is_at(void *context, uint32_t slot)
+{
+	const struct vaddr_query *query = context;
+	const struct mapping *mapping = mapping_at(query->space, slot);
+
+	return mapping->kind == MAPPING_MMIO && mapping->vaddr == query->vaddr && mapping->size == query->len;
+}
+
+static uint32_t find(struct space *space, const void *vaddr, uint64_t len)
+{
+	struct vaddr_query query = {space, vaddr, len};
+
+	return index_find(&space->index, hash_of(space, vaddr, len), is_at, &query);
+}
+
+/* How often it was mapped: in a field that only the cache uses otherwise. */
+static uint32_t *count_of(struct space *space, uint32_t slot)
+{
+	return &mapping_at(space, slot)->older;
+}
+
+/* A mapping whose pages hold the range already, and where the range lies there; 0: none. */
+static uint32_t find_cover(struct space *space, uint64_t paddr, size_t len, char **vaddr)
+{
+	struct pamap_value value;
+
+	if (!pamap_lookup_owner(space->by_paddr, OWNER_HOST, paddr, len, &value) ||
+	    mapping_at(space, value.handle)->kind != MAPPING_MMIO)
+		return 0;
+	*vaddr = (char *)(uintptr_t)value.to;
+	return value.handle;
+}
+
+static int enter_index(struct space *space, uint32_t slot)
+{
+	const struct mapping *mapping = mapping_at(space, slot);
+	bool last;
+	int error = index_insert(&space->index, hash_of(space, mapping->vaddr, mapping->size), slot);
+
+	if (error)
+		space_end(space, slot, false, &last);
+	else
+		*count_of(space, slot) = 1;
+	return error;
+}
+
+static int map_new(struct space *space, uint64_t paddr, size_t len, void **vaddr)
+{
+	struct request request = {.offset = paddr % IST_PAGE_SIZE, .size = len, .kind = MAPPING_MMIO};
+	uint64_t pages = pages_needed(request.offset, len), offset = paddr - space->carve_out->paddr;
+	uint32_t slot;
+	int error;
+
+	if (pages == 0)
+		return -EINVAL;
+	if (offset < space->carve_out->size || space->carve_out->paddr - paddr < len)
+		return -EACCES;
+	pages_init(&request.list);
+	error = pages_add(&request.list, paddr / IST_PAGE_SIZE, pages);
+	if (!error)
+		error = space_register(space, &request, &slot);
+	if (!error)
+		error = enter_index(space, slot);
+	if (!error)
+		*vaddr = mapping_at(space, slot)->vaddr;
+	return error;
+}
+
+/* A range inside the pages of another one: a mapping with the same addresses, in the maps beside it. */
+static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size_t len, char *vaddr)
+{
+	struct owner *owner = owner_at(&space->owners, OWNER_HOST);
+	uint32_t slot = space_take_slot(space);
+	struct mapping *mapping = mapping_at(space, slot);
+	struct mapping *of = mapping_at(space, parent);
+	int error;
+
+	if (!mapping)
+		return -ENOMEM;
+	mapping->size = len;
+	mapping->vaddr = vaddr;
+	mapping->owner = OWNER_HOST;
+	mapping->attributes = of->attributes;
+	mapping->kind = MAPPING_MMIO;
+	mapping->one = (struct extent){paddr / IST_PAGE_SIZE, mapping_pages(mapping)};
+	mapping->extents = 1;
+	mapping->place = PLACE_PARENT;
+	mapping->run = (struct run){parent, 0};
+	/* It has one that we know under the lock: LIVE, or that of the range inside it which led here. So it has not ended. */
+	atomic_fetch_add_explicit(&of->refs, 1, memory_order_relaxed);
+	owner_hold(owner, mapping_pages(mapping));
+	error = publish(space, slot, false);
+	if (error) {
+		owner_put(owner, mapping_pages(mapping), 1);
+		return error;
+	}
+	space_link(space, slot);
+	space->mappings++;
+	space->pages += mapping_pages(mapping);
+	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release); /* [S1] */
+	return enter_index(space, slot);
+}
+
+static int map(struct space *space, uint64_t paddr, size_t len, void **out)
+{
+	char *vaddr = NULL;
+	uint32_t cover = find_cover(space, paddr, len, &vaddr), slot;
+	int error;
+
+	if (!cover)
+		return map_new(space, paddr, len, out);
+	slot = find(space, vaddr, len);
+	if (slot) {
+		if (*count_of(space, slot) == UINT32_MAX)
+			return -ENOMEM;
+		(*count_of(space, slot))++;
+		error = 0;
+	} else {
+		/* Parents have no parents: the pages belong to whoever has the run. */
+		if (mapping_at(space, cover)->place == PLACE_PARENT)
+			cover = mapping_at(space, cover)->run.first;
+		error = map_inside(space, cover, paddr, len, vaddr);
+	}
+	if (!error)
+		*out = vaddr;
+	return error;
+}
+
+int ist_mmio_map(struct ist_manager *manager, uint64_t paddr, size_t len, void **vaddr)
+{
+	struct space *space = space_of(manager);
+	int error = !vaddr || len == 0 || len - 1 > UINT64_MAX - paddr ? -EINVAL : space_enter(space);
+
+	if (error)
+		return error;
+	error = map(space, paddr, len, vaddr);
+	space_leave(space);
+	return error;
+}
+
+static int unmap(struct space *space, uint32_t slot)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	uint32_t hash = hash_of(space, mapping->vaddr, mapping->size);
+	bool last;
+	int error;
+
+	if (*count_of(space, slot) > 1) {
+		(*count_of(space, slot))--;
+		return 0;
+	}
+	error = space_end(space, slot, false, &last);
+	if (!error)
+		index_remove(&space->index, hash, slot);
+	return error;
+}
+
+int ist_mmio_unmap(struct ist_manager *manager, const void *vaddr, size_t len)
+{
+	struct space *space = space_of(manager);
+	uint32_t slot;
+	int error = !vaddr || len == 0 ? -EINVAL : space_enter(space);
+
+	if (error)
+		return error;
+	slot = find(space, vaddr, len);
+	error = slot ? unmap(space, slot) : -ENOENT;
+	space_leave(space);
+	return error;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* In and out of the two address maps. */
+#include <errno.h>
+
+#include "mapping/space.h"
+
+#define CHUNK 32u
+
+/* The next up to CHUNK stretches of a mapping as entries of one map. */
+struct walk {
+	const struct mapping *mapping;
+	uint32_t slot, at;
+	uint64_t to; /* page of the window */
+	bool reverse; /* by virtual address */
+};
+
+static struct walk walk_begin(struct space *space, uint32_t slot, bool reverse)
+{
+	const struct mapping *mapping = mapping_at(space, slot);
+
+	return (struct walk){mapping, slot, 0, (uint64_t)(uintptr_t)mapping->vaddr / IST_PAGE_SIZE, reverse};
+}
+
+static size_t walk_next(struct walk *walk, struct pamap_entry *entries)
+{
+	const struct mapping *mapping = walk->mapping;
+	const struct extent *extent = mapping_extents(mapping);
+	size_t count = 0;
+
+	for (; count < CHUNK && walk->at < mapping->extents; walk->at++, count++) {
+		uint64_t page = extent[walk->at].page;
+
+		entries[count] = (struct pamap_entry){
+		        .page = walk->reverse ? walk->to : page,
+		        .to = walk->reverse ? page : walk->to,
+		        .pages = extent[walk->at].pages,
+		        .handle = walk->slot,
+		        .owner = mapping->owner,
+		        .attributes = mapping->attributes,
+		};
+		walk->to += extent[walk->at].pages;
+	}
+	return count;
+}
+
+static int insert_all(struct space *space, struct pamap *map, uint32_t slot, unsigned flags)
+{
+	struct walk walk = walk_begin(space, slot, map == space->by_vaddr);
+	struct pamap_entry entries[CHUNK];
+	size_t count;
+	int error = 0;
+
+	while (!error && (count = walk_next(&walk, entries)) > 0)
+		error = pamap_insert_many(map, entries, count, flags, NULL);
+	return error;
+}
+
+/* What is out already is no error, so that this can be tried again. */
+static int remove_all(struct space *space, struct pamap *map, uint32_t slot)
+{
+	struct walk walk = walk_begin(space, slot, map == space->by_vaddr);
+	struct pamap_entry entries[CHUNK];
+	size_t count;
+
+	while ((count = walk_next(&walk, entries)) > 0) {
+		for (size_t i = 0; i < count; i++) {
+			int error = pamap_remove(map, &entries[i]);
+
+			if (error && error != -ENOENT)
+				return error;
+		}
+	}
+	return 0;
+}
+
+int retract(struct space *space, uint32_t slot)
+{
+	const struct mapping *mapping = mapping_at(space, slot);
+	int error;
+
+	if (mapping->kind == MAPPING_RANGE)
+		return range_retract(space, slot, 0, mapping_pages(mapping));
+	error = remove_all(space, space->by_paddr, slot);
+	return error ? error : remove_all(space, space->by_vaddr, slot);
+}
+
+/* By physical address last: who finds it can translate back. */
+int publish(struct space *space, uint32_t slot, bool strict)
+{
+	int error = insert_all(space, space->by_vaddr, slot, 0);
+
+	if (!error)
+		error = insert_all(space, space->by_paddr, slot, strict ? PAMAP_EXCLUSIVE : 0);
+	if (!error)
+		return 0;
+	if (retract(space, slot)) {
+		const struct mapping *mapping = mapping_at(space, slot);
+
+		/* It counts as its owner's until it is out: the owner's number in the maps must not be used again before. */
+		owner_hold(mapping_owner(space, mapping), mapping_pages(mapping));
+		mapping_at(space, slot)->next = space->stuck;
+		space->stuck = slot;
+	} else {
+		limbo_add(space, slot);
+	}
+	return error;
+}
+
+void retract_stuck(struct space *space)
+{
+	while (space->stuck) {
+		uint32_t slot = space->stuck;
+		const struct mapping *mapping = mapping_at(space, slot);
+		struct owner *owner = mapping_owner(space, mapping);
+		uint64_t pages = mapping_pages(mapping);
+
+		if (retract(space, slot))
+			return;
+		space->stuck = mapping->next;
+		limbo_add(space, slot);
+		owner_put(owner, pages, 1);
+	}
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mapping/space.h"
+
+#define WAITING_MAX (1u << 20) /* mappings that may wait for readers */
+
+struct cookie_query {
+	struct space *space;
+	uint64_t cookie;
+	uint32_t owner;
+};
+
+/* Also for those that are being registered or going: under the lock a cookie is in use as long as it is in the index. */
+static bool has_cookie(void *context, uint32_t slot)
+{
+	const struct cookie_query *query = context;
+	const struct mapping *mapping = mapping_at(query->space, slot);
+
+	return mapping->cookie == query->cookie && mapping->kind != MAPPING_CACHED &&
+	       mapping_owner(query->space, mapping)->id == query->owner;
+}
+
+static bool cookie_is_used(struct space *space, const struct request *request)
+{
+	struct cookie_query query = {space, request->cookie, request->owner};
+
+	return request->cookie &&
+	       index_find(&space->index, space_hash(space, KEY_COOKIE, request->owner, request->cookie, 0),
+	                  has_cookie, &query) != 0;
+}
+
+static int keep_extents(struct space *space, struct mapping *mapping, const struct page_list *list)
+{
+	struct extent *many;
+
+	if (list->count == 1) {
+		mapping->one = list->extent[0];
+		mapping->extents = 1;
+		return 0;
+	}
+	many = malloc(list->count * sizeof(*many));
+	if (!many)
+		return -ENOMEM;
+	memcpy(many, list->extent, list->count * sizeof(*many));
+	mapping->many = many;
+	mapping->extents = (uint32_t)list->count;
+	atomic_fetch_add_explicit(&space->extent_bytes, list->count * sizeof(*many), memory_order_relaxed);
+	return 0;
+}
+
+/* A slot with the request in it, placed and accessible, known to nobody. */
+static int prepare(struct space *space, const struct request *request, uint16_t owner, uint8_t attributes,
+                   uint32_t *out)
+{
+	uint32_t slot = space_take_slot(space);
+	struct mapping *mapping = mapping_at(space, slot);
+	int error;
+
+	if (!mapping)
+		return -ENOMEM;
+	mapping->cookie = request->cookie;
+	mapping->size = request->size;
+	mapping->owner = owner;
+	mapping->kind = (uint8_t)request->kind;
+	mapping->attributes = attributes;
+	atomic_store_explicit(&mapping->guarded, (request->flags & IST_MAPPING_GUARDED) != 0,
+	                      memory_order_relaxed);
+	if (request->kind == MAPPING_RANGE)
+		error = range_reserve(space, mapping, request->list.pages, request->flags);
+	else
+		error = keep_extents(space, mapping, &request->list);
+	if (!error && request->kind != MAPPING_RANGE &&
+	    !cache_take(space, request, owner, attributes, mapping))
+		error = place(space, mapping, request);
+	if (error) {
+		limbo_add(space, slot);
+		return error;
+	}
+	*out = slot;
+	return 0;
+}
+
+/* Wait for what could make room: the cache, and what waits for readers. False: there was nothing. */
+static bool make_room(struct space *space)
+{
+	if (space->cache.count == 0 && atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) == 0)
+		return false;
+	cache_shrink(space, 0);
+	limbo_drain(space);
+	return true;
+}
+
+static int enter_indexes(struct space *space, const struct request *request, uint32_t slot)
+{
+	uint32_t hash = space_hash(space, KEY_COOKIE, request->owner, request->cookie, 0);
+	bool strict = ((request->flags | space->config.flags) & IST_MAPPING_STRICT) != 0;
+	int error = request->cookie ? index_insert(&space->index, hash, slot) : 0;
+
+	if (error) {
+		limbo_add(space, slot);
+		return error;
+	}
+	error = publish(space, slot, strict && request->kind != MAPPING_MMIO);
+	if (error && request->cookie)
+		index_remove(&space->index, hash, slot);
+	return error;
+}
+
+static int register_for(struct space *space, const struct request *request, struct owner *owner,
+                        uint32_t *out)
+{
+	uint8_t attributes;
+	uint32_t slot;
+	int error = place_check(space, request, &attributes);
+
+	if (error)
+		return error;
+	error = prepare(space, request, (uint16_t)owner->number, attributes, &slot);
+	if ((error == -ENOSPC || error == -ENOMEM) && make_room(space))
+		error = prepare(space, request, (uint16_t)owner->number, attributes, &slot);
+	if (!error)
+		error = enter_indexes(space, request, slot);
+	if (error)
+		return error;
+	space_link(space, slot);
+	space->mappings++;
+	space->pages += request->list.pages;
+	/* Release: with all of the record before it [S1]. */
+	atomic_store_explicit(&mapping_at(space, slot)->refs, REFS_LIVE, memory_order_release);
+	*out = slot;
+	return 0;
+}
+
+static int register_checked(struct space *space, const struct request *request, uint32_t *slot)
+{
+	struct owner *owner = owner_find(&space->owners, request->owner);
+	int error = space_use(space);
+
+	if (error)
+		return error;
+	if (!owner || atomic_load_explicit(&owner->state, memory_order_relaxed) == OWNER_GONE)
+		return -ENOENT;
+	if (cookie_is_used(space, request))
+		return -EEXIST;
+	if (atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) > WAITING_MAX)
+		return -EAGAIN;
+	error = owner_charge(owner, request->list.pages);
+	if (error)
+		return error;
+	error = register_for(space, request, owner, slot);
+	if (error)
+		owner_put(owner, request->list.pages, 1);
+	return error;
+}
+
+int space_register(struct space *space, const struct request *request, uint32_t *slot)
+{
+	int error = register_checked(space, request, slot);
+
+	space->refused += error != 0;
+	return error;
+}
+
+#define REGISTER_FLAGS (IST_MAPPING_READ_ONLY | IST_MAPPING_GUARD | IST_MAPPING_STRICT | IST_MAPPING_GUARDED)
+#define LAST_PAGE (UINT64_MAX / IST_PAGE_SIZE)
+
+/* Each element of the caller's array is read once: it may be in memory that somebody else changes. */
+static int copy_array(struct request *request, const uint64_t *pages, uint64_t needed)
+{
+	int error = 0;
+
+	for (uint64_t i = 0; i < needed && !error; i++) {
+		uint64_t page =
+		        atomic_load_explicit((const _Atomic uint64_t *)&pages[i], memory_order_relaxed);
+
+		error = page % IST_PAGE_SIZE ? -EINVAL : pages_add(&request->list, page / IST_PAGE_SIZE, 1);
+	}
+	return error;
+}
+
+static int copy_pages(struct request *request, const struct ist_registration *registration)
+{
+	uint64_t offset = registration->pages ? registration->offset : registration->paddr % IST_PAGE_SIZE;
+	uint64_t needed = pages_needed(offset, registration->size),
+	         first = registration->paddr / IST_PAGE_SIZE;
+
+	request->offset = offset;
+	if (needed == 0 || offset >= IST_PAGE_SIZE)
+		return -EINVAL;
+	if (registration->pages)
+		return registration->page_count < needed ? -EINVAL
+		                                         : copy_array(request, registration->pages, needed);
+	return needed - 1 > LAST_PAGE - first ? -EINVAL : pages_add(&request->list, first, needed);
+}
+
+static int begin_request(const struct ist_registration *registration, struct request *request)
+{
+	if (!registration || (registration->flags & ~REGISTER_FLAGS))
+		return -EINVAL;
+	pages_init(&request->list);
+	request->size = registration->size;
+	request->cookie = registration->cookie;
+	request->owner = registration->owner;
+	request->flags = registration->flags;
+	request->kind = MAPPING_PAGES;
+	return 0;
+}
+
+static int register_locked(struct space *space, const struct request *request, struct ist_mapping *out)
+{
+	uint32_t slot;
+	int error = space_enter(space);
+
+	if (error)
+		return error;
+	error = space_register(space, request, &slot);
+	if (!error)
+		space_describe(space, slot, out);
+	space_leave(space);
+	return error;
+}
+
+int ist_mapping_register(struct ist_manager *manager, const struct ist_registration *registration,
+                         struct ist_mapping *out)
+{
+	struct request request;
+	int error;
+
+	if (!manager || !out)
+		return -EINVAL;
+	error = begin_request(registration, &request);
+	if (error)
+		return error;
+	error = copy_pages(&request, registration);
+	if (!error)
+		error = register_locked(space_of(manager), &request, out);
+	pages_drop(&request.list);
+	return error;
+}
+
+int ist_mapping_register_list(struct ist_manager *manager, uint64_t list,
+                              const struct ist_registration *registration, struct ist_mapping *out)
+{
+	struct request request;
+	int error;
+
+	if (!manager || !out)
+		return -EINVAL;
+	error = begin_request(registration, &request);
+	if (error)
+		return error;
+	error = wire_read(space_of(manager), list, &request);
+	if (!error)
+		error = register_locked(space_of(manager), &request, out);
+	pages_drop(&request.list);
+	return error;
+}

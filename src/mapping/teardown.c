@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * The end of an owner. begin hides all that he has: the state, which lookups by cookie and references ask, and the owner's
+ * mark in both maps. The steps then end his mappings one by one, as unregister does, and last comes his client memory.
+ *
+ * If the thread that steps stops for good, another one goes on where it was: progress is in the owner's record.
+ */
+#include <errno.h>
+
+#include "client/client_pool.h"
+#include "mapping/space.h"
+
+#define VISITS 64u /* client allocations of others that may be passed for one of the budget */
+
+static int hide(struct pamap *map, struct owner *owner, int which)
+{
+	struct pamap_reap unused;
+	int error = pamap_owner_hide(map, (uint16_t)owner->number, &unused);
+
+	if (error == 0)
+		owner->hidden[which] = true;
+	return error == -ENOENT ? 0 : error; /* the map was never written */
+}
+
+static int begin(struct space *space, struct owner *owner)
+{
+	int error = 0;
+
+	/* Relaxed: what begins after this call has returned is ordered after it by whatever told it so. */
+	if (owner_is_live(owner)) {
+		atomic_store_explicit(&owner->state, OWNER_DYING, memory_order_relaxed);
+		owner->next = space->dying;
+		space->dying = owner->number;
+	}
+	if (!owner->hidden[0])
+		error = hide(space->by_paddr, owner, 0);
+	if (!error && !owner->hidden[1])
+		error = hide(space->by_vaddr, owner, 1);
+	return error;
+}
+
+/* Clear away the owners of whom nothing is left, and let the numbers of those be used again whom no reader knows. */
+static void sweep(struct space *space)
+{
+	uint32_t *link = &space->dying;
+
+	while (*link) {
+		struct owner *owner = owner_at(&space->owners, *link);
+
+		/* Acquire: pairs with owner_put. */
+		if (!owner->ticket &&
+		    atomic_load_explicit(&owner->state, memory_order_acquire) == OWNER_GONE) {
+			owner_forget(&space->owners, owner);
+			owner->ticket = limbo_ticket(space);
+		}
+		if (!owner->ticket || !limbo_is_done(space, owner->ticket)) {
+			link = &owner->next;
+			continue;
+		}
+		*link = owner->next;
+		if (owner->hidden[0])
+			pamap_owner_show(space->by_paddr, (uint16_t)owner->number);
+		if (owner->hidden[1])
+			pamap_owner_show(space->by_vaddr, (uint16_t)owner->number);
+		owner_recycle(&space->owners, owner);
+	}
+}
+
+/* Some of the owner's mappings; *budget is what is left of it. */
+static int end_mappings(struct space *space, struct owner *owner, uint32_t *budget)
+{
+	for (; owner->first && *budget > 0; (*budget)--) {
+		uint32_t slot = owner->first;
+		bool last;
+		int error = 0;
+
+		if (mapping_at(space, slot)->kind == MAPPING_CACHED)
+			cache_drop(space, slot);
+		else
+			error = space_end(space, slot, false, &last);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Some of the owner's client memory. Whoever frees it at the same time has freed it, and that is as good. */
+static void free_client(struct space *space, struct owner *owner, uint32_t *budget)
+{
+	uint64_t visits = (uint64_t)*budget * VISITS;
+
+	while (*budget > 0 && visits-- > 0) {
+		struct ist_client_allocation found;
+		struct ist_shm shm;
+		uint64_t last;
+
+		if (ist_client_pool_next(space->client, owner->client_at, &found)) {
+			owner->client_done = true;
+			return;
+		}
+		if (found.owner == owner->id && client_pool_handle(space->client, &found, &shm) == 0) {
+			ist_shm_free(&shm);
+			(*budget)--;
+		}
+		last = found.view.paddr + (found.view.size - 1);
+		owner->client_at = (last | (IST_PAGE_SIZE - 1)) + 1;
+		owner->client_done = owner->client_at == 0;
+		if (owner->client_done)
+			return;
+	}
+	*budget = 0;
+}
+
+/* 1: more to do. */
+static int step(struct space *space, struct owner *owner, uint32_t budget)
+{
+	int error = end_mappings(space, owner, &budget);
+
+	if (error)
+		return error;
+	if (budget > 0 && !owner->client_done)
+		free_client(space, owner, &budget);
+	if (budget > 0 && owner->client_done && !owner->elsewhere_done)
+		owner->elsewhere_done =
+		        !space->free_elsewhere ||
+		        !space->free_elsewhere(space->elsewhere, owner->id, &owner->elsewhere_at);
+	return owner->first || !owner->client_done || !owner->elsewhere_done ? 1 : 0;
+}
+
+/* With the lock held, the owner that is being destroyed; null: there is none. */
+static struct owner *find_dying(struct space *space, uint32_t id)
+{
+	struct owner *owner = owner_find(&space->owners, id);
+
+	return owner && atomic_load_explicit(&owner->state, memory_order_relaxed) == OWNER_DYING ? owner
+	                                                                                         : NULL;
+}
+
+static int check(const struct ist_manager *manager, uint32_t id)
+{
+	return !manager || id == 0 ? -EINVAL : 0;
+}
+
+int ist_owner_create(struct ist_manager *manager, const struct ist_owner_config *config)
+{
+	struct space *space = space_of(manager);
+	int error = !config ? -EINVAL : check(manager, config->id);
+
+	if (!error)
+		error = space_enter(space);
+	if (error)
+		return error;
+	sweep(space);
+	error = owner_create(&space->owners, config);
+	space_leave(space);
+	return error;
+}
+
+int ist_owner_destroy_begin(struct ist_manager *manager, uint32_t id)
+{
+	struct space *space = space_of(manager);
+	struct owner *owner;
+	int error = check(manager, id);
+
+	if (!error)
+		error = space_enter(space);
+	if (error)
+		return error;
+	owner = owner_find(&space->owners, id);
+	if (owner && atomic_load_explicit(&owner->state, memory_order_relaxed) != OWNER_GONE)
+		error = begin(space, owner);
+	space_leave(space);
+	return error;
+}
+
+int ist_owner_destroy_step(struct ist_manager *manager, uint32_t id, uint32_t budget)
+{
+	struct space *space = space_of(manager);
+	struct owner *owner;
+	bool ended = false;
+	int error = check(manager, id);
+
+	if (!error)
+		error = space_enter(space);
+	if (error)
+		return error;
+	owner = find_dying(space, id);
+	if (owner && !owner->walked) {
+		error = step(space, owner, budget ? budget : 1);
+		ended = owner->walked = error == 0;
+	}
+	/* The walk's own share of the owner: here he may be gone. His `gone` is called without the lock. */
+	space_leave(space);
+	if (ended)
+		owner_put(owner, 0, 1);
+	if (!owner || error)
+		return error;
+	error = space_enter(space);
+	if (error)
+		return error;
+	sweep(space);
+	error = find_dying(space, id) ? -EBUSY : 0;
+	space_leave(space);
+	return error;
+}
+
+int ist_owner_destroy(struct ist_manager *manager, uint32_t id)
+{
+	int error = ist_owner_destroy_begin(manager, id);
+
+	while (!error) {
+		error = ist_owner_destroy_step(manager, id, 256);
+		if (error != 1)
+			return error;
+		error = 0;
+	}
+	return error;
+}
+
+int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist_owner_stats *out)
+{
+	struct space *space = space_of(manager);
+	struct owner *owner;
+	int error = !manager || !out ? -EINVAL : space_enter(space);
+
+	if (error)
+		return error;
+	sweep(space);
+	owner = owner_find(&space->owners, id);
+	if (!owner || atomic_load_explicit(&owner->state, memory_order_relaxed) == OWNER_GONE) {
+		space_leave(space);
+		return -ENOENT;
+	}
+	*out = (struct ist_owner_stats){
+	        .mappings = atomic_load_explicit(&owner->left, memory_order_relaxed) - !owner->walked,
+	        .pages = atomic_load_explicit(&owner->pages, memory_order_relaxed),
+	        .cached = owner->cached,
+	        .refused = owner->refused,
+	        .dying = !owner_is_live(owner),
+	};
+	space_leave(space);
+	return 0;
+}

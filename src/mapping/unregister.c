@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include <errno.h>
+
+#include "mapping/space.h"
+
+/* The mapping has no references and gives none. The owner's counters first: the slot is the limbo's afterwards. */
+void space_ended(struct space *space, uint32_t slot)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	struct owner *owner = mapping_owner(space, mapping);
+	uint64_t pages = mapping_pages(mapping);
+
+	atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
+	limbo_add(space, slot);
+	owner_put(owner, pages, 1);
+}
+
+void space_drop_reference(struct space *space, uint32_t slot)
+{
+	if (atomic_fetch_sub_explicit(&mapping_at(space, slot)->refs, 1, memory_order_acq_rel) ==
+	    1) /* [S3] */
+		space_ended(space, slot);
+}
+
+static void end_last(struct space *space, uint32_t slot)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	struct owner *owner = mapping_owner(space, mapping);
+	uint64_t pages = mapping_pages(mapping);
+
+	if (!cache_keep(space, slot))
+		limbo_add(space, slot);
+	owner_put(owner, pages, 1);
+}
+
+/* Clear LIVE and take a reference: [S2]. */
+static int claim(struct mapping *mapping, bool try)
+{
+	uint32_t refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
+
+	do {
+		if (!(refs & REFS_LIVE))
+			return -ENOENT;
+		if (try && (refs & REFS_COUNT) != 0)
+			return -EBUSY;
+	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, (refs & REFS_COUNT) + 1,
+	                                                memory_order_relaxed, memory_order_relaxed));
+	return 0;
+}
+
+int space_end(struct space *space, uint32_t slot, bool try, bool *last)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	int error = claim(mapping, try);
+
+	if (error)
+		return error;
+	error = retract(space, slot);
+	if (error) {
+		/* As it was: nobody could end it, for the reference was ours. */
+		atomic_fetch_add_explicit(&mapping->refs, REFS_LIVE - 1, memory_order_release);
+		return error;
+	}
+	if (mapping->cookie)
+		index_remove(
+		        &space->index,
+		        space_hash(space, KEY_COOKIE, mapping_owner(space, mapping)->id, mapping->cookie, 0),
+		        slot);
+	space_unlink(space, slot);
+	space->mappings--;
+	space->pages -= mapping_pages(mapping);
+	/* Before our reference goes: the last putter counts it out again. */
+	atomic_fetch_add_explicit(&space->referenced, 1, memory_order_relaxed);
+	*last = atomic_fetch_sub_explicit(&mapping->refs, 1, memory_order_acq_rel) == 1; /* [S3] */
+	if (*last) {
+		atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
+		end_last(space, slot);
+	}
+	return 0;
+}
+
+/* Under the lock, which it gives back. */
+static int unregister_slot(struct space *space, uint32_t slot, unsigned flags)
+{
+	uint32_t generation =
+	        atomic_load_explicit(&mapping_at(space, slot)->generation, memory_order_relaxed);
+	bool last = true;
+	int error = space_end(space, slot, flags & IST_UNREGISTER_TRY, &last);
+
+	space_leave(space);
+	if (!last)
+		limbo_wait_end(space, slot, generation);
+	return error;
+}
+
+struct cookie_query {
+	struct space *space;
+	uint64_t cookie;
+	uint32_t owner;
+};
+
+static bool has_cookie(void *context, uint32_t slot)
+{
+	const struct cookie_query *query = context;
+	struct mapping *mapping = mapping_at(query->space, slot);
+
+	return mapping->cookie == query->cookie && mapping->kind == MAPPING_PAGES &&
+	       mapping_owner(query->space, mapping)->id == query->owner;
+}
+
+int ist_mapping_unregister(struct ist_manager *manager, uint32_t owner, uint64_t cookie, unsigned flags)
+{
+	struct space *space = space_of(manager);
+	struct cookie_query query = {space, cookie, owner};
+	uint32_t slot;
+	int error;
+
+	if (cookie == 0 || (flags & ~IST_UNREGISTER_TRY))
+		return -EINVAL;
+	error = space_enter(space);
+	if (error)
+		return error;
+	slot = index_find(&space->index, space_hash(space, KEY_COOKIE, owner, cookie, 0), has_cookie, &query);
+	if (!slot)
+		error = -ENOENT;
+	else if (atomic_load_explicit(&mapping_at(space, slot)->guarded, memory_order_relaxed))
+		error = -EPERM;
+	if (!error)
+		return unregister_slot(space, slot, flags);
+	space_leave(space);
+	return error;
+}
+
+int space_unregister_handle(struct space *space, const struct ist_mapping *handle, enum mapping_kind kind,
+                            unsigned flags)
+{
+	struct mapping *mapping;
+	int error;
+
+	if (!handle || (flags & ~IST_UNREGISTER_TRY))
+		return -EINVAL;
+	error = space_enter(space);
+	if (error)
+		return error;
+	mapping = mapping_at(space, handle->slot);
+	/* A slot that lives again has the next generation; one that is not registered has no LIVE. */
+	if (!mapping ||
+	    atomic_load_explicit(&mapping->generation, memory_order_relaxed) != handle->generation ||
+	    !(atomic_load_explicit(&mapping->refs, memory_order_relaxed) & REFS_LIVE))
+		error = -ENOENT;
+	else if (mapping->kind != kind)
+		error = -EINVAL;
+	if (!error)
+		return unregister_slot(space, handle->slot, flags);
+	space_leave(space);
+	return error;
+}
+
+int ist_mapping_unregister_one(struct ist_manager *manager, const struct ist_mapping *handle, unsigned flags)
+{
+	return space_unregister_handle(space_of(manager), handle, MAPPING_PAGES, flags);
+}
+
+int ist_mapping_flush(struct ist_manager *manager)
+{
+	struct space *space = space_of(manager);
+	int error = space_enter(space);
+
+	if (error)
+		return error;
+	cache_shrink(space, 0);
+	space_leave(space);
+	return 0;
+}
+
+int ist_mapping_drain(struct ist_manager *manager)
+{
+	struct space *space = space_of(manager);
+	int error = space_enter(space);
+
+	if (error)
+		return error;
+	space_leave(space);
+	return limbo_drain(space);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * The window: reserved address space, inaccessible but where something is mapped, handed out in granules of 4 KiB by the run
+ * allocator. On a host with larger pages runs are whole host pages. Taking and giving back is lock-free.
+ */
+#ifndef MAPPING_WINDOW_H
+#define MAPPING_WINDOW_H
+
+#include <stdbool.h>
+
+#include "buddy/buddy.h"
+
+struct window {
+	char *base; /* null: none yet */
+	size_t size; /* bytes */
+	void *memory;
+	struct buddy buddy;
+	size_t host_page; /* bytes; at least a granule */
+	_Atomic uint64_t used; /* granules */
+};
+
+/* A run of granules; count 0: none. */
+struct run {
+	uint32_t first, count;
+};
+
+/* Reserve. -ENOMEM */
+int window_open(struct window *window, uint64_t size, size_t host_page);
+void window_close(struct window *window);
+
+/* Granules for `pages`, rounded up to host pages. -ENOSPC */
+int window_take(struct window *window, uint64_t pages, struct run *out);
+/* All of it must be inaccessible again. */
+void window_give(struct window *window, struct run run);
+
+char *window_address(const struct window *window, struct run run);
+bool window_contains(const struct window *window, const void *at);
+
+#endif

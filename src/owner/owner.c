@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "owner/owner.h"
+
+#include <errno.h>
+#include <string.h>
+
+static uint32_t hash_of(const struct owner_table *table, uint32_t id)
+{
+	return index_hash(&table->index, id, 0);
+}
+
+/* An unused record, made if need be; 0: no memory. */
+static uint32_t take(struct owner_table *table)
+{
+	uint32_t number = table->unused;
+
+	if (number == 0)
+		return slots_make(&table->slots);
+	table->unused = owner_at(table, number)->next;
+	return number;
+}
+
+static int add(struct owner_table *table, const struct ist_owner_config *config)
+{
+	uint32_t number = take(table);
+	struct owner *owner = owner_at(table, number);
+	int error;
+
+	if (!owner)
+		return -ENOMEM;
+	memset(owner, 0, sizeof(*owner));
+	owner->id = config->id;
+	owner->number = number;
+	owner->config = *config;
+	atomic_store_explicit(&owner->left, 1, memory_order_relaxed);
+	atomic_store_explicit(&owner->state, OWNER_LIVE, memory_order_relaxed); /* published by the index */
+	error = index_insert(&table->index, hash_of(table, config->id), number);
+	if (error) {
+		owner_recycle(table, owner);
+		return error;
+	}
+	table->alive++;
+	return 0;
+}
+
+int owner_table_init(struct owner_table *table)
+{
+	const struct ist_owner_config host = {.id = 0};
+	int error;
+
+	slots_init(&table->slots, sizeof(struct owner));
+	index_init(&table->index);
+	table->unused = 0;
+	table->alive = 0;
+	error = add(table, &host);
+	if (error)
+		owner_table_drop(table);
+	return error;
+}
+
+void owner_table_drop(struct owner_table *table)
+{
+	index_drop(&table->index);
+	slots_drop(&table->slots);
+}
+
+struct id_query {
+	struct owner_table *table;
+	uint32_t id;
+};
+
+static bool has_id(void *context, uint32_t number)
+{
+	const struct id_query *query = context;
+
+	return owner_at(query->table, number)->id == query->id;
+}
+
+struct owner *owner_find(struct owner_table *table, uint32_t id)
+{
+	struct id_query query = {table, id};
+
+	return owner_at(table, index_find(&table->index, hash_of(table, id), has_id, &query));
+}
+
+int owner_create(struct owner_table *table, const struct ist_owner_config *config)
+{
+	struct owner *owner = owner_find(table, config->id);
+
+	if (owner)
+		return owner_is_live(owner) ? -EEXIST : -EBUSY;
+	if (table->unused == 0 && table->slots.made == OWNER_NUMBER_MAX)
+		return -EUSERS;
+	return add(table, config);
+}
+
+static bool above(uint64_t limit, uint64_t value)
+{
+	return limit != 0 && value > limit;
+}
+
+int owner_charge(struct owner *owner, uint64_t pages)
+{
+	const struct ist_owner_config *quota = &owner->config;
+	/* Relaxed: others only count down meanwhile, so at worst a quota refuses what fits by then. */
+	uint64_t held = atomic_load_explicit(&owner->pages, memory_order_relaxed);
+	uint64_t count = atomic_load_explicit(&owner->left, memory_order_relaxed) - 1;
+
+	if (!owner_is_live(owner))
+		return -ESHUTDOWN;
+	if (above(quota->max_buffer_pages, pages) || above(quota->max_mappings, count + 1) ||
+	    above(quota->max_pages, held + pages)) {
+		owner->refused++;
+		return -EDQUOT;
+	}
+	owner_hold(owner, pages);
+	return 0;
+}
+
+void owner_hold(struct owner *owner, uint64_t pages)
+{
+	atomic_fetch_add_explicit(&owner->pages, pages, memory_order_relaxed);
+	atomic_fetch_add_explicit(&owner->left, 1, memory_order_relaxed);
+}
+
+void owner_put(struct owner *owner, uint64_t pages, uint64_t count)
+{
+	const struct ist_owner_config config =
+	        owner->config; /* the record may be cleared away after the decrement */
+
+	atomic_fetch_sub_explicit(&owner->pages, pages, memory_order_relaxed);
+	/* Release: what was done with the mapping comes before; acquire: for the last one, after all others' [O1]. */
+	if (atomic_fetch_sub_explicit(&owner->left, count, memory_order_acq_rel) != count)
+		return;
+	atomic_store_explicit(&owner->state, OWNER_GONE,
+	                      memory_order_release); /* pairs with the sweep of the dead */
+	if (config.gone)
+		config.gone(config.context, config.id);
+}
+
+void owner_forget(struct owner_table *table, struct owner *owner)
+{
+	index_remove(&table->index, hash_of(table, owner->id), owner->number);
+	table->alive--;
+}
+
+void owner_recycle(struct owner_table *table, struct owner *owner)
+{
+	atomic_store_explicit(&owner->state, OWNER_NONE, memory_order_relaxed);
+	owner->next = table->unused;
+	table->unused = owner->number;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include <errno.h>
+
+#include "provider/provider.h"
+
+static void count(struct provider_desk *desk, uint64_t *counter)
+{
+	pthread_mutex_lock(&desk->lock);
+	(*counter)++;
+	pthread_mutex_unlock(&desk->lock);
+}
+
+static void give_back(struct provider_desk *desk, uint64_t cookie)
+{
+	if (desk->provider.free(desk->provider.context, cookie))
+		count(desk, &desk->stats.return_failures);
+	count(desk, &desk->stats.returned);
+}
+
+/* A private copy of what it says: its array is read once. */
+static int copy_answer(const struct ist_provided *answer, uint64_t pages, struct request *request)
+{
+	int error = 0;
+
+	if (answer->page_count < pages)
+		return -ENOMEM;
+	if (!answer->pages) {
+		if (answer->paddr % IST_PAGE_SIZE ||
+		    pages - 1 > UINT64_MAX / IST_PAGE_SIZE - answer->paddr / IST_PAGE_SIZE)
+			return -EINVAL;
+		return pages_add(&request->list, answer->paddr / IST_PAGE_SIZE, pages);
+	}
+	for (uint64_t i = 0; i < pages && !error; i++) {
+		uint64_t page = atomic_load_explicit((const _Atomic uint64_t *)&answer->pages[i],
+		                                     memory_order_relaxed);
+
+		error = page % IST_PAGE_SIZE ? -EINVAL : pages_add(&request->list, page / IST_PAGE_SIZE, 1);
+	}
+	return error;
+}
+
+static bool meets_carve_out(const struct space *space, const struct page_list *list)
+{
+	uint64_t first = space->carve_out->paddr / IST_PAGE_SIZE,
+	         pages = space->carve_out->size / IST_PAGE_SIZE;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (list->extent[i].page - first < pages ||
+		    first - list->extent[i].page < list->extent[i].pages)
+			return true;
+	return false;
+}
+
+static int map_answer(struct provider_desk *desk, const struct ist_provided *answer, uint64_t pages,
+                      unsigned flags, struct request *request, struct ist_mapping *out)
+{
+	struct space *space = desk->space;
+	uint32_t slot;
+	int error = copy_answer(answer, pages, request);
+
+	if (!error && (flags & IST_PROVIDE_CONTIGUOUS) && request->list.count > 1)
+		error = -EINVAL;
+	if (!error && meets_carve_out(space, &request->list))
+		error = -EEXIST;
+	if (!error)
+		error = space_enter(space);
+	if (error)
+		return error;
+	error = space_register(space, request, &slot);
+	if (!error)
+		space_describe(space, slot, out);
+	space_leave(space);
+	return error;
+}
+
+int desk_ask(struct provider_desk *desk, uint64_t pages, size_t size, uint32_t owner, unsigned flags,
+             struct grant *out)
+{
+	struct request request = {
+	        .size = size, .owner = owner, .flags = IST_MAPPING_STRICT, .kind = MAPPING_PROVIDED};
+	struct ist_provided answer = {0};
+	struct ist_mapping mapping;
+	uint64_t paddr;
+	int error;
+
+	count(desk, &desk->stats.asked);
+	error = desk->provider.alloc(desk->provider.context, pages, flags, &answer);
+	if (!error && answer.cookie == 0)
+		error = -EIO;
+	if (error) {
+		count(desk, &desk->stats.failed);
+		if (answer.cookie)
+			give_back(desk, answer.cookie);
+		return error < 0 ? error : -EIO;
+	}
+	pages_init(&request.list);
+	error = map_answer(desk, &answer, pages, flags, &request, &mapping);
+	paddr = error ? 0 : request.list.extent[0].page * IST_PAGE_SIZE;
+	pages_drop(&request.list);
+	if (error) {
+		count(desk, &desk->stats.wrong);
+		give_back(desk, answer.cookie);
+		return error;
+	}
+	*out = (struct grant){mapping, answer.cookie, pages, paddr};
+	return 0;
+}
+
+bool desk_has_ended(struct provider_desk *desk, const struct grant *grant)
+{
+	struct mapping *mapping = mapping_at(desk->space, grant->mapping.slot);
+
+	return atomic_load_explicit(&mapping->generation, memory_order_acquire) != grant->mapping.generation;
+}
+
+int desk_return(struct provider_desk *desk, const struct grant *grant)
+{
+	int error = space_unregister_handle(desk->space, &grant->mapping, MAPPING_PROVIDED, 0);
+
+	if (error && error != -ENOENT)
+		return error;
+	if (error == -ENOENT) /* it went with its owner; there may be references */
+		limbo_wait_end(desk->space, grant->mapping.slot, grant->mapping.generation);
+	limbo_drain(desk->space);
+	give_back(desk, grant->cookie);
+	return 0;
+}

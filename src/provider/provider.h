@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * What a provider has handed out: mappings, and regions of the client pool. Under one mutex, which is never held while the
+ * provider is called, or while the control path of mappings waits.
+ *
+ * A region is a client pool of its own over one stretch of pages. It is closed by claiming all of it, which succeeds only when
+ * nothing in it is allocated and lets nothing be allocated afterwards. A thread that is about to leave ist_shm_free may still be
+ * raising the bounds of its bookkeeping then; so the bookkeeping is never given back before the manager is destroyed
+ * but waits, with everything claimed, for the next region of the same size, which begins by releasing all of it.
+ *
+ * A thread that stops inside the provider keeps its own request waiting, nobody else's.
+ */
+#ifndef PROVIDER_PROVIDER_H
+#define PROVIDER_PROVIDER_H
+
+#include <isthmus/provider.h>
+
+#include <pthread.h>
+
+#include "client/client_pool.h"
+#include "mapping/space.h"
+
+/* One answer of the provider that was mapped. */
+struct grant {
+	struct ist_mapping mapping;
+	uint64_t cookie, pages, paddr; /* paddr: of the first page */
+};
+
+struct grown_region {
+	struct ist_client_pool pool;
+	struct grant grant;
+	uint64_t serial; /* regions are walked in this order */
+	size_t bytes; /* of this and the pool's bookkeeping */
+	struct grown_region *next;
+};
+
+struct provider_desk {
+	struct space *space;
+	pthread_mutex_t lock;
+	struct ist_provider provider;
+	bool set;
+	struct slots items; /* struct item: mappings of ist_provider_alloc */
+	struct index by_slot;
+	bool has_index;
+	uint32_t unused, live;
+	struct grown_region *regions, *parked;
+	uint64_t serial;
+	uint64_t growing; /* pages that calls under way are asking for */
+	uint64_t calls; /* under way, so that the provider stays */
+	struct ist_provider_stats stats;
+};
+
+void desk_init(struct provider_desk *desk, struct space *space);
+/* At the end of the manager: gives back all that is free; -EBUSY if something is in use. Then, once that answered 0: */
+int desk_settle(struct provider_desk *desk);
+void desk_drop(struct provider_desk *desk);
+
+/* Around whatever calls the provider, so that it stays the same. -ENODEV, -EDEADLK */
+int desk_begin(struct provider_desk *desk);
+void desk_end(struct provider_desk *desk);
+
+struct provider_desk *desk_of(struct ist_manager *manager); /* in src/manager, above */
+
+/*
+ * Ask the provider, check and map what it hands out (grant.c). The lock is not held. Errors as of ist_provider_alloc, and then
+ * everything has been given back.
+ */
+int desk_ask(struct provider_desk *desk, uint64_t pages, size_t size, uint32_t owner, unsigned flags,
+             struct grant *out);
+/* End the mapping if it has not ended, wait until it is unmapped, give the pages back. -ENOENT, -EDEADLK and others: not done. */
+int desk_return(struct provider_desk *desk, const struct grant *grant);
+/* Whether the mapping of the grant has ended and is unmapped. */
+bool desk_has_ended(struct provider_desk *desk, const struct grant *grant);
+
+/* Close what is free beyond so many pages (region.c). Whether there was nothing in use. */
+bool regions_shrink(struct provider_desk *desk, uint64_t keep);
+/* Under the lock. */
+void regions_count(struct provider_desk *desk, struct ist_provider_stats *out);
+void regions_free_memory(struct provider_desk *desk);
+/* For teardown: free the owner's memory in the region with the lowest serial from *serial on; false: there is none. */
+bool regions_free_owner(void *desk, uint32_t owner, uint64_t *serial);
+
+#endif

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include <errno.h>
+#include <string.h>
+
+#include "base/tools.h"
+#include "platform/platform.h"
+#include "provider/provider.h"
+
+static size_t region_bytes(uint64_t pages)
+{
+	return bits_round_up(sizeof(struct grown_region), CACHE_LINE) +
+	       client_pool_bytes(pages * IST_PAGE_SIZE);
+}
+
+/* Under the lock: a parked one of that size, or null. */
+static struct grown_region *unpark(struct provider_desk *desk, uint64_t pages)
+{
+	for (struct grown_region **link = &desk->parked; *link; link = &(*link)->next) {
+		struct grown_region *region = *link;
+
+		if (region->pool.pool.size != pages * IST_PAGE_SIZE)
+			continue;
+		*link = region->next;
+		return region;
+	}
+	return NULL;
+}
+
+static void park(struct provider_desk *desk, struct grown_region *region)
+{
+	region->next = desk->parked;
+	desk->parked = region;
+}
+
+/* Bookkeeping for a region, with everything claimed. */
+static struct grown_region *make_region(uint64_t pages)
+{
+	size_t bytes = region_bytes(pages);
+	struct grown_region *region = platform_map(bytes);
+
+	if (!region)
+		return NULL;
+	region->bytes = bytes;
+	region->pool.pool.kind = POOL_CLIENT;
+	region->pool.pool.size = pages * IST_PAGE_SIZE;
+	region->pool.direct = true;
+	if (client_pool_init(&region->pool, (char *)region + bits_round_up(sizeof(*region), CACHE_LINE))) {
+		platform_unmap(region, bytes);
+		return NULL;
+	}
+	buddy_alloc_at(&region->pool.slabs.buddy, 0, pages);
+	return region;
+}
+
+/* The lock is not held. */
+static int open_region(struct provider_desk *desk, const struct grant *grant, struct grown_region **out)
+{
+	struct grown_region *region;
+	int error;
+
+	pthread_mutex_lock(&desk->lock);
+	region = unpark(desk, grant->pages);
+	pthread_mutex_unlock(&desk->lock);
+	if (!region)
+		region = make_region(grant->pages);
+	if (!region)
+		return -ENOMEM;
+	region->grant = *grant;
+	region->pool.pool.vaddr = grant->mapping.vaddr;
+	region->pool.pool.paddr = grant->paddr;
+	error = pool_register(&region->pool.pool);
+	if (!error)
+		tools_pool_made(&region->pool, region->pool.pool.vaddr, region->pool.pool.size);
+	if (error) {
+		pthread_mutex_lock(&desk->lock);
+		park(desk, region);
+		pthread_mutex_unlock(&desk->lock);
+		return error;
+	}
+	*out = region;
+	return 0;
+}
+
+static uint64_t used_pages(const struct grown_region *region)
+{
+	return client_pool_used_pages(&region->pool);
+}
+
+static uint64_t free_pages_of(const struct grown_region *region)
+{
+	return region->pool.pool.size / IST_PAGE_SIZE - used_pages(region);
+}
+
+static int alloc_in_regions(struct provider_desk *desk, const struct ist_client_request *request,
+                            struct ist_shm *out)
+{
+	int error = -ENOSPC;
+
+	for (struct grown_region *region = desk->regions; region && error == -ENOSPC; region = region->next)
+		error = ist_client_pool_alloc_request(&region->pool, request, out);
+	return error;
+}
+
+/* Under the lock: the region is open, and the first request is served before anybody can take its place. */
+static int publish_region(struct provider_desk *desk, struct grown_region *region,
+                          const struct ist_client_request *request, struct ist_shm *out)
+{
+	buddy_free(&region->pool.slabs.buddy, 0, region->pool.pool.size / IST_PAGE_SIZE);
+	region->serial = ++desk->serial;
+	region->next = desk->regions;
+	desk->regions = region;
+	return ist_client_pool_alloc_request(&region->pool, request, out);
+}
+
+/* Reserve the right to grow by so many pages. Under the lock. */
+static int plan_growth(struct provider_desk *desk, const struct ist_client_request *request, uint64_t *pages)
+{
+	uint64_t limit = desk->provider.max_pages, now = desk->growing,
+	         align = request->align / IST_PAGE_SIZE;
+
+	for (struct grown_region *region = desk->regions; region; region = region->next)
+		now += region->pool.pool.size / IST_PAGE_SIZE;
+	if (request->size > CLIENT_POOL_MAX / 4)
+		return -ENOSPC;
+	/* Enough for any alignment, wherever the pages begin. */
+	*pages = bits_ceil_div(request->size, IST_PAGE_SIZE) + (align > 1 ? align - 1 : 0);
+	if (*pages < desk->provider.chunk_pages)
+		*pages = desk->provider.chunk_pages;
+	if (limit && (now > limit || *pages > limit - now))
+		return -ENOSPC;
+	desk->growing += *pages;
+	return 0;
+}
+
+static int grow(struct provider_desk *desk, const struct ist_client_request *request, uint64_t pages,
+                struct ist_shm *out)
+{
+	struct grown_region *region;
+	struct grant grant;
+	int error = desk_ask(desk, pages, pages * IST_PAGE_SIZE, 0, IST_PROVIDE_CONTIGUOUS, &grant);
+
+	if (!error) {
+		error = open_region(desk, &grant, &region);
+		if (error)
+			desk_return(desk, &grant);
+	}
+	pthread_mutex_lock(&desk->lock);
+	desk->growing -= pages;
+	if (!error)
+		error = publish_region(desk, region, request, out);
+	pthread_mutex_unlock(&desk->lock);
+	return error;
+}
+
+/* Under the lock: take regions that are free off the list, as long as more than `keep` pages are. */
+static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep, bool *all_free)
+{
+	struct grown_region *closed = NULL, **link = &desk->regions;
+	uint64_t free_pages = 0;
+
+	*all_free = true;
+	for (struct grown_region *region = desk->regions; region; region = region->next)
+		free_pages += free_pages_of(region);
+	while (*link) {
+		struct grown_region *region = *link;
+		uint64_t pages = region->pool.pool.size / IST_PAGE_SIZE;
+
+		if (used_pages(region) != 0)
+			*all_free = false;
+		if (used_pages(region) != 0 || free_pages < keep + pages ||
+		    buddy_alloc_at(&region->pool.slabs.buddy, 0, pages)) {
+			link = &region->next;
+			continue;
+		}
+		*link = region->next;
+		region->next = closed;
+		closed = region;
+		free_pages -= pages;
+	}
+	return closed;
+}
+
+bool regions_shrink(struct provider_desk *desk, uint64_t keep)
+{
+	struct grown_region *closed;
+	bool all_free;
+
+	pthread_mutex_lock(&desk->lock);
+	closed = close_some(desk, keep, &all_free);
+	pthread_mutex_unlock(&desk->lock);
+	while (closed) {
+		struct grown_region *region = closed;
+
+		closed = region->next;
+		pool_unregister(&region->pool.pool);
+		tools_pool_gone(&region->pool, region->pool.pool.vaddr, region->pool.pool.size);
+		desk_return(desk, &region->grant);
+		pthread_mutex_lock(&desk->lock);
+		park(desk, region);
+		pthread_mutex_unlock(&desk->lock);
+	}
+	return all_free;
+}
+
+void regions_count(struct provider_desk *desk, struct ist_provider_stats *out)
+{
+	struct ist_pool_stats stats;
+
+	for (struct grown_region *region = desk->regions; region; region = region->next) {
+		out->regions++;
+		out->region_pages += region->pool.pool.size / IST_PAGE_SIZE;
+		ist_client_pool_stats(&region->pool, &stats);
+		out->region_used += stats.used;
+	}
+}
+
+void regions_free_memory(struct provider_desk *desk)
+{
+	while (desk->parked) {
+		struct grown_region *region = desk->parked;
+
+		desk->parked = region->next;
+		client_pool_end(&region->pool);
+		platform_unmap(region, region->bytes);
+	}
+}
+
+static void free_owner_in(struct grown_region *region, uint32_t owner)
+{
+	struct ist_client_allocation found;
+	uint64_t from = 0;
+
+	while (ist_client_pool_next(&region->pool, from, &found) == 0) {
+		struct ist_shm shm;
+
+		if (found.owner == owner && client_pool_handle(&region->pool, &found, &shm) == 0)
+			ist_shm_free(&shm);
+		from = ((found.view.paddr + (found.view.size - 1)) | (IST_PAGE_SIZE - 1)) + 1;
+		if (from == 0)
+			return;
+	}
+}
+
+bool regions_free_owner(void *context, uint32_t owner, uint64_t *serial)
+{
+	struct provider_desk *desk = context;
+	struct grown_region *lowest = NULL;
+
+	pthread_mutex_lock(&desk->lock);
+	for (struct grown_region *region = desk->regions; region; region = region->next)
+		if (region->serial >= *serial && (!lowest || region->serial < lowest->serial))
+			lowest = region;
+	if (lowest) {
+		free_owner_in(lowest, owner);
+		*serial = lowest->serial + 1;
+	}
+	pthread_mutex_unlock(&desk->lock);
+	return lowest != NULL;
+}
+
+/* What is free beyond the reserve and a chunk more: the next request of the usual size must not bring it back at once. */
+static bool is_too_large(struct provider_desk *desk)
+{
+	uint64_t free_pages = 0;
+
+	for (struct grown_region *region = desk->regions; region; region = region->next)
+		free_pages += free_pages_of(region);
+	return free_pages > desk->provider.keep_pages + desk->provider.chunk_pages;
+}
+
+int ist_provider_client_alloc(struct ist_manager *manager, const struct ist_client_request *request,
+                              struct ist_shm *out)
+{
+	struct provider_desk *desk = desk_of(manager);
+	bool shrink = false, grows = false;
+	uint64_t pages;
+	int error;
+
+	if (!manager || !request || !out || (request->flags & IST_CLIENT_AT))
+		return -EINVAL;
+	if (rcu_inside())
+		return -EDEADLK;
+	error = ist_client_pool_alloc_request(desk->space->client, request, out);
+	if (error != -ENOSPC)
+		return error;
+	error = desk_begin(desk);
+	if (error)
+		return error;
+	pthread_mutex_lock(&desk->lock);
+	error = alloc_in_regions(desk, request, out);
+	if (!error)
+		shrink = is_too_large(desk);
+	else if (error == -ENOSPC && plan_growth(desk, request, &pages) == 0)
+		grows = true;
+	pthread_mutex_unlock(&desk->lock);
+	if (grows)
+		error = grow(desk, request, pages, out);
+	if (shrink)
+		regions_shrink(desk, desk->provider.keep_pages);
+	desk_end(desk);
+	return error;
+}
