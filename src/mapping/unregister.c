@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include <errno.h>
 
+#include "base/twin.h"
 #include "mapping/space.h"
 
 /* The mapping has no references and gives none. The owner's counters first: the slot is the limbo's afterwards. */
@@ -44,7 +45,7 @@ static int claim(struct mapping *mapping, bool try)
 			return -ENOENT;
 		if (try && (refs & REFS_COUNT) != 0)
 			return -EBUSY;
-	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, (refs & REFS_COUNT) + 1,
+	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, (refs & REFS_COUNT) + !TWIN_BROKEN(213),
 	                                                memory_order_relaxed, memory_order_relaxed));
 	return 0;
 }
@@ -72,7 +73,10 @@ int space_end(struct space *space, uint32_t slot, bool try, bool *last)
 	space->pages -= mapping_pages(mapping);
 	/* Before our reference goes: the last putter counts it out again. */
 	atomic_fetch_add_explicit(&space->referenced, 1, memory_order_relaxed);
-	*last = atomic_fetch_sub_explicit(&mapping->refs, 1, memory_order_acq_rel) == 1; /* [S3] */
+	if (TWIN_BROKEN(213)) /* has no reference of its own */
+		*last = (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_COUNT) == 0;
+	else
+		*last = atomic_fetch_sub_explicit(&mapping->refs, 1, memory_order_acq_rel) == 1; /* [S3] */
 	if (*last) {
 		atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
 		end_last(space, slot);

@@ -64,6 +64,16 @@ void window_give(struct window *window, struct run run)
 	buddy_free(&window->buddy, run.first, run.count);
 }
 
+char *window_desk(struct window *window)
+{
+	if (window->desk.count == 0) {
+		if (window_take(window, 1, &window->desk))
+			return NULL;
+		atomic_fetch_sub_explicit(&window->used, window->desk.count, memory_order_relaxed);
+	}
+	return window_address(window, window->desk);
+}
+
 char *window_address(const struct window *window, struct run run)
 {
 	return window->base + (size_t)run.first * IST_PAGE_SIZE;

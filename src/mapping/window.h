@@ -11,6 +11,11 @@
 
 #include "buddy/buddy.h"
 
+/* A run of granules; count 0: none. */
+struct run {
+	uint32_t first, count;
+};
+
 struct window {
 	char *base; /* null: none yet */
 	size_t size; /* bytes */
@@ -18,11 +23,7 @@ struct window {
 	struct buddy buddy;
 	size_t host_page; /* bytes; at least a granule */
 	_Atomic uint64_t used; /* granules */
-};
-
-/* A run of granules; count 0: none. */
-struct run {
-	uint32_t first, count;
+	struct run desk; /* see window_desk */
 };
 
 /* Reserve. -ENOMEM */
@@ -33,6 +34,9 @@ void window_close(struct window *window);
 int window_take(struct window *window, uint64_t pages, struct run *out);
 /* All of it must be inaccessible again. */
 void window_give(struct window *window, struct run run);
+
+/* A host page for the moment, always the same one, not counted as used. Null: there is no room. One thread at a time. */
+char *window_desk(struct window *window);
 
 char *window_address(const struct window *window, struct run run);
 bool window_contains(const struct window *window, const void *at);

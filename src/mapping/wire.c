@@ -22,24 +22,19 @@ static void copy_words(uint64_t *to, const void *from, size_t count)
 		to[i] = atomic_load_explicit(&word[i], memory_order_relaxed);
 }
 
-/* A page of a file, mapped for the moment. */
+/* A page of a file, mapped for the moment, in a place of the window that is kept for this. */
 static int copy_from_file(struct space *space, uint64_t *to, size_t count, int fd, uint64_t position)
 {
 	size_t host = space->window.host_page, lead = (size_t)(position % host);
-	struct run run;
-	char *where;
-	int error = window_take(&space->window, 1, &run);
+	char *where = window_desk(&space->window);
+	int error = where ? platform_map_shared_at(where, host, fd, position - lead, false) : -ENOSPC;
 
 	if (error)
 		return error;
-	where = window_address(&space->window, run);
-	error = platform_map_shared_at(where, host, fd, position - lead, false);
-	if (!error)
-		copy_words(to, where + lead, count);
-	if (platform_reserve_at(where, host))
-		return error ? error : -ENOMEM; /* the run is lost to the window, but harmless */
-	window_give(&space->window, run);
-	return error;
+	copy_words(to, where + lead, count);
+	/* If the system refuses, the page stays readable to us until the next list is read. */
+	platform_reserve_at(where, host);
+	return 0;
 }
 
 static int copy_list_page(struct space *space, uint64_t *to, size_t count, uint64_t page)

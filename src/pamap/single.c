@@ -125,6 +125,15 @@ static bool is_empty(const struct leaf *leaf, unsigned at)
 	return atomic_load_explicit(&leaf->word[at], memory_order_relaxed) == 0;
 }
 
+/*
+ * Whether an emptied entry that stays behind the new one, from `behind` on, begins among its pages: a lookup of such a page
+ * would come to the emptied entry and find nothing.
+ */
+static bool is_overshadowed(const struct leaf *leaf, unsigned behind, int32_t last)
+{
+	return behind < leaf->count && leaf->key[behind] <= last;
+}
+
 static int insert_in_leaf(struct store *store, struct spot *spot, const struct pamap_entry *entry)
 {
 	struct leaf *leaf = node_leaf(spot->target);
@@ -135,7 +144,9 @@ static int insert_in_leaf(struct store *store, struct spot *spot, const struct p
 		return SINGLE_NOT;
 	if (tree_reserve(store, spot, 3))
 		return -ENOMEM;
-	if (leaf && rank > 0 && is_empty(leaf, rank - 1))
+	if (leaf && is_overshadowed(leaf, rank, last) && is_overshadowed(leaf, rank + 1, last))
+		insert_in_pieces(store, spot, entry);
+	else if (leaf && rank > 0 && is_empty(leaf, rank - 1) && !is_overshadowed(leaf, rank, last))
 		insert_in_slot(store, spot, rank - 1, entry);
 	else if (leaf && rank < leaf->count && is_empty(leaf, rank))
 		insert_in_slot(store, spot, rank, entry);

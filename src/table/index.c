@@ -10,7 +10,6 @@
 #include "platform/platform.h"
 
 #define TOMB UINT64_C(0xffffffff)
-#define PLACES_MIN 64u
 
 static uint64_t place_make(uint32_t hash, uint32_t number)
 {
@@ -129,7 +128,7 @@ static void move_some(struct index *index, struct index_table *table, uint64_t c
 /* Places for so many numbers: they fill at most three eighths. */
 static uint32_t places_for(uint64_t live)
 {
-	uint64_t places = PLACES_MIN;
+	uint64_t places = INDEX_PLACES_MIN;
 
 	while (places / 8 * 3 < live && places < UINT64_C(1) << 31)
 		places *= 2;
@@ -180,7 +179,7 @@ void index_remove(struct index *index, uint32_t hash, uint32_t number)
 		take(older, hash, number);
 	index->live--;
 	move_some(index, table, INDEX_STEP);
-	if (!atomic_load_explicit(&table->older, memory_order_relaxed) && table->mask >= PLACES_MIN &&
+	if (!atomic_load_explicit(&table->older, memory_order_relaxed) && table->mask >= INDEX_PLACES_MIN &&
 	    index->live < table->mask / 16)
 		renew(index, table, places_for(index->live));
 }

@@ -33,7 +33,11 @@
 
 #include "rcu/rcu.h"
 
+/* Smaller in models. */
+#ifndef INDEX_STEP
 #define INDEX_STEP 32u
+#define INDEX_PLACES_MIN 64u
+#endif
 
 struct index_table {
 	struct rcu_item item;

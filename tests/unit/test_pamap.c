@@ -127,6 +127,30 @@ static void too_many_of_one_page(void **state)
 }
 
 /* Contiguous pages up, down and in random order: leaves, blocks, back again. */
+/* A mapping of several pages where emptied entries of single ones still stand in the leaf: it hides them, not they it. */
+static void over_emptied_entries(void **state)
+{
+	uint64_t seed = 7;
+
+	(void)state;
+	for (int round = 0; round < 400; round++) {
+		struct pamap_entry single[12], keep = entry_at(100, 1, 1), wide;
+
+		assert_int_equal(pamap_model_insert(&model, &keep, 0), 0);
+		for (size_t i = 0; i < 12; i++) {
+			single[i] = entry_at(200 + 3 * i, 1, 50 + i);
+			assert_int_equal(pamap_model_insert(&model, &single[i], 0), 0);
+		}
+		for (size_t i = 0; i < 12; i++)
+			assert_int_equal(pamap_model_remove(&model, &single[i]), 0);
+		wide = entry_at(195 + random_below(&seed, 40), 1 + random_below(&seed, 20), 1000);
+		assert_int_equal(pamap_model_insert(&model, &wide, 0), 0);
+		pamap_model_check(&model);
+		assert_int_equal(pamap_model_remove(&model, &wide), 0);
+		assert_int_equal(pamap_model_remove(&model, &keep), 0);
+	}
+}
+
 static void dense(void **state)
 {
 	enum { PAGES = 1500 };
@@ -329,6 +353,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(both_ends_of_the_space, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(duplicates, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(too_many_of_one_page, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(over_emptied_entries, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(dense, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nested_over_blocks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(random_mappings, set_up, tear_down),

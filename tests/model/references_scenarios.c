@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * References and the end of a mapping: the library's own get, put and end, over stand-ins for everything around them. A mapping
+ * ends once, when it gives no references any more and has none; who has one finds it not ended.
+ */
+#include "mapping/space.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+static struct space space;
+static struct mapping *mapping;
+static struct owner *owner;
+static struct ist_mapping handle;
+static int ends, put_backs;
+
+struct space *space_of(struct ist_manager *manager)
+{
+	(void)manager;
+	return &space;
+}
+
+int space_enter(struct space *in)
+{
+	(void)in;
+	return 0;
+}
+
+void space_leave(struct space *in)
+{
+	(void)in;
+}
+
+void space_unlink(struct space *in, uint32_t slot)
+{
+	(void)in, (void)slot;
+}
+
+void space_describe(struct space *in, uint32_t slot, struct ist_mapping *out)
+{
+	(void)in, (void)slot;
+	*out = handle;
+}
+
+uint32_t space_hash(const struct space *in, enum index_kind kind, uint32_t of, uint64_t a, uint64_t b)
+{
+	(void)in, (void)kind, (void)of, (void)a, (void)b;
+	return 0;
+}
+
+static bool in_index;
+
+void index_remove(struct index *index, uint32_t hash, uint32_t number)
+{
+	(void)index, (void)hash, (void)number;
+	in_index = false;
+}
+
+uint32_t index_find(struct index *index, uint32_t hash, index_match *matches, void *context)
+{
+	(void)index, (void)hash;
+	return in_index && matches(context, 1) ? 1 : 0;
+}
+
+static int retract_error;
+
+int retract(struct space *in, uint32_t slot)
+{
+	(void)in, (void)slot;
+	return retract_error;
+}
+
+bool cache_keep(struct space *in, uint32_t slot)
+{
+	(void)in, (void)slot;
+	return false;
+}
+
+void cache_shrink(struct space *in, uint64_t bytes)
+{
+	(void)in, (void)bytes;
+}
+
+void limbo_add(struct space *in, uint32_t slot)
+{
+	(void)in, (void)slot;
+	ends++;
+	MODEL_ASSERT(ends == 1);
+}
+
+int limbo_drain(struct space *in)
+{
+	(void)in;
+	return 0;
+}
+
+void limbo_wait_end(struct space *in, uint32_t slot, uint32_t generation)
+{
+	(void)in, (void)slot, (void)generation;
+}
+
+void owner_put(struct owner *of, uint64_t pages, uint64_t count)
+{
+	(void)of, (void)pages, (void)count;
+	put_backs++;
+}
+
+struct owner *owner_find(struct owner_table *table, uint32_t id)
+{
+	(void)table, (void)id;
+	return owner;
+}
+
+bool pamap_lookup(struct pamap *map, uint64_t at, uint64_t len, struct pamap_value *out)
+{
+	(void)map, (void)at, (void)len, (void)out;
+	return false;
+}
+
+bool pamap_lookup_owner(struct pamap *map, uint16_t of, uint64_t at, uint64_t len, struct pamap_value *out)
+{
+	(void)map, (void)of, (void)at, (void)len, (void)out;
+	return false;
+}
+
+void rcu_defer(struct rcu_item *item)
+{
+	(void)item;
+}
+
+static struct ist_manager *manager = (struct ist_manager *)(void *)&space;
+
+static void set_up(void)
+{
+	static _Alignas(64) char mappings[SLOTS_FIRST * sizeof(struct mapping)];
+	static _Alignas(64) char owners[SLOTS_FIRST * sizeof(struct owner)];
+
+	memset(&space, 0, sizeof(space));
+	memset(mappings, 0, sizeof(mappings));
+	memset(owners, 0, sizeof(owners));
+	space.slots.size = sizeof(struct mapping);
+	space.owners.slots.size = sizeof(struct owner);
+	atomic_store_explicit(&space.slots.block[0], mappings, memory_order_relaxed);
+	atomic_store_explicit(&space.owners.slots.block[0], owners, memory_order_relaxed);
+	atomic_store_explicit(&space.open, true, memory_order_relaxed);
+	mapping = mapping_at(&space, 1);
+	owner = owner_at(&space.owners, 1);
+	atomic_store_explicit(&owner->state, OWNER_LIVE, memory_order_relaxed);
+	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_relaxed);
+	mapping->owner = 1;
+	mapping->size = IST_PAGE_SIZE;
+	mapping->cookie = 9;
+	handle = (struct ist_mapping){.slot = 1, .size = IST_PAGE_SIZE, .cookie = 9};
+	ends = put_backs = retract_error = 0;
+	in_index = true;
+}
+
+static void use(void)
+{
+	if (ist_mapping_get(manager, &handle))
+		return;
+	MODEL_ASSERT(ends == 0);
+	(void)atomic_load_explicit(&owner->state, memory_order_relaxed); /* a moment */
+	MODEL_ASSERT(ends == 0);
+	MODEL_ASSERT(ist_mapping_put(manager, &handle) == 0);
+}
+
+static void use_by_cookie(void)
+{
+	struct ist_mapping found;
+
+	if (ist_mapping_find_get(manager, 0, 9, &found))
+		return;
+	MODEL_ASSERT(ends == 0);
+	(void)atomic_load_explicit(&owner->state, memory_order_relaxed); /* a moment */
+	MODEL_ASSERT(ends == 0);
+	MODEL_ASSERT(ist_mapping_put(manager, &found) == 0);
+}
+
+static void end(void)
+{
+	bool last;
+
+	MODEL_ASSERT(space_end(&space, 1, false, &last) == 0);
+	MODEL_ASSERT(ist_mapping_get(manager, &handle) == -ENOENT);
+}
+
+static void end_if_unused(void)
+{
+	bool last;
+	int error = space_end(&space, 1, true, &last);
+
+	if (error) {
+		MODEL_ASSERT(error == -EBUSY);
+		end();
+	} else {
+		MODEL_ASSERT(last && ends == 1);
+	}
+}
+
+/* The maps refuse the first time: then it is alive as before. */
+static void end_at_second_try(void)
+{
+	bool last;
+
+	retract_error = -ENOMEM;
+	MODEL_ASSERT(space_end(&space, 1, false, &last) == -ENOMEM);
+	MODEL_ASSERT(ends == 0 && ist_mapping_get(manager, &handle) == 0);
+	MODEL_ASSERT(ist_mapping_put(manager, &handle) == 0);
+	retract_error = 0;
+	end();
+}
+
+static void check(void)
+{
+	MODEL_ASSERT(ends == 1 && put_backs == 1);
+	MODEL_ASSERT((atomic_load_explicit(&mapping->refs, memory_order_relaxed) & REFS_COUNT) == 0);
+	MODEL_ASSERT(atomic_load_explicit(&space.referenced, memory_order_relaxed) == 0);
+}
+
+const struct model_scenario model_scenarios[] = {
+        {"two users and the end", set_up, {end, use, use_by_cookie}, check},
+        {"two users and an end that is refused while they are there",
+         set_up,
+         {end_if_unused, use, use},
+         check},
+        {"two users and an end that fails at first", set_up, {end_at_second_try, use, use_by_cookie}, check},
+        {NULL, NULL, {NULL}, NULL},
+};
