@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/tsan.h"
 #include "mapping/window.h"
 #include "platform/platform.h"
 
@@ -229,9 +230,13 @@ static void in_a_child(void **state)
 {
 	struct guest guest = guest_make(RAM);
 	struct ist_manager *manager = guest.fixture.manager;
+	int skip_rounds = 0;
 
 	(void)state;
-	for (int round = 0; round < 5; round++) {
+#ifdef TSAN_BUILD
+	skip_rounds = 5; /* its runtime ends a child that starts a thread */
+#endif
+	for (int round = skip_rounds; round < 5; round++) {
 		struct ist_mapping mapping = add(manager, 0, 7, 2), other;
 		int status;
 		pid_t child;
