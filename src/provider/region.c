@@ -169,6 +169,26 @@ static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep
 	return closed;
 }
 
+/* A region of which everything is claimed goes back; if it cannot, it is open again. */
+static bool return_region(struct provider_desk *desk, struct grown_region *region)
+{
+	bool returned = desk_return(desk, &region->grant) == 0;
+
+	if (returned)
+		pool_unregister(&region->pool.pool);
+	else
+		buddy_free(&region->pool.buddy, 0, region->pool.pool.size / IST_PAGE_SIZE);
+	pthread_mutex_lock(&desk->lock);
+	if (returned) {
+		park(desk, region);
+	} else {
+		region->next = desk->regions;
+		desk->regions = region;
+	}
+	pthread_mutex_unlock(&desk->lock);
+	return returned;
+}
+
 bool regions_shrink(struct provider_desk *desk, uint64_t keep)
 {
 	struct grown_region *closed;
@@ -181,11 +201,8 @@ bool regions_shrink(struct provider_desk *desk, uint64_t keep)
 		struct grown_region *region = closed;
 
 		closed = region->next;
-		pool_unregister(&region->pool.pool);
-		desk_return(desk, &region->grant);
-		pthread_mutex_lock(&desk->lock);
-		park(desk, region);
-		pthread_mutex_unlock(&desk->lock);
+		if (!return_region(desk, region))
+			all_free = false;
 	}
 	return all_free;
 }
