@@ -16,7 +16,16 @@ struct ist_manager_config {
 	uint64_t paddr; /* the physical address of the same byte; 0 is an address like any other */
 	size_t size; /* bytes */
 	size_t driver_pool_size; /* bytes, rounded up to whole pages; default 4 pages. The client pool is the rest. */
+	uint32_t flags; /* IST_MANAGER_... */
+	/*
+	 * How many allocations of each pool are held back after they were freed, before their memory is handed out
+	 * again; 8 bytes each. What is held back is let out before a request is refused. Default none.
+	 */
+	uint32_t quarantine;
 };
+
+/* Overwrite what is freed with zeroes, to the end of its last granule or page, before anybody else can get it. */
+#define IST_MANAGER_ZERO_ON_FREE 1u
 
 /*
  * Take a carve-out and split it: the driver pool first, the client pool behind it. The ends are rounded inward to
@@ -26,7 +35,7 @@ struct ist_manager_config {
  * Returns 0 and the manager in *out;
  *   -EINVAL  config, out or config->vaddr is null; size is 0; [vaddr, vaddr + size) or [paddr, paddr + size) runs
  *            past the top of the address space (ending exactly there is fine); vaddr and paddr differ in their
- *            offset inside a page;
+ *            offset inside a page; an unknown flag is set;
  *   -ENOSPC  the carve-out has fewer whole pages than twice the driver pool;
  *   -ENOMEM  no memory for bookkeeping.
  * May block. Source: requirements P1 to P3.
@@ -38,7 +47,9 @@ IST_API int ist_manager_create(const struct ist_manager_config *config, struct i
  * with -EINVAL, also after other managers have been created.
  *
  * Returns 0; -EBUSY while an allocation of either pool is live, or a dynamic mapping (mapping.h) registered or
- * referenced, and then nothing changes.
+ * referenced, and then nothing changes; -ECHILD in a child of the process that made it, by fork. (A child has the
+ * parent's memory and no part in its bookkeeping: there, every call that allocates, frees or destroys is answered with
+ * -ECHILD, and nothing changes. It can make managers of its own.)
  * May block. No other call on this manager or its pools may be running or follow, except ist_shm_free of stale
  * handles once this has returned. Source: requirement P18.
  */

@@ -20,7 +20,6 @@ struct ist_shm {
 	/* Private: which pool, which allocation of it, and which use of that place. */
 	uint32_t pool_slot;
 	uint32_t pool_generation;
-	uint64_t offset;
 	uint64_t tag;
 };
 
@@ -32,9 +31,10 @@ struct ist_shm {
  *   -EINVAL    shm is null or cleared, its pool was destroyed, or the view is not what the pool handed out:
  *              an interior address, another size, another pool's address;
  *   -EALREADY  this allocation is already free: a copy of the handle was freed before, by this or another thread,
- *              also when its place has been handed out again since. (A place carries a use count: 20 bits in a client pool, 4 in
- *              a driver pool. A stale copy is mistaken only after a whole multiple of 2^20 or 2^4 later uses that
- *              started at the same place and had the same size.)
+ *              also when its place has been handed out again since. Exact while the memory is free. After that a copy
+ *              is told by a use count of the place: 20 bits in a client pool; in a driver pool 11 bits, 4 for sizes
+ *              up to 8. It is mistaken if the place holds an allocation of the same size and this count came round.
+ *   -ECHILD    this process is a child of the one that made the manager, by fork.
  *   -ENOMEM    only for an isolated buffer (share.h): the system refused to put the pool's pages back.
  * On an error nothing changes, *shm neither; the pool counts a misuse where it could be told.
  *

@@ -5,8 +5,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/tools.h"
 #include "client/record.h"
 #include "client/share.h"
+
+/*
+ * Pages from which on small runs are kept per CPU. What lies in magazines is not where best fit would look for it, and
+ * in the carve-outs of 2 MiB that OP-TEE has, recorded traffic needs all but two pages: there each run goes
+ * straight to its best place.
+ */
+#define CACHE_FROM 4096u
 
 static size_t page_count(size_t bytes)
 {
@@ -21,16 +29,23 @@ size_t client_pool_bytes(size_t size)
 	       bits_round_up(pages * sizeof(uint32_t), CACHE_LINE);
 }
 
-void client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
+int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 {
 	size_t pages = pool->pool.size / IST_PAGE_SIZE;
 	char *at = zeroed_memory;
 
-	buddy_init(&pool->buddy, at, pages);
 	at += buddy_bytes(pages);
 	pool->record = (_Atomic uint64_t *)(void *)at;
 	at += bits_round_up(pages * sizeof(uint64_t), CACHE_LINE);
 	pool->owner = (_Atomic uint32_t *)(void *)at;
+	if (pages >= CACHE_FROM && !pool->direct)
+		slab_classes_pages(&pool->slabs.classes);
+	return slabs_create(&pool->slabs, zeroed_memory, pages, pool->pool.quarantine);
+}
+
+void client_pool_end(struct ist_client_pool *pool)
+{
+	slabs_destroy(&pool->slabs);
 }
 
 /* Make the record of a run that was just claimed; the handle in *out is then the only one there is. */
@@ -47,23 +62,35 @@ static void publish(struct ist_client_pool *pool, size_t start, const struct ist
 	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
 	atomic_store_explicit(&pool->record[start], record_live(use, request->size, isolated),
 	                      memory_order_release); /* [R1] */
-	pool_count_alloc(&pool->pool, request->size);
-	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, request->size, use, out);
+	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, request->size,
+	              record_tag(use, start, request->size), out);
+	tools_allocated(pool, out->view.vaddr, request->size);
+}
+
+/* What only the buddy can serve: runs at a place, or aligned. */
+static int claim_placed(struct slabs *slabs, const void *context, size_t *start)
+{
+	const struct ist_client_pool *pool =
+	        (const struct ist_client_pool *)(const void *)((char *)slabs -
+	                                                       offsetof(struct ist_client_pool, slabs));
+	const struct ist_client_request *request = context;
+	size_t align = request->align / IST_PAGE_SIZE;
+	struct buddy_alignment alignment = {align, (size_t)(pool->pool.paddr / IST_PAGE_SIZE) & (align - 1)};
+
+	if (request->flags & IST_CLIENT_AT) {
+		*start = (size_t)(request->paddr - pool->pool.paddr) / IST_PAGE_SIZE;
+		return buddy_alloc_at(&slabs->buddy, *start, page_count(request->size));
+	}
+	return buddy_alloc(&slabs->buddy, page_count(request->size), alignment, start);
 }
 
 static int claim(struct ist_client_pool *pool, const struct ist_client_request *request, size_t *start)
 {
-	struct buddy_alignment alignment = BUDDY_ANYWHERE;
-	size_t align = request->align / IST_PAGE_SIZE;
+	size_t granted, count = page_count(request->size);
 
-	if (request->flags & IST_CLIENT_AT) {
-		*start = (size_t)(request->paddr - pool->pool.paddr) / IST_PAGE_SIZE;
-		return buddy_alloc_at(&pool->buddy, *start, page_count(request->size));
-	}
-	if (align > 1)
-		alignment = (struct buddy_alignment){align, (size_t)(pool->pool.paddr / IST_PAGE_SIZE) &
-		                                                    (align - 1)};
-	return buddy_alloc(&pool->buddy, page_count(request->size), alignment, start);
+	if (request->flags & IST_CLIENT_AT || request->align > IST_PAGE_SIZE)
+		return slabs_take_with(&pool->slabs, count, request->size, claim_placed, request, start);
+	return slabs_take(&pool->slabs, slabs_at(&pool->slabs, count), count, request->size, start, &granted);
 }
 
 int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request)
@@ -97,6 +124,20 @@ int client_pool_take(struct ist_client_pool *pool, const struct ist_client_reque
 	return 0;
 }
 
+/* To the end of the last page, which lies behind what the caller may touch. */
+static void zero_pages(const struct ist_shm *shm)
+{
+	size_t bytes = page_count(shm->view.size) * IST_PAGE_SIZE;
+	char *end = (char *)shm->view.vaddr + shm->view.size;
+
+	memset(shm->view.vaddr, 0, shm->view.size);
+	if (bytes > shm->view.size) {
+		tools_borrow(end, bytes - shm->view.size);
+		memset(end, 0, bytes - shm->view.size);
+		tools_return(end, bytes - shm->view.size);
+	}
+}
+
 int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist_client_request *request,
                                   struct ist_shm *out)
 {
@@ -108,7 +149,7 @@ int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist
 	if (!error)
 		error = client_pool_take(pool, request, false, out);
 	if (!error && !(request->flags & IST_CLIENT_NOZERO))
-		memset(out->view.vaddr, 0, page_count(request->size) * IST_PAGE_SIZE);
+		zero_pages(out);
 	return error;
 }
 
@@ -129,7 +170,7 @@ int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, stru
 /* Why this handle may not be obeyed, given the record of its place; 0 if it may. */
 static int judge(uint64_t record, const struct ist_shm *shm)
 {
-	if (record_use(record) != shm->tag)
+	if (record_use(record) != (uint32_t)shm->tag)
 		return -EALREADY; /* the place has been given back since, whatever it is now */
 	if (!record_is_live(record) || record_size(record) != shm->view.size)
 		return -EINVAL;
@@ -139,11 +180,12 @@ static int judge(uint64_t record, const struct ist_shm *shm)
 /* The record that a handle names, and what it says of the handle. */
 static int find_record(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t *record)
 {
-	if (!pool_shm_is_intact(&pool->pool, shm) || shm->offset % IST_PAGE_SIZE ||
-	    shm->tag > RECORD_USE_MASK)
+	if (!pool_shm_is_intact(&pool->pool, shm) || pool_offset(&pool->pool, shm) % IST_PAGE_SIZE ||
+	    shm->tag >> 32 != pool_tag_check(pool_offset(&pool->pool, shm) / IST_PAGE_SIZE, shm->view.size))
 		return -EINVAL;
 	/* Acquire: pairs with [R1]. */
-	*record = atomic_load_explicit(&pool->record[shm->offset / IST_PAGE_SIZE], memory_order_acquire);
+	*record = atomic_load_explicit(&pool->record[pool_offset(&pool->pool, shm) / IST_PAGE_SIZE],
+	                               memory_order_acquire);
 	return judge(*record, shm);
 }
 
@@ -159,20 +201,26 @@ int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, b
 
 static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
-	pool_count_free(&pool->pool, shm->view.size);
-	buddy_free(&pool->buddy, shm->offset / IST_PAGE_SIZE, page_count(shm->view.size));
+	size_t start = pool_offset(&pool->pool, shm) / IST_PAGE_SIZE, count = page_count(shm->view.size);
+
+	tools_freed(pool, shm->view.vaddr, count * IST_PAGE_SIZE);
+	if (pool->pool.is_careful)
+		pool_give_carefully(&pool->pool, &pool->slabs, start, count, IST_PAGE_SIZE);
+	else
+		slabs_give(&pool->slabs, slabs_at_exactly(&pool->slabs, count), start, count);
 }
 
 int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
-	size_t start = shm->offset / IST_PAGE_SIZE;
+	size_t start = pool_offset(&pool->pool, shm) / IST_PAGE_SIZE;
 	uint64_t record;
 	int error = find_record(pool, shm, &record);
 
 	if (error)
 		return error;
 	/* Relaxed: it guards no other memory; buddy_free releases what was done to the pages. */
-	if (!atomic_compare_exchange_strong_explicit(&pool->record[start], &record, record_free(shm->tag + 1),
+	if (!atomic_compare_exchange_strong_explicit(&pool->record[start], &record,
+	                                             record_free((uint32_t)shm->tag + 1),
 	                                             memory_order_relaxed, memory_order_relaxed))
 		return judge(record, shm);
 	if (record & RECORD_ISOLATED) {
@@ -188,15 +236,15 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 
 void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
-	atomic_store_explicit(&pool->record[shm->offset / IST_PAGE_SIZE], record_free(shm->tag + 1),
-	                      memory_order_relaxed);
+	atomic_store_explicit(&pool->record[pool_offset(&pool->pool, shm) / IST_PAGE_SIZE],
+	                      record_free((uint32_t)shm->tag + 1), memory_order_relaxed);
 	give_back(pool, shm);
 }
 
-void ist_client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *out)
+bool client_pool_is_used(struct ist_client_pool *pool)
 {
-	if (!pool || !out)
-		return;
-	pool_read_counters(&pool->pool, out);
-	out->largest_free = buddy_largest(&pool->buddy) * IST_PAGE_SIZE;
+	struct slab_counts counts;
+
+	slabs_count(&pool->slabs, &counts);
+	return counts.allocs != counts.frees;
 }

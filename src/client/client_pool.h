@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * The client pool: whole pages over the run allocator (buddy.h).
+ * The client pool: whole pages, in slabs (slab.h).
  *
  * Out of band: the buddy (43 KiB a GiB), and for each page that an allocation starts at a record of 8 bytes and an
  * owner of 4. These are arrays over all pages that cost memory only where allocations have started, in whole host
@@ -12,14 +12,14 @@
 
 #include <isthmus/client.h>
 
-#include "buddy/buddy.h"
 #include "pool/pool.h"
 
 struct ist_client_pool {
 	struct pool pool; /* first: a struct pool of kind POOL_CLIENT is one of these */
-	struct buddy buddy;
+	struct slabs slabs;
 	_Atomic uint64_t *record;
 	_Atomic uint32_t *owner; /* of an allocation, at its first page; see record.h for other pages */
+	bool direct; /* no magazines, whatever the size; set before the init */
 	_Atomic int file; /* descriptor of the file behind the pool + 1, or 0; see share.c */
 	uint64_t file_offset; /* of the pool's first byte, once there is a file */
 };
@@ -30,8 +30,18 @@ struct ist_client_pool {
 /* Bytes of zeroed memory, aligned to CACHE_LINE, that a pool of `size` bytes needs. */
 size_t client_pool_bytes(size_t size);
 
-/* The pool's place and size are in pool->pool already. Before anybody else knows the pool. */
-void client_pool_init(struct ist_client_pool *pool, void *zeroed_memory);
+/* The pool's place and size are in pool->pool already. Before anybody else knows the pool. 0 or -ENOMEM. */
+int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory);
+void client_pool_end(struct ist_client_pool *pool);
+
+/* Pages that are allocated, of a direct pool. */
+static inline size_t client_pool_used_pages(const struct ist_client_pool *pool)
+{
+	return atomic_load_explicit(&pool->slabs.out, memory_order_relaxed);
+}
+
+/* Whether anything is allocated. Exact when nobody is at work on the pool. */
+bool client_pool_is_used(struct ist_client_pool *pool);
 
 /* ist_shm_free for a handle that names this pool. */
 int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm);
@@ -40,7 +50,8 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm);
 int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, bool *isolated);
 
 /* The handle of a live allocation that was found by a walk. -ENOENT: it is not that one any more. */
-int client_pool_handle(struct ist_client_pool *pool, const struct ist_client_allocation *found, struct ist_shm *out);
+int client_pool_handle(struct ist_client_pool *pool, const struct ist_client_allocation *found,
+                       struct ist_shm *out);
 
 /* Errors of a request that do not depend on the pool's state. */
 int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request);

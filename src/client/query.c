@@ -67,81 +67,121 @@ int ist_client_pool_find(struct ist_client_pool *pool, uint64_t paddr, struct is
 	return 0;
 }
 
+/* The next live allocation from `page` on: its pages from *start to *end. False if there is none. */
+static bool next_live(struct ist_client_pool *pool, size_t page, size_t *start, size_t *end,
+                      struct ist_client_allocation *found)
+{
+	size_t pages = pool->pool.size / IST_PAGE_SIZE;
+
+	/* By the map, so that free stretches cost a bit a page and their records stay untouched. */
+	for (; (page = bitmap_next_used(pool->slabs.buddy.map, page, pages)) < pages; page++) {
+		if (read_allocation(pool, page, found)) {
+			*start = page;
+			*end = page + bits_ceil_div(found->view.size, IST_PAGE_SIZE);
+			return true;
+		}
+	}
+	return false;
+}
+
 int ist_client_pool_next(struct ist_client_pool *pool, uint64_t paddr, struct ist_client_allocation *out)
 {
-	size_t page = 0, pages;
+	struct ist_client_allocation found;
+	size_t page = 0, start, end;
 
 	if (!pool || !out)
 		return -EINVAL;
-	pages = pool->pool.size / IST_PAGE_SIZE;
 	if (paddr > pool->pool.paddr) {
 		if (paddr - pool->pool.paddr > pool->pool.size - IST_PAGE_SIZE)
 			return -ENOENT;
 		page = bits_ceil_div((size_t)(paddr - pool->pool.paddr), IST_PAGE_SIZE);
 	}
-	/* By the map, so that free stretches cost a bit a page and their records stay untouched. */
-	for (; (page = bitmap_next_used(pool->buddy.map, page, pages)) < pages; page++) {
-		struct ist_client_allocation found;
-
-		if (read_allocation(pool, page, &found)) {
-			*out = found;
-			return 0;
-		}
-	}
-	return -ENOENT;
+	if (!next_live(pool, page, &start, &end, &found))
+		return -ENOENT;
+	*out = found;
+	return 0;
 }
 
-int client_pool_handle(struct ist_client_pool *pool, const struct ist_client_allocation *found, struct ist_shm *out)
+int client_pool_handle(struct ist_client_pool *pool, const struct ist_client_allocation *found,
+                       struct ist_shm *out)
 {
 	size_t start = (size_t)(found->view.paddr - pool->pool.paddr) / IST_PAGE_SIZE;
 	uint64_t record = atomic_load_explicit(&pool->record[start], memory_order_acquire);
 	struct ist_client_allocation now;
 
 	/* The use that the record names had this owner and size at one instant; a later use is told by its tag. */
-	if (!read_allocation(pool, start, &now) || now.owner != found->owner || now.view.size != found->view.size ||
+	if (!read_allocation(pool, start, &now) || now.owner != found->owner ||
+	    now.view.size != found->view.size ||
 	    atomic_load_explicit(&pool->record[start], memory_order_acquire) != record)
 		return -ENOENT;
-	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, found->view.size, record_use(record), out);
+	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, found->view.size,
+	              record_tag(record_use(record), start, found->view.size), out);
 	return 0;
 }
 
 void ist_client_pool_owner_use(struct ist_client_pool *pool, uint32_t owner, struct ist_client_owner_use *out)
 {
 	struct ist_client_allocation found;
-	uint64_t from = 0;
+	size_t start, end = 0;
 
 	if (!out)
 		return;
 	memset(out, 0, sizeof(*out));
-	while (ist_client_pool_next(pool, from, &found) == 0) {
-		uint64_t last = found.view.paddr + (found.view.size - 1);
-
+	while (pool && next_live(pool, end, &start, &end, &found)) {
 		if (found.owner == owner) {
 			out->bytes += found.view.size;
 			out->allocations++;
 		}
-		from = (last | (IST_PAGE_SIZE - 1)) + 1;
-		if (from == 0) /* it ended at the top of the address space */
-			return;
 	}
+}
+
+/* A stretch between live allocations: all of it can be had, whether it lies in the buddy or in magazines. */
+static void add_gap(struct ist_client_pool_space *space, size_t start, size_t end)
+{
+	size_t block = bits_ceil_div(start, BUDDY_CHUNK), end_block = end / BUDDY_CHUNK, count = end - start;
+
+	if (count == 0)
+		return;
+	space->free_pages += count;
+	space->longest_run = bits_max(space->longest_run, count);
+	space->runs[bits_min(bits_highest(count), IST_FREE_RUN_CLASSES - 1)]++;
+	space->free_blocks += end_block > block ? end_block - block : 0;
+}
+
+/* The gaps, and the bytes of what is between them. */
+static size_t survey_live(struct ist_client_pool *pool, struct ist_client_pool_space *space)
+{
+	struct ist_client_allocation found;
+	size_t start, end = 0, gap = 0, bytes = 0;
+
+	memset(space, 0, sizeof(*space));
+	space->pages = pool->pool.size / IST_PAGE_SIZE;
+	while (next_live(pool, end, &start, &end, &found)) {
+		bytes += found.view.size;
+		add_gap(space, gap, start);
+		gap = end;
+	}
+	add_gap(space, gap, space->pages);
+	return bytes;
 }
 
 void ist_client_pool_space(struct ist_client_pool *pool, struct ist_client_pool_space *out)
 {
-	size_t start = 0, count = 0;
+	if (!pool || !out)
+		return;
+	survey_live(pool, out);
+	if (out->free_pages)
+		out->fragmentation = (uint32_t)(1000 - out->longest_run * 1000 / out->free_pages);
+}
+
+void ist_client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *out)
+{
+	struct ist_client_pool_space space;
+	struct pool_use use;
 
 	if (!pool || !out)
 		return;
-	memset(out, 0, sizeof(*out));
-	out->pages = pool->pool.size / IST_PAGE_SIZE;
-	while (buddy_next_free_run(&pool->buddy, start + count, &start, &count)) {
-		size_t block = bits_ceil_div(start, BUDDY_CHUNK), end = (start + count) / BUDDY_CHUNK;
-
-		out->free_pages += count;
-		out->longest_run = bits_max(out->longest_run, count);
-		out->runs[bits_min(bits_highest(count), IST_FREE_RUN_CLASSES - 1)]++;
-		out->free_blocks += end > block ? end - block : 0;
-	}
-	if (out->free_pages)
-		out->fragmentation = (uint32_t)(1000 - out->longest_run * 1000 / out->free_pages);
+	use.bytes = survey_live(pool, &space);
+	use.longest_gap = space.longest_run;
+	pool_read_stats(&pool->pool, &pool->slabs, IST_PAGE_SIZE, &use, out);
 }

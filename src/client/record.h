@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/bits.h"
+#include "pool/pool.h"
 
 #define RECORD_LINK_PAGES 64u
 #define RECORD_SIZE_BITS 42
@@ -51,6 +52,12 @@ static inline uint64_t record_use(uint64_t record)
 static inline size_t record_size(uint64_t record)
 {
 	return (size_t)(record & RECORD_SIZE_MASK) + 1;
+}
+
+/* The tag of a handle: the use count, and the check of place and size (pool.h). */
+static inline uint64_t record_tag(uint64_t use, size_t start, size_t size)
+{
+	return use | (uint64_t)pool_tag_check(start, size) << 32;
 }
 
 #endif

@@ -70,7 +70,7 @@ int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
 	if (fd < 0)
 		return fd;
 	out->fd = fd;
-	out->offset = client->file_offset + shm->offset;
+	out->offset = client->file_offset + pool_offset(&client->pool, shm);
 	out->length = shm->view.size;
 	return 0;
 }

@@ -4,33 +4,7 @@
 
 #include <errno.h>
 
-#include "base/twin.h"
-
-#define TWIN_FREE_WITHOUT_EXCHANGE                                                                           \
-	111 /* check and store in place of the compare-exchange that decides a free */
-
-/*
- * The state byte of a granule. While an allocation starts there: LIVE, the use count of the place, and how many
- * bytes of its last granule were not asked for. Otherwise: not LIVE, and the use count for the next one. A granule
- * inside an allocation is not LIVE, because whatever started there is freed.
- *
- * Only the owner of a granule (by the buddy) makes its byte LIVE; only the compare-exchange in driver_pool_free
- * makes it not LIVE, and it is the linearization point that decides which of several frees is obeyed.
- */
-#define STATE_LIVE 0x80u
-#define STATE_USE_SHIFT 3
-#define STATE_USE_MASK 0x0fu
-#define STATE_SLACK_MASK 0x07u
-
-static uint8_t state_make(unsigned live, uint64_t use, size_t slack)
-{
-	return (uint8_t)(live | (use & STATE_USE_MASK) << STATE_USE_SHIFT | slack);
-}
-
-static unsigned state_use(uint8_t state)
-{
-	return (unsigned)(state >> STATE_USE_SHIFT) & STATE_USE_MASK;
-}
+#define EXACT_BELOW ((size_t)256 << 10) /* bytes: smaller pools have a class for every count of granules */
 
 static size_t granule_count(size_t bytes)
 {
@@ -47,18 +21,6 @@ size_t driver_pool_bytes(size_t size)
 	size_t granules = size / DRIVER_GRANULE;
 
 	return buddy_bytes(granules) + last_bytes(granules) + bits_round_up(granules, CACHE_LINE);
-}
-
-void driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
-{
-	size_t granules = pool->pool.size / DRIVER_GRANULE;
-	char *at = zeroed_memory;
-
-	buddy_init(&pool->buddy, at, granules);
-	at += buddy_bytes(granules);
-	pool->last = (_Atomic uint64_t *)(void *)at;
-	at += last_bytes(granules);
-	pool->state = (_Atomic uint8_t *)(void *)at;
 }
 
 /*
@@ -85,93 +47,202 @@ static void mark_last(struct ist_driver_pool *pool, size_t start, size_t count)
 	}
 }
 
-/*
- * Whether the allocation that starts at `start` has exactly `count` granules, all of them inside the pool. Acquire:
- * the state may be loaded again afterwards, to learn whether the marks still belonged to it.
- */
-static bool ends_after(const struct ist_driver_pool *pool, size_t start, size_t count)
+/* Slabs are marked once, when they are cut up: the objects keep their length for as long as they are out of the buddy. */
+static void carve(struct slabs *slabs, size_t start, size_t count, unsigned objects)
 {
-	size_t end = start + count;
+	struct ist_driver_pool *pool =
+	        (struct ist_driver_pool *)(void *)((char *)slabs - offsetof(struct ist_driver_pool, slabs));
 
-	while (start < end) {
-		uint64_t marks =
-		        atomic_load_explicit(&pool->last[start / 64], memory_order_acquire) >> (start % 64);
+	for (unsigned i = 0; i < objects; i++)
+		mark_last(pool, start + i * count, count);
+}
 
-		if (marks)
-			return start + bits_lowest(marks) == end - 1;
-		start = (start / 64 + 1) * 64;
+/* Small pools cannot afford to round: four pages have to hold whatever would fit into them. */
+static void choose_classes(struct ist_driver_pool *pool)
+{
+	if (pool->pool.size < EXACT_BELOW)
+		slab_classes_exact(&pool->slabs.classes);
+	else
+		slab_classes_spaced(&pool->slabs.classes);
+}
+
+int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
+{
+	size_t granules = pool->pool.size / DRIVER_GRANULE;
+	char *at = (char *)zeroed_memory + buddy_bytes(granules);
+
+	pool->last = (_Atomic uint64_t *)(void *)at;
+	at += last_bytes(granules);
+	pool->state = (_Atomic uint8_t *)(void *)at;
+	pool->slabs.carve = carve;
+	choose_classes(pool);
+	return slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
+}
+
+void driver_pool_end(struct ist_driver_pool *pool)
+{
+	slabs_destroy(&pool->slabs);
+}
+
+static uint8_t read_state(const struct ist_driver_pool *pool, size_t granule)
+{
+	return driver_pool_state(pool, granule);
+}
+
+static void write_state(struct ist_driver_pool *pool, size_t granule, size_t value)
+{
+	atomic_store_explicit(&pool->state[granule], (uint8_t)value, memory_order_relaxed);
+}
+
+/*
+ * Make an allocation of `count` granules of a run of `granted` that is ours alone: the last one who wrote these bytes
+ * gave it back before we took it. `class` as of byte 1. Returns its handle's tag.
+ */
+static inline __attribute__((always_inline)) uint64_t bring_to_life(struct ist_driver_pool *pool,
+                                                                    size_t start, size_t count,
+                                                                    size_t granted, size_t class, size_t size)
+{
+	uint8_t first = state_live(read_state(pool, start), -size % DRIVER_GRANULE);
+	size_t use_high = 0, extra = granted - count;
+
+	if (__builtin_expect(count >= STATE_BYTES, 1)) {
+		write_state(pool, start + 1, class);
+		use_high = read_state(pool, start + 2) & STATE_USE_HIGH;
+		write_state(pool, start + 2, use_high);
+		write_state(pool, start + 3, extra);
+	} else if (count == 3) {
+		write_state(pool, start + 1, class);
+		use_high = read_state(pool, start + 2) & STATE_USE_HIGH;
+		write_state(pool, start + 2, use_high);
+	} else if (count == 2) {
+		write_state(pool, start + 1, class);
+	} else {
+		class = 0;
 	}
-	return false;
+	/* Release: pairs with the acquire in driver_pool_free, which reads the marks and the other bytes. */
+	atomic_store_explicit(&pool->state[start], first, memory_order_release);
+	return state_tag(first, class, use_high, extra, pool_tag_check(start, size));
+}
+
+static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, size_t count, size_t size,
+                                                struct ist_shm *out)
+{
+	size_t start, granted, at, class = STATE_RUN;
+	uint64_t tag;
+	int error = slabs_take_slow(&pool->slabs, count, size, &start, &granted);
+
+	if (error) {
+		if (error == -ENOSPC)
+			pool_count_failure(&pool->pool);
+		return error;
+	}
+	at = slabs_at_exactly(&pool->slabs, granted);
+	if (slabs_granules(&pool->slabs, at))
+		class = at / sizeof(struct magazine) + 1;
+	tag = bring_to_life(pool, start, count, granted, class, size);
+	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, tag, out);
+	tools_allocated(pool, out->view.vaddr, size);
+	return 0;
 }
 
 int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_shm *out)
 {
-	size_t start, count = granule_count(size);
-	uint8_t state;
+	size_t at, count = granule_count(size);
+	uint64_t tag;
+	uint32_t start;
 
-	if (!pool || !out || size == 0)
+	if (__builtin_expect(!pool || !out || size == 0, 0))
 		return -EINVAL;
-	if (size > pool->pool.size || buddy_alloc(&pool->buddy, count, BUDDY_ANYWHERE, &start)) {
-		pool_count_failure(&pool->pool);
-		return -ENOSPC;
-	}
-	mark_last(pool, start, count);
-	/* The granule is ours and nobody may write its state: the last one who did freed it before we claimed it. */
-	state = atomic_load_explicit(&pool->state[start], memory_order_relaxed);
-	state = state_make(STATE_LIVE, state_use(state), count * DRIVER_GRANULE - size);
-	/* Release: pairs with the acquire in driver_pool_free, which reads the marks. */
-	atomic_store_explicit(&pool->state[start], state, memory_order_release);
-	pool_count_alloc(&pool->pool, size);
-	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, state_use(state), out);
+	at = slabs_at(&pool->slabs, count);
+	if (__builtin_expect(!percpu_pop(&pool->slabs.percpu, at, &start), 0))
+		return alloc_slow(pool, count, size, out);
+	tag = bring_to_life(pool, start, count, slabs_granules(&pool->slabs, at),
+	                    at / sizeof(struct magazine) + 1, size);
+	pool_make_shm(&pool->pool, (size_t)start * DRIVER_GRANULE, size, tag, out);
+	tools_allocated(pool, out->view.vaddr, size);
 	return 0;
 }
 
-/* Why a free was refused, from the state that it met. */
-static int refusal(uint8_t met, uint64_t tag)
+int driver_pool_free_run(struct ist_driver_pool *pool, const struct ist_shm *shm)
 {
-	if (state_use(met) != tag)
-		return -EALREADY; /* the place has been given back since, whatever it is now */
-	return -EINVAL;
+	size_t count = granule_count(shm->view.size), start = pool_offset(&pool->pool, shm) / DRIVER_GRANULE;
+
+	if (driver_pool_run(pool, start, count) != count ||
+	    !driver_pool_end_life(pool, start, shm->tag, count))
+		return driver_pool_refuse(pool, shm);
+	tools_freed(pool, shm->view.vaddr, count * DRIVER_GRANULE);
+	if (pool->pool.is_careful)
+		pool_give_carefully(&pool->pool, &pool->slabs, start, count, DRIVER_GRANULE);
+	else
+		slabs_give_slow(&pool->slabs, start, count);
+	return 0;
 }
 
-int driver_pool_free(struct ist_driver_pool *pool, const struct ist_shm *shm)
+/*
+ * A handle that agrees with itself was handed out once: if it is not live now, it was freed. One that does not was
+ * changed, and names nothing.
+ */
+int driver_pool_refuse(const struct ist_driver_pool *pool, const struct ist_shm *shm)
 {
-	size_t size = shm->view.size, count = granule_count(size), start = shm->offset / DRIVER_GRANULE;
-	uint8_t expected, met;
+	size_t size = shm->view.size, offset = pool_offset(&pool->pool, shm);
 
-	if (!pool_shm_is_intact(&pool->pool, shm) || shm->offset % DRIVER_GRANULE ||
-	    shm->tag > STATE_USE_MASK)
+	if (!pool_shm_is_intact(&pool->pool, shm) || offset % DRIVER_GRANULE ||
+	    !state_agrees(shm->tag, offset / DRIVER_GRANULE, size) ||
+	    !(state_byte(shm->tag, 0) & STATE_LIVE) ||
+	    (state_byte(shm->tag, 0) & STATE_SLACK) != -size % DRIVER_GRANULE)
 		return -EINVAL;
-	expected = state_make(STATE_LIVE, shm->tag, count * DRIVER_GRANULE - size);
-	met = atomic_load_explicit(&pool->state[start],
-	                           memory_order_acquire); /* pairs with the alloc's release */
-	if (met != expected)
-		return refusal(met, shm->tag);
-	if (!ends_after(pool, start, count)) {
-		/* Another length; or it was freed since, and the marks are somebody else's. */
-		met = atomic_load_explicit(&pool->state[start], memory_order_relaxed);
-		return met == expected ? -EINVAL : refusal(met, shm->tag);
+	return -EALREADY;
+}
+
+/* Bytes as asked of the allocation that starts at `start`, and the granules of its run; 0 if none does. */
+static size_t live_size(const struct ist_driver_pool *pool, size_t start, size_t *granules)
+{
+	uint8_t first = atomic_load_explicit(&pool->state[start], memory_order_acquire);
+	size_t run, count;
+
+	if (!(first & STATE_LIVE))
+		return 0;
+	run = driver_pool_run(pool, start, pool->pool.size / DRIVER_GRANULE - start);
+	count = run >= STATE_BYTES ? run - bits_min(read_state(pool, start + 3), run - 1) : run;
+	*granules = run;
+	return run ? count * DRIVER_GRANULE - (first & STATE_SLACK) : 0;
+}
+
+/* What lives, and the longest stretch between, whether it lies in the buddy or in magazines: all of it can be had. */
+static void survey_live(struct ist_driver_pool *pool, struct pool_use *use)
+{
+	size_t end = pool->pool.size / DRIVER_GRANULE, at = 0, gap = 0;
+
+	*use = (struct pool_use){0};
+	/* By the buddy's map, so that free stretches cost a bit a granule. */
+	while ((at = bitmap_next_used(pool->slabs.buddy.map, at, end)) < end) {
+		size_t granules = 0, size = live_size(pool, at, &granules);
+
+		if (size == 0) {
+			at++;
+			continue;
+		}
+		use->bytes += size;
+		use->longest_gap = bits_max(use->longest_gap, at - gap);
+		gap = at += granules;
 	}
-	/*
-	 * Acquire as above, for the case that the place was used again since the load. No release is needed:
-	 * buddy_free releases what we did to the memory.
-	 */
-	if (TWIN_BROKEN(TWIN_FREE_WITHOUT_EXCHANGE))
-		atomic_store_explicit(&pool->state[start], state_make(0, shm->tag + 1, 0),
-		                      memory_order_relaxed);
-	else if (!atomic_compare_exchange_strong_explicit(&pool->state[start], &met,
-	                                                  state_make(0, shm->tag + 1, 0),
-	                                                  memory_order_acquire, memory_order_acquire))
-		return refusal(met, shm->tag);
-	pool_count_free(&pool->pool, size);
-	buddy_free(&pool->buddy, start, count);
-	return 0;
+	use->longest_gap = bits_max(use->longest_gap, end - gap);
+}
+
+bool driver_pool_is_used(struct ist_driver_pool *pool)
+{
+	struct slab_counts counts;
+
+	slabs_count(&pool->slabs, &counts);
+	return counts.allocs != counts.frees;
 }
 
 void ist_driver_pool_stats(struct ist_driver_pool *pool, struct ist_pool_stats *out)
 {
+	struct pool_use use;
+
 	if (!pool || !out)
 		return;
-	pool_read_counters(&pool->pool, out);
-	out->largest_free = buddy_largest(&pool->buddy) * DRIVER_GRANULE;
+	survey_live(pool, &use);
+	pool_read_stats(&pool->pool, &pool->slabs, DRIVER_GRANULE, &use, out);
 }

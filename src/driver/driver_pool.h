@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * The driver pool: messages of any size in granules of 8 bytes, over the run allocator (buddy.h).
+ * The driver pool: messages of any size in granules of 8 bytes, in slabs (slab.h).
  *
- * Out of band, per granule: a bit in the buddy, a bit that marks the last granule of an allocation, and a state
- * byte {live 1, use 4, slack 3} that counts where an allocation starts: 10 bits, 16 % of the pool.
+ * Out of band, per granule: a bit in the buddy, a bit that marks the last granule of a run, and a state byte, of
+ * which the first few of an allocation say what there is to know of it (state.h): 10 bits, 16 % of the pool.
  */
 #ifndef DRIVER_DRIVER_POOL_H
 #define DRIVER_DRIVER_POOL_H
 
-#include "buddy/buddy.h"
+#include "base/tools.h"
+#include "base/twin.h"
+#include "driver/state.h"
 #include "pool/pool.h"
 
 #define DRIVER_GRANULE 8u
 
+/* Check and store in place of the compare-exchange that decides a free. */
+#define DRIVER_TWIN_FREE_WITHOUT_EXCHANGE 111
+
 struct ist_driver_pool {
 	struct pool pool; /* first: a struct pool of kind POOL_DRIVER is one of these */
-	struct buddy buddy;
+	struct slabs slabs;
 	_Atomic uint8_t *state;
 	_Atomic uint64_t *last;
 };
@@ -24,10 +29,110 @@ struct ist_driver_pool {
 /* Bytes of zeroed memory, aligned to CACHE_LINE, that a pool of `size` bytes needs. */
 size_t driver_pool_bytes(size_t size);
 
-/* The pool's place and size are in pool->pool already. Before anybody else knows the pool. */
-void driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory);
+/* The pool's place and size are in pool->pool already. Before anybody else knows the pool. 0 or -ENOMEM. */
+int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory);
+void driver_pool_end(struct ist_driver_pool *pool);
 
-/* ist_shm_free for a handle that names this pool. */
-int driver_pool_free(struct ist_driver_pool *pool, const struct ist_shm *shm);
+/* Whether anything is allocated. Exact when nobody is at work on the pool. */
+bool driver_pool_is_used(struct ist_driver_pool *pool);
+
+/* Relaxed: bytes behind the first belong to whoever owns the run; the first orders them. */
+static inline uint8_t driver_pool_state(const struct ist_driver_pool *pool, size_t granule)
+{
+	return atomic_load_explicit(&pool->state[granule], memory_order_relaxed);
+}
+
+/* How many granules the run that starts at `start` has, by the next mark; 0 if there is none as far as `most`. */
+static inline size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t most)
+{
+	size_t at = start, end = start + most;
+
+	do {
+		/* Acquire: in driver_pool_free the first byte's compare-exchange comes after it. */
+		uint64_t marks =
+		        atomic_load_explicit(&pool->last[at / 64], memory_order_acquire) >> (at % 64);
+
+		if (marks)
+			return at + bits_lowest(marks) + 1 - start;
+		at = (at / 64 + 1) * 64;
+	} while (at < end);
+	return 0;
+}
+
+/* Why a handle that names no live allocation of the pool is refused. */
+int driver_pool_refuse(const struct ist_driver_pool *pool, const struct ist_shm *shm);
+
+/* driver_pool_free of what is no class's, once its byte 1 has been seen to say so. */
+int driver_pool_free_run(struct ist_driver_pool *pool, const struct ist_shm *shm);
+
+/* The compare-exchange that frees, if it is still what the tag says; and the carry of its use count. */
+static inline __attribute__((always_inline)) bool
+driver_pool_end_life(struct ist_driver_pool *pool, size_t start, uint64_t tag, size_t count)
+{
+	uint8_t first = state_byte(tag, 0), met = first;
+
+	/*
+	 * Acquire: for the case that the place was used again since it was looked at. No release is needed: giving the
+	 * run back releases what we did to the memory.
+	 */
+	if (TWIN_BROKEN(DRIVER_TWIN_FREE_WITHOUT_EXCHANGE))
+		atomic_store_explicit(&pool->state[start], state_freed(first), memory_order_relaxed);
+	else if (!atomic_compare_exchange_strong_explicit(&pool->state[start], &met, state_freed(first),
+	                                                  memory_order_acquire, memory_order_relaxed))
+		return false;
+	if (state_freed(first) == 0 && count >= 3)
+		atomic_store_explicit(&pool->state[start + 2],
+		                      (uint8_t)((state_byte(tag, 2) + 1) & STATE_USE_HIGH),
+		                      memory_order_relaxed);
+	return true;
+}
+
+/* Whether the bytes behind byte 0 are those of a tag. The mark tells one granule from more. */
+static inline __attribute__((always_inline)) bool
+driver_pool_has_bytes(const struct ist_driver_pool *pool, size_t start, uint64_t tag, size_t count)
+{
+	uint64_t marks = atomic_load_explicit(&pool->last[start / 64], memory_order_relaxed);
+
+	if ((marks >> (start % 64) & 1) != (count == 1))
+		return false;
+	if (__builtin_expect(count >= STATE_BYTES, 1))
+		return ((driver_pool_state(pool, start + 1) ^ state_byte(tag, 1)) |
+		        (driver_pool_state(pool, start + 2) ^ state_byte(tag, 2)) |
+		        (driver_pool_state(pool, start + 3) ^ state_byte(tag, 3))) == 0;
+	return (count < 2 || driver_pool_state(pool, start + 1) == state_byte(tag, 1)) &&
+	       (count < 3 || driver_pool_state(pool, start + 2) == state_byte(tag, 2));
+}
+
+/* ist_shm_free for a handle that names this pool: obeyed if what it says is what the state bytes say. */
+static inline __attribute__((always_inline)) int driver_pool_free(struct ist_driver_pool *pool,
+                                                                  const struct ist_shm *shm)
+{
+	uint64_t tag = shm->tag;
+	size_t size = shm->view.size, count = (size + DRIVER_GRANULE - 1) / DRIVER_GRANULE;
+	size_t offset = pool_offset(&pool->pool, shm), start = offset / DRIVER_GRANULE, class;
+	uint8_t first = state_byte(tag, 0);
+
+	if (__builtin_expect(!pool_shm_is_intact(&pool->pool, shm) || offset % DRIVER_GRANULE ||
+	                             !state_agrees(tag, start, size) || !(first & STATE_LIVE) ||
+	                             /* Acquire: pairs with bring_to_life in driver_pool.c. */
+	                             atomic_load_explicit(&pool->state[start], memory_order_acquire) !=
+	                                     first ||
+	                             !driver_pool_has_bytes(pool, start, tag, count),
+	                     0))
+		return driver_pool_refuse(pool, shm);
+	class = count == 1 ? 1 : state_byte(tag, 1);
+	if (__builtin_expect(class == STATE_RUN, 0))
+		return driver_pool_free_run(pool, shm);
+	if (__builtin_expect(!driver_pool_end_life(pool, start, tag, count), 0))
+		return driver_pool_refuse(pool, shm);
+	tools_freed(pool, shm->view.vaddr, pool->slabs.classes.granules[class - 1] * DRIVER_GRANULE);
+	if (__builtin_expect(pool->pool.is_careful, 0))
+		pool_give_carefully(&pool->pool, &pool->slabs, start, pool->slabs.classes.granules[class - 1],
+		                    DRIVER_GRANULE);
+	else
+		slabs_give(&pool->slabs, PERCPU_AT(class - 1), start,
+		           pool->slabs.classes.granules[class - 1]);
+	return 0;
+}
 
 #endif

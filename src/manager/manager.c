@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/tools.h"
 #include "client/share.h"
 #include "platform/platform.h"
 
@@ -13,6 +14,8 @@ struct plan {
 	struct ist_view carve_out;
 	size_t driver_size, client_size;
 	size_t skipped; /* bytes before the first whole page */
+	bool zero_on_free;
+	uint32_t quarantine;
 };
 
 /* base + size may be 2^64 itself, but not more; size is not 0. */
@@ -41,7 +44,7 @@ static int make_plan(const struct ist_manager_config *config, struct plan *plan)
 	size_t wanted = config->driver_pool_size, driver_pages;
 
 	if (!config->vaddr || config->size == 0 || wraps((uint64_t)(uintptr_t)config->vaddr, config->size) ||
-	    wraps(config->paddr, config->size) ||
+	    wraps(config->paddr, config->size) || (config->flags & ~IST_MANAGER_ZERO_ON_FREE) ||
 	    (((uint64_t)(uintptr_t)config->vaddr ^ config->paddr) & (IST_PAGE_SIZE - 1)) != 0)
 		return -EINVAL;
 	driver_pages = wanted ? bits_ceil_div(wanted, IST_PAGE_SIZE) : DEFAULT_DRIVER_PAGES;
@@ -51,16 +54,23 @@ static int make_plan(const struct ist_manager_config *config, struct plan *plan)
 	plan->skipped = (size_t)((uintptr_t)plan->carve_out.vaddr - (uintptr_t)config->vaddr);
 	plan->driver_size = driver_pages * IST_PAGE_SIZE;
 	plan->client_size = plan->carve_out.size - plan->driver_size;
+	plan->zero_on_free = config->flags & IST_MANAGER_ZERO_ON_FREE;
+	plan->quarantine = config->quarantine;
 	return 0;
 }
 
-static void place_pool(struct pool *pool, enum pool_kind kind, const struct ist_view *carve_out,
-                       size_t offset, size_t size)
+static void place_pool(struct pool *pool, enum pool_kind kind, const struct plan *plan, size_t offset,
+                       size_t size)
 {
+	const struct ist_view *carve_out = &plan->carve_out;
+
 	pool->kind = kind;
 	pool->vaddr = (char *)carve_out->vaddr + offset;
 	pool->paddr = carve_out->paddr + offset;
 	pool->size = size;
+	pool->zero_on_free = plan->zero_on_free;
+	pool->quarantine = plan->quarantine;
+	pool->is_careful = plan->zero_on_free || plan->quarantine;
 }
 
 /* All bookkeeping is one private mapping: the manager, then each pool's. */
@@ -79,12 +89,30 @@ static struct ist_manager *build(const struct plan *plan)
 	manager->bytes = bytes;
 	manager->carve_out = plan->carve_out;
 	manager->skipped = plan->skipped;
-	place_pool(&manager->driver.pool, POOL_DRIVER, &plan->carve_out, 0, plan->driver_size);
-	driver_pool_init(&manager->driver, (char *)manager + driver_at);
-	place_pool(&manager->client.pool, POOL_CLIENT, &plan->carve_out, plan->driver_size,
-	           plan->client_size);
-	client_pool_init(&manager->client, (char *)manager + client_at);
+	place_pool(&manager->driver.pool, POOL_DRIVER, plan, 0, plan->driver_size);
+	place_pool(&manager->client.pool, POOL_CLIENT, plan, plan->driver_size, plan->client_size);
+	if (driver_pool_init(&manager->driver, (char *)manager + driver_at))
+		goto undo_map;
+	if (client_pool_init(&manager->client, (char *)manager + client_at))
+		goto undo_driver;
+	tools_pool_made(&manager->driver, manager->driver.pool.vaddr, manager->driver.pool.size);
+	tools_pool_made(&manager->client, manager->client.pool.vaddr, manager->client.pool.size);
 	return manager;
+
+undo_driver:
+	driver_pool_end(&manager->driver);
+undo_map:
+	platform_unmap(manager, bytes);
+	return NULL;
+}
+
+static void unbuild(struct ist_manager *manager)
+{
+	tools_pool_gone(&manager->driver, manager->driver.pool.vaddr, manager->driver.pool.size);
+	tools_pool_gone(&manager->client, manager->client.pool.vaddr, manager->client.pool.size);
+	driver_pool_end(&manager->driver);
+	client_pool_end(&manager->client);
+	platform_unmap(manager, manager->bytes);
 }
 
 static int attach(struct ist_manager *manager)
@@ -135,23 +163,20 @@ int ist_manager_create(const struct ist_manager_config *config, struct ist_manag
 		return -ENOMEM;
 	error = attach(manager);
 	if (error) {
-		platform_unmap(manager, manager->bytes);
+		unbuild(manager);
 		return error;
 	}
 	*out = manager;
 	return 0;
 }
 
-static bool has_live_objects(struct pool *pool)
-{
-	return atomic_load_explicit(&pool->counters.used, memory_order_relaxed) != 0;
-}
-
 int ist_manager_destroy(struct ist_manager *manager)
 {
 	if (!manager)
 		return 0;
-	if (has_live_objects(&manager->driver.pool) || has_live_objects(&manager->client.pool))
+	if (slabs_check(&manager->driver.slabs))
+		return -ECHILD;
+	if (driver_pool_is_used(&manager->driver) || client_pool_is_used(&manager->client))
 		return -EBUSY;
 	if (desk_settle(&manager->desk) || space_close(&manager->space))
 		return -EBUSY;
@@ -161,7 +186,7 @@ int ist_manager_destroy(struct ist_manager *manager)
 	pamap_destroy(manager->by_paddr);
 	pamap_destroy(manager->by_vaddr);
 	client_share_drop_file(&manager->client);
-	platform_unmap(manager, manager->bytes);
+	unbuild(manager);
 	return 0;
 }
 

@@ -7,15 +7,10 @@
 #include "client/client_pool.h"
 #include "driver/driver_pool.h"
 
-static int free_in(struct pool *pool, const struct ist_shm *shm)
+static __attribute__((noinline)) int refuse(struct pool *pool, int error)
 {
-	switch (pool->kind) {
-	case POOL_DRIVER:
-		return driver_pool_free((struct ist_driver_pool *)(void *)pool, shm);
-	case POOL_CLIENT:
-		return client_pool_free((struct ist_client_pool *)(void *)pool, shm);
-	}
-	return -EINVAL;
+	pool_count_misuse(pool);
+	return error;
 }
 
 int ist_shm_free(struct ist_shm *shm)
@@ -26,13 +21,15 @@ int ist_shm_free(struct ist_shm *shm)
 	if (!shm)
 		return -EINVAL;
 	pool = pool_find(shm->pool_slot, shm->pool_generation);
-	if (!pool)
-		return -EINVAL;
-	error = free_in(pool, shm);
-	if (error) {
-		pool_count_misuse(pool);
-		return error;
-	}
+	if (__builtin_expect(!pool, 0))
+		return pool_registry_is_ours() ? -EINVAL : -ECHILD;
+	/* The driver pool's path is here, inlined, for the sake of messages. */
+	if (__builtin_expect(pool->kind == POOL_DRIVER, 1))
+		error = driver_pool_free((struct ist_driver_pool *)(void *)pool, shm);
+	else
+		error = client_pool_free((struct ist_client_pool *)(void *)pool, shm);
+	if (__builtin_expect(error != 0, 0))
+		return refuse(pool, error);
 	*shm = (struct ist_shm){0};
 	return 0;
 }

@@ -16,6 +16,12 @@ void *platform_map(size_t bytes);
 void platform_unmap(void *memory, size_t bytes);
 
 /*
+ * Let a forked child see whole pages of platform_map as zeroes instead of the parent's contents. Best effort: kernels
+ * before 4.14 and some emulators cannot.
+ */
+void platform_wipe_on_fork(void *memory, size_t bytes);
+
+/*
  * A memory file of `bytes` zeroes that can neither grow nor shrink. Returns a close-on-exec descriptor, or a
  * negative errno value.
  */

@@ -2,40 +2,23 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "pool/pool.h"
 
-void pool_make_shm(const struct pool *pool, size_t offset, size_t size, uint64_t tag, struct ist_shm *out)
-{
-	out->view.vaddr = pool->vaddr + offset;
-	out->view.paddr = pool->paddr + offset;
-	out->view.size = size;
-	out->pool_slot = pool->slot;
-	out->pool_generation = pool->generation;
-	out->offset = offset;
-	out->tag = tag;
-}
+#include <string.h>
 
-bool pool_shm_is_intact(const struct pool *pool, const struct ist_shm *shm)
-{
-	return shm->offset < pool->size && shm->view.size != 0 &&
-	       shm->view.size <= pool->size - shm->offset && shm->view.vaddr == pool->vaddr + shm->offset &&
-	       shm->view.paddr == pool->paddr + shm->offset;
-}
+#include "base/tools.h"
 
-void pool_count_alloc(struct pool *pool, size_t size)
+void pool_give_carefully(struct pool *pool, struct slabs *slabs, size_t start, size_t count, size_t granule)
 {
-	struct pool_counters *c = &pool->counters;
-	size_t used = atomic_fetch_add_explicit(&c->used, size, memory_order_relaxed) + size;
-	size_t peak = atomic_load_explicit(&c->peak, memory_order_relaxed);
+	char *at = pool->vaddr + start * granule;
 
-	while (used > peak && !atomic_compare_exchange_weak_explicit(
-	                              &c->peak, &peak, used, memory_order_relaxed, memory_order_relaxed))
-		continue; /* ends when the peak is ours or higher */
-	atomic_fetch_add_explicit(&c->allocs, 1, memory_order_relaxed);
-}
-
-void pool_count_free(struct pool *pool, size_t size)
-{
-	atomic_fetch_sub_explicit(&pool->counters.used, size, memory_order_relaxed);
-	atomic_fetch_add_explicit(&pool->counters.frees, 1, memory_order_relaxed);
+	if (pool->zero_on_free) {
+		tools_borrow(at, count * granule);
+		memset(at, 0, count * granule);
+		tools_return(at, count * granule);
+	}
+	if (slabs->quarantine.count)
+		slabs_give_later(slabs, start, count);
+	else
+		slabs_give(slabs, slabs_at_exactly(slabs, count), start, count);
 }
 
 void pool_count_failure(struct pool *pool)
@@ -48,16 +31,40 @@ void pool_count_misuse(struct pool *pool)
 	atomic_fetch_add_explicit(&pool->counters.misuses, 1, memory_order_relaxed);
 }
 
-void pool_read_counters(struct pool *pool, struct ist_pool_stats *out)
+/* The slow paths' peak is in granules; as many bytes of it were asked for as of what they granted on the whole. */
+static size_t estimated_peak(const struct slab_counts *counts)
+{
+	__extension__ typedef unsigned __int128 wide;
+
+	return counts->granted ? (size_t)((wide)counts->peak * counts->asked / counts->granted) : 0;
+}
+
+static size_t raise_peak(struct pool *pool, size_t to)
+{
+	size_t peak = atomic_load_explicit(&pool->counters.peak, memory_order_relaxed);
+
+	while (to > peak &&
+	       !atomic_compare_exchange_weak_explicit(&pool->counters.peak, &peak, to, memory_order_relaxed,
+	                                              memory_order_relaxed))
+		continue; /* ends when the peak is ours or higher */
+	return to > peak ? to : peak;
+}
+
+void pool_read_stats(struct pool *pool, struct slabs *slabs, size_t granule, const struct pool_use *use,
+                     struct ist_pool_stats *out)
 {
 	struct pool_counters *c = &pool->counters;
+	struct slab_counts counts;
 
+	slabs_count(slabs, &counts);
 	*out = (struct ist_pool_stats){
 	        .size = pool->size,
-	        .used = atomic_load_explicit(&c->used, memory_order_relaxed),
-	        .peak = atomic_load_explicit(&c->peak, memory_order_relaxed),
-	        .allocs = atomic_load_explicit(&c->allocs, memory_order_relaxed),
-	        .frees = atomic_load_explicit(&c->frees, memory_order_relaxed),
+	        .used = use->bytes,
+	        .peak = bits_min(raise_peak(pool, bits_max(use->bytes, estimated_peak(&counts))), pool->size),
+	        .largest_free = use->longest_gap * granule,
+	        .cached = counts.cached * granule,
+	        .allocs = counts.allocs,
+	        .frees = counts.frees,
 	        .failures = atomic_load_explicit(&c->failures, memory_order_relaxed),
 	        .misuses = atomic_load_explicit(&c->misuses, memory_order_relaxed),
 	};

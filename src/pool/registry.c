@@ -13,16 +13,11 @@
 
 #include "platform/platform.h"
 
-#define FIRST_BLOCK_SLOTS 64u
+#define FIRST_BLOCK_SLOTS POOL_FIRST_SLOTS
 #define BLOCKS 26u /* 64 * (2^26 - 1) slots: the last that a 32-bit number can name */
 
-struct slot {
-	_Atomic uint32_t generation;
-	uint32_t next_unused; /* under the mutex */
-	struct pool *_Atomic pool;
-};
-
-static struct slot *_Atomic blocks[BLOCKS];
+static struct pool_slot *_Atomic blocks[BLOCKS];
+struct pool_slot *_Atomic pool_first_slots; /* blocks[0] once more, for pool_find */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* pool_register and pool_unregister only */
 static uint32_t slots_made; /* under the mutex, as the next two */
@@ -34,11 +29,11 @@ static uint32_t block_slots(unsigned block)
 }
 
 /* Slot numbers start at 1, so that a zeroed handle names none. */
-static struct slot *slot_at(uint32_t number)
+static struct pool_slot *slot_at(uint32_t number)
 {
 	uint64_t index;
 	unsigned block;
-	struct slot *slots;
+	struct pool_slot *slots;
 
 	if (number == 0)
 		return NULL;
@@ -57,12 +52,17 @@ static uint32_t make_slot(void)
 
 	if (!slot_at(number)) {
 		unsigned block = bits_highest(((uint64_t)number - 1 + FIRST_BLOCK_SLOTS) / FIRST_BLOCK_SLOTS);
-		struct slot *slots =
-		        block < BLOCKS ? platform_map(block_slots(block) * sizeof(*slots)) : NULL;
+		size_t bytes = (block_slots(block) + 1) * sizeof(struct pool_slot); /* and one for the mark */
+		struct pool_slot *slots = block < BLOCKS ? platform_map(bytes) : NULL;
 
 		if (!slots)
 			return 0;
+		/* A child of a fork shares the memory of these pools, but not their state: it finds none of them. */
+		platform_wipe_on_fork(slots, bytes);
+		atomic_init(&slots[block_slots(block)].generation, 1);
 		atomic_store_explicit(&blocks[block], slots, memory_order_release); /* slot_at */
+		if (block == 0)
+			atomic_store_explicit(&pool_first_slots, slots, memory_order_release); /* pool_find */
 	}
 	slots_made = number;
 	return number;
@@ -83,7 +83,7 @@ static uint32_t take_slot(void)
 
 int pool_register(struct pool *pool)
 {
-	struct slot *slot;
+	struct pool_slot *slot;
 	uint32_t number;
 
 	pthread_mutex_lock(&mutex);
@@ -102,7 +102,7 @@ int pool_register(struct pool *pool)
 
 void pool_unregister(struct pool *pool)
 {
-	struct slot *slot = slot_at(pool->slot);
+	struct pool_slot *slot = slot_at(pool->slot);
 
 	atomic_store_explicit(&slot->generation, pool->generation + 1, memory_order_relaxed);
 	pthread_mutex_lock(&mutex);
@@ -115,9 +115,16 @@ void pool_unregister(struct pool *pool)
 	pthread_mutex_unlock(&mutex);
 }
 
-struct pool *pool_find(uint32_t slot_number, uint32_t generation)
+bool pool_registry_is_ours(void)
 {
-	struct slot *slot = slot_at(slot_number);
+	const struct pool_slot *slots = atomic_load_explicit(&blocks[0], memory_order_acquire);
+
+	return !slots || atomic_load_explicit(&slots[block_slots(0)].generation, memory_order_relaxed) != 0;
+}
+
+struct pool *pool_find_slow(uint32_t slot_number, uint32_t generation)
+{
+	struct pool_slot *slot = slot_at(slot_number);
 
 	/* An even generation is no pool's. Acquire: pairs with pool_register. */
 	if (!slot || generation % 2 == 0 ||

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/tools.h"
 #include "platform/platform.h"
 #include "provider/provider.h"
 
@@ -43,8 +44,12 @@ static struct grown_region *make_region(uint64_t pages)
 	region->bytes = bytes;
 	region->pool.pool.kind = POOL_CLIENT;
 	region->pool.pool.size = pages * IST_PAGE_SIZE;
-	client_pool_init(&region->pool, (char *)region + bits_round_up(sizeof(*region), CACHE_LINE));
-	buddy_alloc_at(&region->pool.buddy, 0, pages);
+	region->pool.direct = true;
+	if (client_pool_init(&region->pool, (char *)region + bits_round_up(sizeof(*region), CACHE_LINE))) {
+		platform_unmap(region, bytes);
+		return NULL;
+	}
+	buddy_alloc_at(&region->pool.slabs.buddy, 0, pages);
 	return region;
 }
 
@@ -65,6 +70,8 @@ static int open_region(struct provider_desk *desk, const struct grant *grant, st
 	region->pool.pool.vaddr = grant->mapping.vaddr;
 	region->pool.pool.paddr = grant->paddr;
 	error = pool_register(&region->pool.pool);
+	if (!error)
+		tools_pool_made(&region->pool, region->pool.pool.vaddr, region->pool.pool.size);
 	if (error) {
 		pthread_mutex_lock(&desk->lock);
 		park(desk, region);
@@ -75,9 +82,14 @@ static int open_region(struct provider_desk *desk, const struct grant *grant, st
 	return 0;
 }
 
-static size_t used(const struct grown_region *region)
+static uint64_t used_pages(const struct grown_region *region)
 {
-	return atomic_load_explicit(&region->pool.pool.counters.used, memory_order_relaxed);
+	return client_pool_used_pages(&region->pool);
+}
+
+static uint64_t free_pages_of(const struct grown_region *region)
+{
+	return region->pool.pool.size / IST_PAGE_SIZE - used_pages(region);
 }
 
 static int alloc_in_regions(struct provider_desk *desk, const struct ist_client_request *request,
@@ -94,7 +106,7 @@ static int alloc_in_regions(struct provider_desk *desk, const struct ist_client_
 static int publish_region(struct provider_desk *desk, struct grown_region *region,
                           const struct ist_client_request *request, struct ist_shm *out)
 {
-	buddy_free(&region->pool.buddy, 0, region->pool.pool.size / IST_PAGE_SIZE);
+	buddy_free(&region->pool.slabs.buddy, 0, region->pool.pool.size / IST_PAGE_SIZE);
 	region->serial = ++desk->serial;
 	region->next = desk->regions;
 	desk->regions = region;
@@ -149,15 +161,15 @@ static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep
 
 	*all_free = true;
 	for (struct grown_region *region = desk->regions; region; region = region->next)
-		free_pages += (region->pool.pool.size - used(region)) / IST_PAGE_SIZE;
+		free_pages += free_pages_of(region);
 	while (*link) {
 		struct grown_region *region = *link;
 		uint64_t pages = region->pool.pool.size / IST_PAGE_SIZE;
 
-		if (used(region) != 0)
+		if (used_pages(region) != 0)
 			*all_free = false;
-		if (used(region) != 0 || free_pages < keep + pages ||
-		    buddy_alloc_at(&region->pool.buddy, 0, pages)) {
+		if (used_pages(region) != 0 || free_pages < keep + pages ||
+		    buddy_alloc_at(&region->pool.slabs.buddy, 0, pages)) {
 			link = &region->next;
 			continue;
 		}
@@ -172,12 +184,17 @@ static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep
 /* A region of which everything is claimed goes back; if it cannot, it is open again. */
 static bool return_region(struct provider_desk *desk, struct grown_region *region)
 {
-	bool returned = desk_return(desk, &region->grant) == 0;
+	struct pool *pool = &region->pool.pool;
+	bool returned;
 
-	if (returned)
-		pool_unregister(&region->pool.pool);
-	else
-		buddy_free(&region->pool.buddy, 0, region->pool.pool.size / IST_PAGE_SIZE);
+	tools_pool_gone(&region->pool, pool->vaddr, pool->size); /* while the addresses are still its own */
+	returned = desk_return(desk, &region->grant) == 0;
+	if (returned) {
+		pool_unregister(pool);
+	} else {
+		tools_pool_made(&region->pool, pool->vaddr, pool->size);
+		buddy_free(&region->pool.buddy, 0, pool->size / IST_PAGE_SIZE);
+	}
 	pthread_mutex_lock(&desk->lock);
 	if (returned) {
 		park(desk, region);
@@ -209,10 +226,13 @@ bool regions_shrink(struct provider_desk *desk, uint64_t keep)
 
 void regions_count(struct provider_desk *desk, struct ist_provider_stats *out)
 {
+	struct ist_pool_stats stats;
+
 	for (struct grown_region *region = desk->regions; region; region = region->next) {
 		out->regions++;
 		out->region_pages += region->pool.pool.size / IST_PAGE_SIZE;
-		out->region_used += used(region);
+		ist_client_pool_stats(&region->pool, &stats);
+		out->region_used += stats.used;
 	}
 }
 
@@ -222,6 +242,7 @@ void regions_free_memory(struct provider_desk *desk)
 		struct grown_region *region = desk->parked;
 
 		desk->parked = region->next;
+		client_pool_end(&region->pool);
 		platform_unmap(region, region->bytes);
 	}
 }
@@ -265,7 +286,7 @@ static bool is_too_large(struct provider_desk *desk)
 	uint64_t free_pages = 0;
 
 	for (struct grown_region *region = desk->regions; region; region = region->next)
-		free_pages += (region->pool.pool.size - used(region)) / IST_PAGE_SIZE;
+		free_pages += free_pages_of(region);
 	return free_pages > desk->provider.keep_pages + desk->provider.chunk_pages;
 }
 

@@ -15,6 +15,7 @@ ORDER = [
     {'platform'},
     {'percpu', 'rcu'},
     {'buddy', 'pamap', 'table'},
+    {'slab'},
     {'pool'},
     {'driver', 'client'},
     {'owner'},

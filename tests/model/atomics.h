@@ -15,6 +15,7 @@ void explore_point(void);
 
 #undef atomic_load_explicit
 #undef atomic_store_explicit
+#undef atomic_exchange_explicit
 #undef atomic_fetch_add_explicit
 #undef atomic_fetch_sub_explicit
 #undef atomic_fetch_or_explicit
@@ -24,6 +25,14 @@ void explore_point(void);
 
 #define atomic_load_explicit(at, order) (explore_point(), (void)(order), *(at))
 #define atomic_store_explicit(at, value, order) (explore_point(), (void)(order), (void)(*(at) = (value)))
+#define atomic_exchange_explicit(at, value, order) \
+	__extension__({ \
+		explore_point(); \
+		(void)(order); \
+		__typeof__(*(at) + 0) explore_was = *(at); \
+		*(at) = (value); \
+		explore_was; \
+	})
 #define EXPLORE_FETCH(at, operator, value, order) \
 	__extension__({ \
 		explore_point(); \

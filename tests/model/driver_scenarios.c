@@ -15,12 +15,15 @@ static int result[MODEL_THREADS];
 
 static void set_up(void)
 {
+	if (pool.slabs.percpu.table != NULL)
+		driver_pool_end(&pool);
+	percpu_pretend_cpus(1);
 	memset(memory, 0, sizeof(memory));
 	memset(&pool, 0, sizeof(pool));
 	pool.pool.vaddr = region;
 	pool.pool.size = sizeof(region);
 	MODEL_ASSERT(driver_pool_bytes(sizeof(region)) <= sizeof(memory));
-	driver_pool_init(&pool, memory);
+	MODEL_ASSERT(driver_pool_init(&pool, memory) == 0);
 	MODEL_ASSERT(ist_driver_pool_alloc(&pool, 100, &first) == 0);
 	second = first;
 	memset(&got, 0, sizeof(got));
@@ -75,7 +78,48 @@ static void reuse_check(void)
 	MODEL_ASSERT(largest_free() == 512);
 }
 
+/* Two threads that together never want more than there is: neither may be refused. */
+static struct ist_shm mine[2];
+
+static void set_up_quota(void)
+{
+	set_up();
+	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
+	MODEL_ASSERT(ist_driver_pool_alloc(&pool, 300, &first) ==
+	             0); /* 38 granules of 64: two times 13 are left */
+	memset(mine, 0, sizeof(mine));
+}
+
+static void within_quota(int thread)
+{
+	result[thread] = ist_driver_pool_alloc(&pool, 104, &mine[thread]);
+	if (result[thread] == 0)
+		result[thread] = driver_pool_free(&pool, &mine[thread]);
+	if (result[thread] == 0)
+		result[thread] = ist_driver_pool_alloc(&pool, 100, &mine[thread]);
+}
+
+static void first_within_quota(void)
+{
+	within_quota(0);
+}
+
+static void second_within_quota(void)
+{
+	within_quota(1);
+}
+
+static void quota_check(void)
+{
+	MODEL_ASSERT(result[0] == 0 && result[1] == 0);
+	MODEL_ASSERT(mine[0].view.vaddr != mine[1].view.vaddr);
+}
+
 const struct model_scenario model_scenarios[] = {
+        {"two within their quota",
+         set_up_quota,
+         {first_within_quota, second_within_quota, NULL},
+         quota_check},
         {"two free the same, one allocates", set_up, {free_first, free_second, allocate}, check},
         {"a stale copy and the next owner", set_up, {free_first, free_second, reuse}, reuse_check},
         {NULL, NULL, {NULL, NULL, NULL}, NULL},

@@ -23,6 +23,7 @@
 struct model_object {
 	struct ist_shm shm; /* as the pool gave it */
 	struct ist_shm stale; /* a copy of one that is freed; view.size 0: none */
+	uint64_t stale_since, stale_uses; /* allocations of the pool and uses of its place by then */
 	unsigned char fill; /* what its bytes were last filled with */
 };
 
@@ -36,9 +37,10 @@ struct model {
 	uint64_t paddr;
 	size_t size, granule, granules;
 	unsigned *owner; /* of each granule: index of its object + 1, or 0 */
+	uint64_t *uses, *covered; /* of each granule: how many started there; the last that covered it otherwise */
 	struct model_object *objects;
 	size_t object_count;
-	size_t used, peak;
+	size_t used, peak_seen;
 	uint64_t allocs, frees, failures, misuses;
 };
 

@@ -32,13 +32,25 @@ static struct ist_pool_stats stats_of(const struct any_pool *pool)
 
 static void check_alloc_refused(const struct any_pool *pool, size_t size, int error)
 {
-	const struct ist_shm untouched = {.offset = 77, .tag = 78};
+	const struct ist_shm untouched = {.pool_slot = 77, .tag = 78};
 	struct ist_shm shm = untouched;
 	uint64_t failures = stats_of(pool).failures;
 
 	assert_int_equal(pool->alloc(pool, size, &shm), error);
 	assert_memory_equal(&shm, &untouched, sizeof(shm));
 	assert_int_equal(stats_of(pool).failures, failures + (error == -ENOSPC));
+}
+
+/* That the largest request said to succeed does, and none larger. */
+static void check_largest(const struct any_pool *pool, size_t largest)
+{
+	struct ist_shm shm;
+
+	check_alloc_refused(pool, largest + 1, -ENOSPC);
+	if (largest == 0)
+		return;
+	assert_int_equal(pool->alloc(pool, largest, &shm), 0);
+	assert_int_equal(ist_shm_free(&shm), 0);
 }
 
 static void one_size(const struct any_pool *pool, size_t size)
@@ -55,12 +67,13 @@ static void one_size(const struct any_pool *pool, size_t size)
 	during = stats_of(pool);
 	assert_int_equal(during.used, before.used + size);
 	assert_int_equal(during.allocs, before.allocs + 1);
-	assert_int_equal(during.largest_free, before.largest_free - taken);
+	assert_true(during.largest_free <= before.largest_free - taken);
+	check_largest(pool, during.largest_free);
 	memset(shm.view.vaddr, 0xee, taken);
 	assert_int_equal(ist_shm_free(&shm), 0);
 	during = stats_of(pool);
 	assert_int_equal(during.used, before.used);
-	assert_int_equal(during.frees, before.frees + 1);
+	assert_int_equal(during.allocs, during.frees);
 	assert_int_equal(during.largest_free, before.largest_free);
 }
 
@@ -208,7 +221,6 @@ static void misuse_of(const struct any_pool *pool)
 		altered.view.vaddr = (char *)a.view.vaddr + step;
 		altered.view.paddr += step;
 		altered.view.size -= step;
-		altered.offset += step;
 		check_free_refused(pool, &altered, -EINVAL);
 		step = step < 40 ? step : size - 1;
 	}
@@ -349,6 +361,28 @@ static void four_pages_hold_any_mix_of_messages(void **state)
 	fixture_drop(&fixture);
 }
 
+static size_t driver_largest(void)
+{
+	struct ist_pool_stats stats;
+
+	ist_driver_pool_stats(fixture.driver, &stats);
+	return stats.largest_free;
+}
+
+/* Free all that do not lie in the pool's first `bytes`; returns how many are left. */
+static size_t keep_below(struct ist_shm *shm, size_t count, size_t bytes)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (shm[i].view.paddr < PADDR + bytes)
+			shm[kept++] = shm[i];
+		else
+			assert_int_equal(ist_shm_free(&shm[i]), 0);
+	}
+	return kept;
+}
+
 /* Every size gets all there is, after the pool was full of any other size: no class starves another. */
 static void no_size_starves_another(void **state)
 {
@@ -363,12 +397,15 @@ static void no_size_starves_another(void **state)
 			while (!ist_driver_pool_alloc(fixture.driver, first, &shm[n]))
 				n++;
 			half = n / 2;
-			for (size_t i = half; i < n; i++)
-				assert_int_equal(ist_shm_free(&shm[i]), 0);
-			n = half;
+			n = keep_below(shm, n, half * first);
+			assert_in_range(n + 2, half, half + 4); /* not all lie on multiples of their size */
+			half = n;
 			while (!ist_driver_pool_alloc(fixture.driver, size, &shm[n]))
 				n++;
-			assert_int_equal(n - half, (16 * KIB - half * first) / size);
+			/* Where the first of them go depends on what is in magazines: that may cost a few. */
+			assert_true((n - half) * size * 20 >= (16 * KIB - half * first) * 19 ||
+			            n - half + 2 >= (16 * KIB - half * first) / size);
+			assert_true(driver_largest() < size);
 			while (n > 0)
 				assert_int_equal(ist_shm_free(&shm[--n]), 0);
 		}

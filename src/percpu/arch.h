@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * The architecture's sequences. ThreadSanitizer cannot see into assembly and models cannot run it: with those, and on
+ * any other architecture, there are none and the C11 twin does all the work.
+ */
+#include "base/tsan.h"
+
+#if defined(PERCPU_TWIN_ONLY) || defined(TSAN_BUILD)
+#include "percpu/arch_none.h"
+#elif defined(__x86_64__) && defined(__LP64__)
+#include "percpu/arch_x86_64.h"
+#elif defined(__aarch64__) && defined(__LP64__)
+#include "percpu/arch_aarch64.h"
+#else
+#include "percpu/arch_none.h"
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* Emptying the blocks of other CPUs, and proving that all are empty. The argument is in percpu.h. */
+#include "percpu/arch_generic.h"
+#include "percpu/percpu.h"
+#include "percpu/rseq.h"
+#include "platform/topology.h"
+
+/* Faults that the torture test must find. */
+#define TWIN_DRAIN_WITHOUT_FENCE 304
+#define TWIN_DRAIN_LOOKS_ONCE 305 /* step (4) is left out */
+
+typedef _Atomic int64_t table_entry;
+
+struct drain {
+	struct percpu *percpu;
+	enum percpu_reach reach;
+	uint32_t cpu; /* where the drain was begun */
+	percpu_sink *sink;
+	void *context;
+};
+
+static bool in_reach(const struct drain *drain, uint32_t block)
+{
+	uint32_t home;
+
+	if (!percpu_is_ready(drain->percpu, block))
+		return false;
+	if (drain->reach == PERCPU_ALL)
+		return true;
+	home = atomic_load_explicit(&percpu_head(drain->percpu, block)->home, memory_order_relaxed);
+	return drain->reach == PERCPU_CACHE ? topology_cache_of(home) == topology_cache_of(drain->cpu)
+	                                    : topology_node_of(home) == topology_node_of(drain->cpu);
+}
+
+/* Step (2). Returns whether any entry was plugged. */
+static bool unplug(const struct drain *drain)
+{
+	struct percpu *percpu = drain->percpu;
+	bool any = false;
+
+	for (uint32_t block = 0; block < percpu->blocks; block++) {
+		table_entry *entry = (table_entry *)(void *)percpu->table + block;
+
+		if (!in_reach(drain, block) ||
+		    atomic_load_explicit(entry, memory_order_relaxed) == percpu->empty)
+			continue;
+		/* Relaxed: the fence orders it before everything that this drain does to the block. */
+		atomic_store_explicit(entry, percpu->empty, memory_order_relaxed);
+		any = true;
+	}
+	return any;
+}
+
+/* Steps (2) to (4). The fence is made even if nothing was plugged: another drain may have come only as far as (2). */
+static void close_blocks(const struct drain *drain)
+{
+	unplug(drain);
+	do {
+		if (!TWIN_BROKEN(TWIN_DRAIN_WITHOUT_FENCE))
+			rseq_fence();
+	} while (!TWIN_BROKEN(TWIN_DRAIN_LOOKS_ONCE) && unplug(drain)); /* twice at most, by [D1] */
+}
+
+/* Step (5). Afterwards the block is empty and stays so while we count as a drainer. */
+static void empty_block(const struct drain *drain, uint32_t block)
+{
+	struct percpu *percpu = drain->percpu;
+	uint32_t value;
+
+	for (unsigned class = 0; class < percpu->classes; class ++) {
+		while (twin_pop(percpu_magazine(percpu, block, class), &value))
+			drain->sink(drain->context, class, value);
+	}
+	if (percpu->sequences && percpu_is_ready(percpu, block)) {
+		atomic_fetch_add_explicit(&percpu->plugs, 1, memory_order_seq_cst); /* percpu_empty_stamp */
+		atomic_store_explicit(&percpu->ready[block], 0, memory_order_seq_cst);
+	}
+}
+
+void percpu_drain(struct percpu *percpu, enum percpu_reach reach, percpu_sink *sink, void (*verdict)(void *),
+                  void *context)
+{
+	struct drain drain = {percpu, reach, rseq_cpu(), sink, context};
+
+	/* Seq_cst, and the fence is a full barrier: plugging sequences that follow find it [D1]. */
+	atomic_fetch_add_explicit(&percpu->drainers, 1, memory_order_seq_cst);
+	if (percpu->sequences)
+		close_blocks(&drain);
+	for (uint32_t block = 0; block < percpu->blocks; block++) {
+		if (in_reach(&drain, block))
+			empty_block(&drain, block);
+	}
+	if (verdict)
+		verdict(context);
+	/* Release: what was done to the blocks comes before a sequence that finds 0 and plugs one. */
+	atomic_fetch_sub_explicit(&percpu->drainers, 1, memory_order_release);
+}
+
+bool percpu_reaches_all(enum percpu_reach reach)
+{
+	return reach == PERCPU_ALL || (reach == PERCPU_CACHE ? topology_caches() : topology_nodes()) <= 1;
+}
+
+/* All empty, by the flags; with the number of pluggings and drainings so far. */
+static uint64_t stamp_of_flags(const struct percpu *percpu)
+{
+	uint64_t plugs = atomic_load_explicit(&percpu->plugs, memory_order_seq_cst);
+
+	for (uint32_t block = 0; block < percpu->blocks; block++) {
+		if (percpu_is_ready(percpu, block))
+			return 0;
+	}
+	/*
+	 * Who plugs adds to `plugs`, then sets the flag; who drains adds to it, then clears the flag. Two equal
+	 * stamps: no flag was cleared between them (the addition would show in the second, which read it last), and
+	 * none was set and still is; so no block was plugged.
+	 */
+	return plugs == atomic_load_explicit(&percpu->plugs, memory_order_seq_cst) ? plugs + 1 : 0;
+}
+
+/* All empty, by their levels; with the operations so far. Operations only grow, so equal sums are equal terms [M1]. */
+static uint64_t stamp_of_words(const struct percpu *percpu)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t block = 0; block < percpu->blocks; block++) {
+		if (!percpu_is_ready(percpu, block))
+			continue;
+		for (unsigned class = 0; class < percpu->classes; class ++) {
+			uint64_t word = atomic_load_explicit(&percpu_magazine(percpu, block, class)->word,
+			                                     memory_order_seq_cst);
+
+			if (magazine_level(word))
+				return 0;
+			sum += magazine_operations(word);
+		}
+	}
+	return sum + 1;
+}
+
+uint64_t percpu_empty_stamp(const struct percpu *percpu)
+{
+	return percpu->sequences ? stamp_of_flags(percpu) : stamp_of_words(percpu);
+}

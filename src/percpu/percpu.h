@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Arrays of small stacks of 32-bit values, one array ("block") a CPU: put in and taken out in a handful of
+ * instructions without an atomic operation, by restartable sequences; drained by anybody; nothing in them is ever
+ * out of reach.
+ *
+ * Guarantees
+ *  [P1] A value that was put in is taken out once: by an operation on that CPU, or by a drain.
+ *  [P2] No operation waits. A sequence that is aborted returns as if the magazine were empty (full); the caller's
+ *       slow path decides what then.
+ *  [P3] percpu_drain returns with every block empty and unplugged that it was asked to drain, save for what other
+ *       drains hold at that moment: at most one value each.
+ *  [P4] Blocks that no CPU has used cost address space only.
+ *  [P5] In a forked child every operation finds nothing and percpu_is_ours is false: the child sees the table as
+ *       zeroes (MADV_WIPEONFORK), and zeroes are an empty block.
+ *
+ * The table. table[cpu] is the distance in bytes from the table to the CPU's block; also for -1 and -2, which is what
+ * the kernel's area says in a thread that is not registered. Distance to `empty`, a block that is always empty and
+ * always full, stands for: no block yet, drained, under pressure, thread not registered, no rseq at all. So the fast
+ * path asks nothing; the slow path finds out.
+ *
+ * The index is the kernel's mm_cid where there is one (small numbers, no more of them than threads, and no two
+ * running threads share one), else the number of the CPU. A thread must not have cancelled its own registration
+ * with the kernel, which the C library makes.
+ *
+ * Drain. (1) count yourself in `drainers`; (2) point the entries at the empty block; (3) fence: membarrier makes
+ * every sequence of this process that is under way start again; (4) look at the entries again and repeat if one
+ * was plugged between; (5) take out by compare-exchange (arch_generic.h), together with any other drain; (6) count
+ * yourself out. The order that makes it right:
+ *   [D1] A block is plugged by a sequence on its own CPU that finds `drainers` 0. After (3) every such sequence has
+ *        ended or will start again and find it not 0. So after (4), until (6), no entry changes and no sequence
+ *        touches a block: the compare-exchanges are alone with each other.
+ *   [D2] The fence is a full barrier on every CPU that runs a thread of ours, so what sequences wrote before it is
+ *        seen after it.
+ *   A thread that stops in a drain leaves the caches off (everything goes to the shared store, which is slower) and
+ *   keeps at most one value. Nobody waits for it. Linearization: each value leaves at its compare-exchange.
+ *
+ * Without rseq the entries always point at the empty block and blocks are used through the twin alone, a shard by a
+ * hash of the thread; draining is step (5).
+ *
+ * Signal safe all through: a handler that interrupts a sequence aborts it.
+ */
+#ifndef PERCPU_PERCPU_H
+#define PERCPU_PERCPU_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "percpu/magazine.h"
+
+/* Where a thread finds what it shares with the kernel, as offsets from its thread pointer; one for the process. */
+struct percpu_thread_area {
+	int64_t base;
+	int64_t cpu; /* the 32-bit number that indexes the table */
+};
+extern struct percpu_thread_area percpu_area;
+
+#include "percpu/arch.h"
+
+#define PERCPU_NOTES 8u
+
+/* What lies before a block's magazines. */
+struct percpu_head {
+	_Atomic uint32_t claim; /* without rseq: held by who puts in */
+	_Atomic uint32_t made; /* the magazines have been laid out */
+	_Atomic uint32_t home; /* the CPU that last plugged it, for the order of drains */
+	uint32_t unused;
+	_Atomic uint64_t note[PERCPU_NOTES]; /* the owner's, relaxed: counters of its slow paths */
+};
+
+struct percpu {
+	struct percpu_thread_area area; /* percpu_area, where the fast paths have it at hand */
+	char *table; /* of int64_t, from entry -2; zeroed in a forked child, and so is `ours` behind it */
+	_Atomic uint32_t *ours;
+	uint32_t blocks; /* entries from 0, each with a block */
+	uint32_t classes;
+	int64_t empty; /* distance to the empty block */
+	int64_t first; /* distance to block 0 */
+	size_t block_bytes;
+	size_t table_bytes, all_bytes;
+	bool sequences; /* rseq is in use */
+	const uint16_t *slots; /* of each class */
+	_Atomic uint8_t *ready; /* a byte a block: 1 before it is plugged, 0 when drained */
+	_Alignas(64) _Atomic uint32_t drainers;
+	_Atomic uint64_t plugs;
+};
+
+/*
+ * Make one for `classes` magazines a block, the nth with room for slots[n] (1 to MAGAZINE_LEVEL_MAX) values and a
+ * capacity of 0. `slots` must stay. 0, or -ENOMEM. May block. No call may be running or follow percpu_destroy.
+ */
+int percpu_create(struct percpu *percpu, unsigned classes, const uint16_t *slots);
+void percpu_destroy(struct percpu *percpu);
+
+/* False in a forked child of the process that made it. */
+static inline bool percpu_is_ours(const struct percpu *percpu)
+{
+	return atomic_load_explicit(percpu->ours, memory_order_relaxed) != 0;
+}
+
+/*
+ * Take a value out of this CPU's magazine, or put one in; `at` is PERCPU_AT(class). False: it is empty (full), or not plugged, or aborted.
+ */
+#define PERCPU_AT(class) ((class) * sizeof(struct magazine))
+
+static inline __attribute__((always_inline)) bool percpu_pop(struct percpu *percpu, size_t at,
+                                                             uint32_t *value)
+{
+	return arch_pop(&percpu->area, percpu->table, at, value);
+}
+
+static inline __attribute__((always_inline)) bool percpu_push(struct percpu *percpu, size_t at,
+                                                              uint32_t value)
+{
+	return arch_push(&percpu->area, percpu->table, at, value);
+}
+
+/*
+ * The same for slow paths, and for up to `count` values; they try again a few times, plug the block if that is
+ * allowed (`may_plug`), and without rseq use the twin. Return how many were taken out or put in, lowest first: what is
+ * put in is taken out again from the last one down.
+ */
+unsigned percpu_take(struct percpu *percpu, unsigned class, uint32_t *values, unsigned count, bool may_plug);
+unsigned percpu_put(struct percpu *percpu, unsigned class, const uint32_t *values, unsigned count,
+                    bool may_plug);
+
+/* The block of the CPU this runs on, or did a moment ago: for capacities, levels and notes. Never null. */
+uint32_t percpu_here(const struct percpu *percpu);
+
+static inline struct magazine *percpu_magazine(const struct percpu *percpu, uint32_t block, unsigned class)
+{
+	return (struct magazine *)(void *)(percpu->table + percpu->first +
+	                                   (int64_t)block * (int64_t)percpu->block_bytes) +
+	       class;
+}
+
+static inline struct percpu_head *percpu_head(const struct percpu *percpu, uint32_t block)
+{
+	return (struct percpu_head *)(void *)percpu_magazine(percpu, block, 0) - 1;
+}
+
+/* Whether anything was ever put into a block since it was last drained. */
+static inline bool percpu_is_ready(const struct percpu *percpu, uint32_t block)
+{
+	return atomic_load_explicit(&percpu->ready[block], memory_order_seq_cst) != 0;
+}
+
+/*
+ * Empty the blocks: those that share a cache with this CPU, those of its NUMA node, or all. Every value goes to `sink`
+ * as it is taken out. When `verdict` is given it is called at the end, before any block may be plugged again.
+ * Lock-free; makes system calls.
+ */
+enum percpu_reach { PERCPU_CACHE, PERCPU_NODE, PERCPU_ALL };
+typedef void percpu_sink(void *context, unsigned class, uint32_t value);
+void percpu_drain(struct percpu *percpu, enum percpu_reach reach, percpu_sink *sink, void (*verdict)(void *),
+                  void *context);
+
+/* Whether reaching further than `reach` can find more on this machine. */
+bool percpu_reaches_all(enum percpu_reach reach);
+
+/*
+ * A stamp of all that is in the blocks: 0 if something is or may be in one, else a number that is the same as long as
+ * nothing was put in anywhere. Two equal stamps that are not 0 mean that between them every block was empty.
+ */
+uint64_t percpu_empty_stamp(const struct percpu *percpu);
+
+/* For tests: how many sequences were aborted; what the table is made for next, in place of the CPUs there are (0: those). */
+extern _Atomic uint64_t percpu_aborts;
+void percpu_pretend_cpus(unsigned cpus);
+
+#endif

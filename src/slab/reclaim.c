@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * From "the buddy has no such run" to "the pool has none".
+ *
+ * The verdict needs one instant at which the buddy had no run, every magazine was empty, and nobody was carrying a
+ * batch between the two.
+ *  - Magazines: either the buddy is asked inside a drain of all of them, when none can be plugged (percpu.h [D1]);
+ *    or two equal stamps around the question say that all were empty throughout (percpu_empty_stamp).
+ *  - [V1] Batches: in_hand is the same before and after, and its count is 0. Who carries one adds to it before taking
+ *    the batch out of one place and again after having put it into the other; all of it is seq_cst.
+ * The linearization point is the buddy's own, between the two looks. If the looks differ, another thread has moved
+ * something meanwhile, and the question is asked again.
+ *
+ * Stopped threads: one that carries a batch keeps the count above 0 for ever. So that counts as in use after
+ * SLAB_PATIENCE looks; the batch is small, and while less than an eighth is free there are none [S2].
+ */
+#include "slab/reclaim.h"
+
+#include <sched.h>
+
+struct attempt {
+	struct slabs *slabs;
+	slabs_ask *alloc;
+	const void *context;
+	size_t *start;
+	int result;
+};
+
+static void ask(void *context)
+{
+	struct attempt *attempt = context;
+
+	attempt->result = attempt->alloc(attempt->slabs, attempt->context, attempt->start);
+}
+
+static void sink(void *context, unsigned class, uint32_t value)
+{
+	struct slabs *slabs = ((struct attempt *)context)->slabs;
+	size_t count = slabs->classes.granules[class];
+	uint32_t block = percpu_here(&slabs->percpu);
+
+	atomic_fetch_add_explicit(&percpu_head(&slabs->percpu, block)->note[NOTE_FLUSHED], 1,
+	                          memory_order_relaxed);
+	buddy_free(&slabs->buddy, value, count);
+	atomic_fetch_sub_explicit(&slabs->out, count, memory_order_relaxed);
+}
+
+/* Drain, and ask once all is in; what the blocks' own CPUs last said of them is no longer so. */
+static void drain(struct attempt *attempt, enum percpu_reach reach, void (*verdict)(void *))
+{
+	struct slabs *slabs = attempt->slabs;
+
+	percpu_drain(&slabs->percpu, reach, sink, verdict, attempt);
+	for (uint32_t block = 0; block < slabs->percpu.blocks; block++) {
+		if (atomic_load_explicit(&percpu_head(&slabs->percpu, block)->note[NOTE_CACHED],
+		                         memory_order_relaxed))
+			survey(slabs, block);
+	}
+}
+
+/* Try with what is there, then with what is in magazines. Whether a failure is a verdict as far as those go. */
+static bool look(struct attempt *attempt)
+{
+	struct percpu *percpu = &attempt->slabs->percpu;
+	uint64_t stamp = percpu_empty_stamp(percpu);
+
+	ask(attempt);
+	if (attempt->result == 0 || (stamp && stamp == percpu_empty_stamp(percpu)))
+		return true;
+	/* The nearest first: they are the cheapest to disturb. */
+	for (int reach = PERCPU_CACHE; reach <= PERCPU_ALL; reach++) {
+		drain(attempt, (enum percpu_reach)reach, ask);
+		if (attempt->result == 0)
+			return true;
+		if (percpu_reaches_all((enum percpu_reach)reach))
+			break;
+	}
+	/* Without rseq others could put something in meanwhile, and only equal stamps tell that they did not. */
+	return percpu->sequences;
+}
+
+/* Bring back what is in quarantine. */
+static void let_out(struct slabs *slabs)
+{
+	for (size_t i = 0; i < slabs->quarantine.count; i++) {
+		struct quarantined run = quarantine_take(&slabs->quarantine, i);
+
+		if (run.granules)
+			slabs_give_slow(slabs, run.start, run.granules);
+	}
+}
+
+/* How many runs have gone into quarantine: none has since, if it is still the same. */
+static uint64_t quarantined(struct slabs *slabs)
+{
+	return atomic_load_explicit(&slabs->quarantine.next, memory_order_seq_cst);
+}
+
+static uint64_t hands(struct slabs *slabs)
+{
+	return atomic_load_explicit(&slabs->in_hand, memory_order_seq_cst); /* [V1] */
+}
+
+static bool hands_were_empty(uint64_t before, uint64_t after)
+{
+	return before == after && before % SLAB_HAND_VERSION == 0;
+}
+
+int reclaim(struct slabs *slabs, slabs_ask *alloc, const void *context, size_t *start)
+{
+	struct attempt attempt = {slabs, alloc, context, start, -ENOSPC};
+
+	atomic_store_explicit(&slabs->bypass, SLAB_BYPASS, memory_order_relaxed);
+	for (int patience = 0; patience < SLAB_PATIENCE;) {
+		uint64_t held = hands(slabs), freed = quarantined(slabs);
+
+		let_out(slabs);
+		if (!look(&attempt) || (attempt.result && freed != quarantined(slabs)))
+			continue; /* somebody put something into a magazine, or into quarantine */
+		if (attempt.result == 0 || hands_were_empty(held, hands(slabs)))
+			break;
+		if (++patience % 16 == 0)
+			sched_yield(); /* who carries a batch may wait for this CPU */
+	}
+	return attempt.result;
+}
+
+void slabs_drain(struct slabs *slabs)
+{
+	struct attempt attempt = {.slabs = slabs};
+
+	drain(&attempt, PERCPU_ALL, NULL);
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* The slow paths of taking and giving: refills, flushes, and how much a CPU may keep. */
+#include "slab/slab.h"
+
+#include "slab/reclaim.h"
+
+#define FIRST_CAPACITY 4u
+#define LOW_SHARE 8 /* below this share of the pool being free, nothing is moved in batches */
+#define BATCH_SHARE 64 /* of the pool, in a batch */
+#define CACHE_SHARE 8 /* of the pool, in all magazines together */
+
+static void set_slots(struct slabs *slabs, size_t granules)
+{
+	for (unsigned c = 0; c < slabs->classes.count; c++) {
+		size_t room = granules / CACHE_SHARE / slabs->classes.granules[c];
+
+		slabs->slots[c] = (uint16_t)bits_max(1, bits_min(room, 1024));
+	}
+	slabs->slots[slabs->classes.count] = 1;
+}
+
+int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules, size_t quarantine)
+{
+	int error = quarantine_create(&slabs->quarantine, quarantine);
+
+	if (error)
+		return error;
+	if (granules > UINT32_MAX)
+		slabs->classes.count = 0;
+	slab_classes_finish(&slabs->classes);
+	set_slots(slabs, granules);
+	buddy_init(&slabs->buddy, buddy_memory, granules);
+	error = percpu_create(&slabs->percpu, slabs->classes.count + 1, slabs->slots);
+	if (error)
+		quarantine_destroy(&slabs->quarantine);
+	return error;
+}
+
+void slabs_destroy(struct slabs *slabs)
+{
+	percpu_destroy(&slabs->percpu);
+	quarantine_destroy(&slabs->quarantine);
+}
+
+/* Relaxed all: these are counts, and what they count is ordered elsewhere. */
+static void note(struct slabs *slabs, uint32_t block, enum slab_note what, uint64_t amount)
+{
+	atomic_fetch_add_explicit(&percpu_head(&slabs->percpu, block)->note[what], amount,
+	                          memory_order_relaxed);
+}
+
+static bool is_low(const struct slabs *slabs)
+{
+	size_t granules = slabs->buddy.granules;
+
+	return atomic_load_explicit(&slabs->out, memory_order_relaxed) > granules - granules / LOW_SHARE;
+}
+
+/* Whether magazines may be plugged; counts the calls of pressure down [S4]. */
+static bool may_plug(struct slabs *slabs)
+{
+	uint32_t left = atomic_load_explicit(&slabs->bypass, memory_order_relaxed);
+
+	if (left > 1 || (left == 1 && !is_low(slabs))) {
+		/* One try: if another call counted down, that will do. */
+		atomic_compare_exchange_strong_explicit(&slabs->bypass, &left, left - 1, memory_order_relaxed,
+		                                        memory_order_relaxed);
+		return false;
+	}
+	return left == 0;
+}
+
+size_t survey(struct slabs *slabs, uint32_t block)
+{
+	struct percpu_head *head = percpu_head(&slabs->percpu, block);
+	uint64_t before, now = 0;
+
+	for (unsigned c = 0; c < slabs->classes.count; c++) {
+		uint64_t word = atomic_load_explicit(&percpu_magazine(&slabs->percpu, block, c)->word,
+		                                     memory_order_relaxed);
+
+		now += (uint64_t)magazine_level(word) * slabs->classes.granules[c];
+	}
+	before = atomic_exchange_explicit(&head->note[NOTE_CACHED], now, memory_order_relaxed);
+	if (now != before)
+		atomic_fetch_add_explicit(&slabs->cached, now - before, memory_order_relaxed);
+	return now;
+}
+
+static void raise_peak(struct slabs *slabs)
+{
+	size_t out = atomic_load_explicit(&slabs->out, memory_order_relaxed);
+	size_t cached = atomic_load_explicit(&slabs->cached, memory_order_relaxed);
+	size_t peak = atomic_load_explicit(&slabs->peak, memory_order_relaxed);
+
+	if (cached > out)
+		return;
+	while (out - cached > peak &&
+	       !atomic_compare_exchange_weak_explicit(&slabs->peak, &peak, out - cached, memory_order_relaxed,
+	                                              memory_order_relaxed))
+		continue; /* ends when the peak is ours or higher */
+}
+
+/* How many granules a CPU may keep: the pool's share, divided among the CPUs that use it. */
+static size_t budget(const struct slabs *slabs)
+{
+	size_t active = 0;
+
+	for (uint32_t block = 0; block < slabs->percpu.blocks; block++)
+		active += percpu_is_ready(&slabs->percpu, block);
+	return slabs->buddy.granules / CACHE_SHARE / bits_max(active, 1);
+}
+
+/* Let a magazine grow, if its CPU keeps little enough; shrink it if that keeps too much. Returns its capacity. */
+static uint32_t adapt(struct slabs *slabs, uint32_t block, unsigned class)
+{
+	struct magazine *magazine = percpu_magazine(&slabs->percpu, block, class);
+	uint32_t capacity = atomic_load_explicit(&magazine->capacity, memory_order_relaxed),
+	         wanted = capacity;
+	size_t allowed = budget(slabs), kept = survey(slabs, block), count = slabs->classes.granules[class];
+
+	if (kept > allowed)
+		wanted = (uint32_t)bits_min(capacity, bits_max(FIRST_CAPACITY, capacity / 2));
+	else
+		wanted = (uint32_t)bits_min(bits_max(FIRST_CAPACITY, 2 * (size_t)capacity),
+		                            bits_min(slabs->slots[class], allowed / count));
+	if (wanted != capacity)
+		atomic_store_explicit(&magazine->capacity, wanted, memory_order_relaxed);
+	return wanted;
+}
+
+static void give_to_buddy(struct slabs *slabs, size_t start, size_t count)
+{
+	buddy_free(&slabs->buddy, start, count);
+	atomic_fetch_sub_explicit(&slabs->out, count, memory_order_relaxed);
+}
+
+/* Ascending. Few and nearly sorted as a rule: they came out of the buddy in order. */
+static void sort(uint32_t *values, unsigned count)
+{
+	for (unsigned i = 1; i < count; i++) {
+		uint32_t value = values[i];
+		unsigned at = i;
+
+		for (; at > 0 && values[at - 1] > value; at--)
+			values[at] = values[at - 1];
+		values[at] = value;
+	}
+}
+
+/* Objects of `granules` each, neighbours in one go. */
+static void give_batch(struct slabs *slabs, uint32_t *values, unsigned count, size_t granules)
+{
+	sort(values, count);
+	for (unsigned first = 0, next; first < count; first = next) {
+		for (next = first + 1; next < count && values[next] == values[next - 1] + granules;)
+			next++;
+		give_to_buddy(slabs, values[first], (next - first) * granules);
+	}
+}
+
+static void begin_batch(struct slabs *slabs)
+{
+	atomic_fetch_add_explicit(&slabs->in_hand, 1, memory_order_seq_cst); /* reclaim.c [V1] */
+}
+
+static void end_batch(struct slabs *slabs)
+{
+	atomic_fetch_add_explicit(&slabs->in_hand, SLAB_HAND_VERSION - 1, memory_order_seq_cst);
+}
+
+/* How many objects to take from the buddy for a magazine of `capacity`, of which one is for the caller. */
+static unsigned batch_size(const struct slabs *slabs, size_t count, uint32_t capacity)
+{
+	size_t granules = bits_min(slabs->buddy.granules / BATCH_SHARE, SLAB_LARGEST);
+	size_t size = bits_min(bits_min(granules / count, capacity / 2), SLAB_BATCH);
+
+	return is_low(slabs) ? 1 : (unsigned)bits_max(size, 1);
+}
+
+/* Objects `first` on to last of a fresh slab go into the magazine, what does not fit back to the buddy. */
+static void stock(struct slabs *slabs, unsigned class, size_t start, unsigned objects, uint32_t block)
+{
+	size_t count = slabs->classes.granules[class];
+	uint32_t values[SLAB_BATCH];
+	unsigned put;
+
+	for (unsigned i = 1; i < objects; i++)
+		values[objects - 1 - i] = (uint32_t)(start + i * count);
+	put = percpu_put(&slabs->percpu, class, values, objects - 1, false);
+	note(slabs, block, NOTE_STOCKED, put);
+	/* Put from the highest down, so what is left over lies at the low end, behind the caller's object. */
+	if (put < objects - 1)
+		give_to_buddy(slabs, start + count, (objects - 1 - put) * count);
+}
+
+/* A slab for this CPU's magazine, its first object for the caller. */
+static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *start)
+{
+	size_t count = slabs->classes.granules[class];
+	unsigned objects = batch_size(slabs, count, adapt(slabs, block, class));
+	int error;
+
+	if (objects > 1)
+		begin_batch(slabs);
+	error = buddy_alloc(&slabs->buddy, objects * count, BUDDY_ANYWHERE, start);
+	if (error && objects > 1) {
+		end_batch(slabs);
+		objects = 1;
+		error = buddy_alloc(&slabs->buddy, count, BUDDY_ANYWHERE, start);
+	}
+	if (error)
+		return error;
+	atomic_fetch_add_explicit(&slabs->out, objects * count, memory_order_relaxed);
+	if (slabs->carve)
+		slabs->carve(slabs, *start, count, objects);
+	if (objects > 1) {
+		stock(slabs, class, *start, objects, block);
+		end_batch(slabs);
+	}
+	survey(slabs, block);
+	return 0;
+}
+
+static void count_alloc(struct slabs *slabs, uint32_t block, size_t asked, size_t granted)
+{
+	note(slabs, block, NOTE_ALLOCS, 1);
+	note(slabs, block, NOTE_ASKED, asked);
+	note(slabs, block, NOTE_GRANTED, granted);
+	raise_peak(slabs);
+}
+
+static int from_buddy(struct slabs *slabs, const void *context, size_t *start)
+{
+	return buddy_alloc(&slabs->buddy, *(const size_t *)context, BUDDY_ANYWHERE, start);
+}
+
+int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *alloc, const void *context,
+                    size_t *start)
+{
+	int error = slabs_check(slabs);
+
+	if (error)
+		return error;
+	error = alloc(slabs, context, start);
+	if (error)
+		error = reclaim(slabs, alloc, context, start);
+	if (error)
+		return error;
+	atomic_fetch_add_explicit(&slabs->out, count, memory_order_relaxed);
+	if (slabs->carve)
+		slabs->carve(slabs, *start, count, 1);
+	count_alloc(slabs, percpu_here(&slabs->percpu), bytes, count);
+	return 0;
+}
+
+static unsigned class_of(const struct slabs *slabs, size_t count)
+{
+	return (unsigned)(slabs_at(slabs, count) / sizeof(struct magazine));
+}
+
+int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *start, size_t *granted)
+{
+	uint32_t value, block = percpu_here(&slabs->percpu);
+	unsigned class = class_of(slabs, count);
+	int error = slabs_check(slabs);
+
+	if (error)
+		return error;
+	if (count > slabs->buddy.granules)
+		return -ENOSPC;
+	if (class < slabs->classes.count && may_plug(slabs)) {
+		*granted = slabs->classes.granules[class];
+		if (percpu_take(&slabs->percpu, class, &value, 1, true)) {
+			*start = value;
+			return 0;
+		}
+		if (!is_low(slabs) && refill(slabs, class, block, start) == 0) {
+			count_alloc(slabs, block, bytes, *granted);
+			return 0;
+		}
+	}
+	*granted = count;
+	return slabs_take_with(slabs, count, bytes, from_buddy, &count, start);
+}
+
+/* Make room in a full magazine: half of it goes back to the buddy. */
+static void flush(struct slabs *slabs, unsigned class, uint32_t block)
+{
+	uint64_t word = atomic_load_explicit(&percpu_magazine(&slabs->percpu, block, class)->word,
+	                                     memory_order_relaxed);
+	unsigned half = (unsigned)bits_max(1, bits_min(magazine_level(word) / 2, SLAB_BATCH)), taken;
+	uint32_t values[SLAB_BATCH];
+
+	if (is_low(slabs))
+		half = 1;
+	if (half > 1)
+		begin_batch(slabs);
+	taken = percpu_take(&slabs->percpu, class, values, half, false);
+	note(slabs, block, NOTE_FLUSHED, taken);
+	give_batch(slabs, values, taken, slabs->classes.granules[class]);
+	if (half > 1)
+		end_batch(slabs);
+}
+
+void slabs_give_slow(struct slabs *slabs, size_t start, size_t count)
+{
+	uint32_t value = (uint32_t)start, block = percpu_here(&slabs->percpu);
+	unsigned class = class_of(slabs, count);
+
+	if (slabs->classes.granules[class] == count && !is_low(slabs) && may_plug(slabs)) {
+		if (percpu_put(&slabs->percpu, class, &value, 1, true))
+			return;
+		if (adapt(slabs, block, class) > 0) {
+			if (percpu_put(&slabs->percpu, class, &value, 1, true))
+				return;
+			flush(slabs, class, block);
+			if (percpu_put(&slabs->percpu, class, &value, 1, true))
+				return;
+		}
+	}
+	note(slabs, block, NOTE_FREES, 1);
+	give_to_buddy(slabs, start, count);
+}
+
+void slabs_give_later(struct slabs *slabs, size_t start, size_t count)
+{
+	struct quarantined out = quarantine_exchange(&slabs->quarantine, (struct quarantined){start, count});
+
+	if (out.granules)
+		slabs_give(slabs, slabs_at_exactly(slabs, out.granules), out.start, out.granules);
+}
+
+void slabs_count(struct slabs *slabs, struct slab_counts *out)
+{
+	uint64_t taken = 0, put = 0, notes[NOTES] = {0};
+	size_t quarantined;
+
+	*out = (struct slab_counts){0};
+	for (uint32_t block = 0; block < slabs->percpu.blocks; block++) {
+		for (unsigned i = 0; i < NOTES; i++)
+			notes[i] += atomic_load_explicit(&percpu_head(&slabs->percpu, block)->note[i],
+			                                 memory_order_relaxed);
+		for (unsigned c = 0; c < slabs->classes.count; c++) {
+			uint64_t word = atomic_load_explicit(&percpu_magazine(&slabs->percpu, block, c)->word,
+			                                     memory_order_relaxed);
+			uint64_t operations = magazine_operations(word);
+			uint32_t level = magazine_level(word);
+
+			taken += (operations - level) / 2; /* [M2] */
+			put += (operations + level) / 2;
+			out->cached += (size_t)level * slabs->classes.granules[c];
+		}
+	}
+	out->frees = quarantine_inside(&slabs->quarantine, &quarantined);
+	out->cached += quarantined;
+	out->allocs = taken - notes[NOTE_FLUSHED] + notes[NOTE_ALLOCS];
+	out->frees += put - notes[NOTE_STOCKED] + notes[NOTE_FREES];
+	out->asked = notes[NOTE_ASKED];
+	out->granted = notes[NOTE_GRANTED];
+	out->peak = atomic_load_explicit(&slabs->peak, memory_order_relaxed);
+}

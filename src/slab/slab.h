@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Runs of granules by size class: the run allocator (buddy.h) behind per-CPU magazines (percpu.h).
+ *
+ * A class is a count of granules. A slab is a run of several objects of one class that a refill takes from the buddy
+ * at once and cuts up; from then on each object is a run of its own, and when it leaves the magazines it merges with
+ * its neighbours in the buddy. So there is no slab to be half empty: free memory is either in the buddy, for any
+ * class and any run, or in a magazine, from which it is fetched back before anybody is refused.
+ *
+ * Guarantees
+ *  [S1] A granule has one owner at a time (buddy.h [G1], percpu.h [P1]).
+ *  [S2] No false exhaustion. -ENOSPC means that at one instant of the call no sufficient run was free in the buddy
+ *       while every magazine was empty and nobody was moving a batch; or that a thread which was moving one did not
+ *       finish in SLAB_PATIENCE looks. What a thread holds in its hands: the run of its own call; in a drain one
+ *       object; and while at least an eighth of the pool is free, in a refill or flush a batch of at most 1/64 of the
+ *       pool. So no thread that stops holds back more than that.
+ *  [S3] Lock-free, as the buddy is: the loops in here repeat only when another thread put something into a magazine.
+ *  [S4] Once a call had to drain, magazines stay unplugged for SLAB_BYPASS calls and until an eighth of the pool is
+ *       free (pressure): who asks again and again of an exhausted pool causes no fence each time.
+ *
+ * Refills push in descending order of address, so that objects come out in ascending order.
+ */
+#ifndef SLAB_SLAB_H
+#define SLAB_SLAB_H
+
+#include "buddy/buddy.h"
+#include "percpu/percpu.h"
+#include "slab/quarantine.h"
+
+#define SLAB_LARGEST 512u /* granules of the largest class */
+#ifndef SLAB_CLASSES /* models take fewer */
+#define SLAB_CLASSES 120u
+#endif
+#define SLAB_BATCH 64u /* objects that are moved at once */
+#define SLAB_PATIENCE 256
+#define SLAB_BYPASS 256u
+
+/*
+ * A table of classes. at[n] is PERCPU_AT of the class that serves n granules. Where none does it is that of a class
+ * behind the last, `count`, whose magazines never hold anything: the fast paths need not ask.
+ */
+struct slab_classes {
+	unsigned count;
+	uint16_t at[SLAB_LARGEST + 2]; /* the last entry: for all that is larger */
+	uint16_t granules[SLAB_CLASSES + 1];
+};
+
+/* Each count up to SLAB_CLASSES a class: nothing is lost to rounding. */
+void slab_classes_exact(struct slab_classes *classes);
+/* Each count up to 16, then eight to a doubling up to SLAB_LARGEST: at most 1/8 is lost to rounding. */
+void slab_classes_spaced(struct slab_classes *classes);
+/* Each count up to 64, then 128, 256 and 512, for these counts alone: nothing is rounded. */
+void slab_classes_pages(struct slab_classes *classes);
+
+/* Lead all counts that no class serves to the one behind the last. Done by slabs_create. */
+void slab_classes_finish(struct slab_classes *classes);
+
+struct slabs;
+
+/* A question to the buddy: 0 and *start, or why not. */
+typedef int slabs_ask(struct slabs *slabs, const void *context, size_t *start);
+
+struct slabs {
+	struct percpu percpu;
+	struct buddy buddy;
+	/* Told of `objects` runs of `count` granules from `start` on, when they come out of the buddy; may be null. */
+	void (*carve)(struct slabs *slabs, size_t start, size_t count, unsigned objects);
+	struct slab_classes classes;
+	struct quarantine quarantine;
+	uint16_t slots[SLAB_CLASSES + 1];
+	_Alignas(CACHE_LINE) _Atomic size_t out; /* granules that are not in the buddy */
+	_Atomic size_t cached; /* granules in magazines, as last reported by their CPUs */
+	_Atomic size_t peak; /* of out - cached */
+	_Atomic uint64_t in_hand; /* {version 48, batches being moved 16} */
+	_Atomic uint32_t bypass; /* calls left until magazines may be used again */
+	_Atomic uint64_t drains;
+};
+
+/* What went through the slow paths, and what all that makes. */
+struct slab_counts {
+	uint64_t allocs, frees;
+	uint64_t asked,
+	        granted; /* of allocations on the slow paths: bytes that were asked for, granules that were given */
+	size_t cached; /* granules in magazines and in quarantine now */
+	size_t peak; /* granules: high-water mark of what callers had, as the slow paths saw it */
+};
+
+/*
+ * `granules` free ones; the last `quarantine` runs that are freed are held back; the classes are set by the caller before, classes.count 0 for no magazines at all. The buddy's
+ * memory as of buddy_init. 0 or -ENOMEM; may block, and so may slabs_destroy.
+ */
+int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules, size_t quarantine);
+void slabs_destroy(struct slabs *slabs);
+
+/* -ECHILD in a forked child of the process that made it. */
+static inline int slabs_check(const struct slabs *slabs)
+{
+	return percpu_is_ours(&slabs->percpu) ? 0 : -ECHILD;
+}
+
+int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *start, size_t *granted);
+void slabs_give_slow(struct slabs *slabs, size_t start, size_t count);
+
+static inline size_t slabs_at(const struct slabs *slabs, size_t count)
+{
+	return slabs->classes.at[count <= SLAB_LARGEST ? count : SLAB_LARGEST + 1];
+}
+
+/* The granules of the class with this `at`; 0 for the one behind the last. */
+static inline size_t slabs_granules(const struct slabs *slabs, size_t at)
+{
+	return slabs->classes.granules[at / sizeof(struct magazine)];
+}
+
+/*
+ * A run of at least `count` >= 1 granules for `bytes` bytes: *granted of them, which is `count` or what its class has.
+ * `at` is slabs_at(count). -ENOSPC as of [S2], -ECHILD.
+ */
+static inline __attribute__((always_inline)) int slabs_take(struct slabs *slabs, size_t at, size_t count,
+                                                            size_t bytes, size_t *start, size_t *granted)
+{
+	uint32_t value;
+
+	if (__builtin_expect(!percpu_pop(&slabs->percpu, at, &value), 0))
+		return slabs_take_slow(slabs, count, bytes, start, granted);
+	*start = value;
+	*granted = slabs_granules(slabs, at);
+	return 0;
+}
+
+/* Give back a run as it was granted: `count` granules, which are what the class with this `at` has, if it is one. */
+static inline __attribute__((always_inline)) void slabs_give(struct slabs *slabs, size_t at, size_t start,
+                                                             size_t count)
+{
+	if (__builtin_expect(!percpu_push(&slabs->percpu, at, (uint32_t)start), 0))
+		slabs_give_slow(slabs, start, count);
+}
+
+/* Give back a run by way of the quarantine. */
+void slabs_give_later(struct slabs *slabs, size_t start, size_t count);
+
+/* What slabs_give wants for a run of `count` granules. */
+static inline size_t slabs_at_exactly(const struct slabs *slabs, size_t count)
+{
+	size_t at = slabs_at(slabs, count);
+
+	return slabs_granules(slabs, at) == count ? at : PERCPU_AT(slabs->classes.count);
+}
+
+/* What has to come from a particular place, by what `alloc` asks of the buddy: as slabs_take, past the magazines. */
+int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *alloc, const void *context,
+                    size_t *start);
+
+/* Bring everything that is in magazines back into the buddy. */
+void slabs_drain(struct slabs *slabs);
+
+void slabs_count(struct slabs *slabs, struct slab_counts *out);
+
+#endif

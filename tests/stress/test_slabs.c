@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Nothing that is free is out of reach, wherever it is: in the magazines of other CPUs, of CPUs that this thread may
+ * not run on, of 64 pretended CPUs, or in the hands of threads that are filling or emptying magazines this moment.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "driver/driver_pool.h"
+#include "support/crew.h"
+#include "support/support.h"
+
+enum { OBJECTS_MAX = 16384 };
+
+static struct fixture f;
+static struct ist_shm objects[OBJECTS_MAX];
+
+static void run_on(unsigned cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set); /* a CPU that we may not use: then wherever we are */
+}
+
+static unsigned cpus(void)
+{
+	return (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static size_t fill(size_t size)
+{
+	size_t count = 0;
+
+	while (count < OBJECTS_MAX && ist_driver_pool_alloc(f.driver, size, &objects[count]) == 0)
+		count++;
+	return count;
+}
+
+static void *free_all(void *context)
+{
+	size_t count = *(size_t *)context;
+
+	run_on(cpus() - 1);
+	while (count > 0)
+		assert_int_equal(ist_shm_free(&objects[--count]), 0);
+	return NULL;
+}
+
+/* Where the first ones go depends on what is in magazines, so a few may not fit; but then nothing else does. */
+static void check_full(size_t count, size_t size)
+{
+	struct ist_pool_stats stats;
+
+	if (count == OBJECTS_MAX)
+		return;
+	ist_driver_pool_stats(f.driver, &stats);
+	assert_true(stats.largest_free < size);
+	assert_true(count * size >= 256 * KIB / 100 * 85);
+}
+
+/* Filled on one CPU, freed on another by a thread that is gone then, and filled again: as often as it can be. */
+static void memory_in_other_magazines_is_found(void **state)
+{
+	const size_t sizes[] = {8, 24, 64, 200, 1024, 4096};
+
+	(void)state;
+	f = fixture_make(4 * MIB, 256 * KIB);
+	run_on(0);
+	for (int round = 0; round < 20; round++) {
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+			size_t count = fill(sizes[s]), again;
+			pthread_t thread;
+
+			check_full(count, sizes[s]);
+			pthread_create(&thread, NULL, free_all, &count);
+			pthread_join(thread, NULL);
+			again = fill(sizes[s]);
+			check_full(again, sizes[s]);
+			while (again > 0)
+				assert_int_equal(ist_shm_free(&objects[--again]), 0);
+		}
+	}
+	fixture_drop(&f);
+}
+
+/* The whole pool as one request, when all of it lies scattered in magazines. */
+static void magazines_merge(void **state)
+{
+	struct ist_shm whole;
+
+	(void)state;
+	f = fixture_make(4 * MIB, 256 * KIB);
+	for (int round = 0; round < 200; round++) {
+		for (size_t i = 0; i < 700; i++)
+			assert_int_equal(ist_driver_pool_alloc(f.driver, 1 + (i * 37) % 300, &objects[i]), 0);
+		for (size_t i = 0; i < 700; i++)
+			assert_int_equal(ist_shm_free(&objects[i]), 0);
+		assert_int_equal(ist_driver_pool_alloc(f.driver, 256 * KIB, &whole), 0);
+		assert_int_equal(ist_shm_free(&whole), 0);
+	}
+	fixture_drop(&f);
+}
+
+/* --- quotas: threads that together never want more than there is ------------------------------------------- */
+
+struct member {
+	unsigned number, threads;
+	size_t size, quota;
+	long tries, refused;
+};
+
+static void *stay_within_quota(void *context)
+{
+	struct member *member = context;
+	struct ist_shm *mine = test_calloc(member->quota, sizeof(*mine));
+	uint64_t seed = member->number * 7919 + 1;
+	size_t count = 0;
+
+	if (member->number % 2)
+		run_on(member->number % cpus());
+	for (long i = 0; i < member->tries; i++) {
+		if (count < member->quota && (count == 0 || random_below(&seed, 2))) {
+			if (ist_driver_pool_alloc(f.driver, member->size, &mine[count]))
+				member->refused++;
+			else
+				count++;
+		} else {
+			size_t which = random_below(&seed, count);
+
+			assert_int_equal(ist_shm_free(&mine[which]), 0);
+			mine[which] = mine[--count];
+			memset(&mine[count], 0, sizeof(mine[count]));
+		}
+	}
+	while (count > 0)
+		assert_int_equal(ist_shm_free(&mine[--count]), 0);
+	test_free(mine);
+	return NULL;
+}
+
+/* All of the pool is shared out; the last object of all is wanted again and again. */
+static void share_out(size_t pool_size, size_t size, unsigned threads, long tries)
+{
+	struct member members[8];
+	struct crew crew;
+	size_t total = pool_size / size;
+	long refused = 0;
+
+	f = fixture_make(pool_size * 2 + 64 * KIB, pool_size);
+	for (unsigned i = 0; i < threads; i++)
+		members[i] = (struct member){
+		        i, threads, size, total / threads + (i < total % threads), tries / (long)threads, 0};
+	crew_start(&crew, (int)threads, stay_within_quota, members, sizeof(members[0]));
+	crew_join(&crew);
+	for (unsigned i = 0; i < threads; i++)
+		refused += members[i].refused;
+	print_message("%zu bytes of %zu, %u threads: %ld tries, refused (must be 0): %ld\n", size, pool_size,
+	              threads, tries, refused);
+	assert_int_equal(refused, 0);
+	fixture_drop(&f);
+}
+
+static void nobody_is_refused_in_vain(void **state)
+{
+	(void)state;
+	share_out(64 * KIB, 64, 2, scaled(400000));
+	share_out(1 * MIB, 256, 4, scaled(400000));
+	share_out(16 * KIB, 512, 4, scaled(200000));
+	share_out(16 * KIB, 8, 3, scaled(200000));
+	share_out(1 * MIB, 64, 6, scaled(400000));
+}
+
+static void sixty_four_cpus(void **state)
+{
+	(void)state;
+	percpu_pretend_cpus(64);
+	share_out(16 * KIB, 224, 8, scaled(100000));
+	share_out(16 * KIB, 8, 8, scaled(100000));
+	share_out(1 * MIB, 1024, 8, scaled(100000));
+	percpu_pretend_cpus(0);
+}
+
+/* --- one thread of each CPU in the default pool -------------------------------------------------------------- */
+
+static void *use_default_pool(void *context)
+{
+	const unsigned *number = context;
+	struct ist_shm mine[4];
+	uint64_t seed = *number + 99;
+
+	run_on(*number % cpus());
+	for (long i = 0; i < scaled(50000); i++) {
+		int got = 0;
+
+		/* Up to a quarter of the pool for each of four. */
+		while (got < 4 &&
+		       ist_driver_pool_alloc(f.driver, 1 + random_below(&seed, 900), &mine[got]) == 0)
+			got++;
+		assert_true(got >= 3);
+		while (got > 0)
+			assert_int_equal(ist_shm_free(&mine[--got]), 0);
+	}
+	return NULL;
+}
+
+static void four_pages_for_all_cpus(void **state)
+{
+	unsigned numbers[4] = {0, 1, 2, 3};
+	struct crew crew;
+
+	(void)state;
+	f = fixture_make(64 * KIB, 0);
+	crew_start(&crew, 4, use_default_pool, numbers, sizeof(numbers[0]));
+	crew_join(&crew);
+	fixture_drop(&f);
+}
+
+/* Who asks again and again of an exhausted pool must not cause a drain each time [S4]. */
+static void exhaustion_is_cheap(void **state)
+{
+	struct ist_shm extra;
+	uint64_t drains;
+	size_t count;
+
+	(void)state;
+	f = fixture_make(4 * MIB, 256 * KIB);
+	count = fill(1024);
+	drains = atomic_load(&f.driver->slabs.drains);
+	for (int i = 0; i < 10000; i++)
+		assert_int_equal(ist_driver_pool_alloc(f.driver, 1024, &extra), -ENOSPC);
+	assert_true(atomic_load(&f.driver->slabs.drains) - drains < 4);
+	while (count > 0)
+		assert_int_equal(ist_shm_free(&objects[--count]), 0);
+	fixture_drop(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(memory_in_other_magazines_is_found),
+	        cmocka_unit_test(magazines_merge),
+	        cmocka_unit_test(nobody_is_refused_in_vain),
+	        cmocka_unit_test(sixty_four_cpus),
+	        cmocka_unit_test(four_pages_for_all_cpus),
+	        cmocka_unit_test(exhaustion_is_cheap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

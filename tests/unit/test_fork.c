@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* A forked child shares the parent's memory and has none of its right to it: every call is refused, nothing changes. */
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/support.h"
+
+static struct fixture f;
+static struct ist_shm driver, client;
+
+/* The number of the first thing that is not as it should be, or 0. */
+static int child_checks(void)
+{
+	struct ist_client_request request = {.size = 5000, .align = 1 << 14};
+	struct ist_shm shm, before = driver;
+	struct ist_pool_stats stats;
+	struct fixture own;
+
+	for (size_t size = 1; size < 100000; size = size * 3 + 1) {
+		if (ist_driver_pool_alloc(f.driver, size, &shm) != -ECHILD)
+			return 1;
+		if (ist_client_pool_alloc(f.client, size, &shm) != -ECHILD)
+			return 2;
+		if (ist_client_pool_alloc_nozero(f.client, size, &shm) != -ECHILD)
+			return 3;
+	}
+	if (ist_client_pool_alloc_request(f.client, &request, &shm) != -ECHILD)
+		return 4;
+	if (ist_shm_free(&driver) != -ECHILD || memcmp(&driver, &before, sizeof(before)))
+		return 5;
+	if (ist_shm_free(&client) != -ECHILD)
+		return 6;
+	if (ist_manager_destroy(f.manager) != -ECHILD)
+		return 7;
+	ist_driver_pool_stats(f.driver, &stats);
+	ist_client_pool_stats(f.client, &stats);
+	/* A manager of its own is another matter. */
+	own = fixture_make(1 * MIB, 0);
+	if (ist_driver_pool_alloc(own.driver, 100, &shm) || ist_shm_free(&shm) ||
+	    ist_client_pool_alloc(own.client, 5000, &shm) || ist_shm_free(&shm))
+		return 8;
+	if (ist_shm_free(&driver) != -ECHILD)
+		return 9;
+	fixture_drop(&own);
+	return 0;
+}
+
+static void a_child_is_refused(void **state)
+{
+	struct ist_pool_stats before, after;
+	int status;
+	pid_t child;
+
+	(void)state;
+	f = fixture_make(64 * MIB, 1 * MIB);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(ist_driver_pool_alloc(f.driver, 64, &driver), 0);
+		assert_int_equal(ist_client_pool_alloc(f.client, 4096, &client), 0);
+		if (i < 99) {
+			assert_int_equal(ist_shm_free(&driver), 0);
+			assert_int_equal(ist_shm_free(&client), 0);
+		}
+	}
+	ist_driver_pool_stats(f.driver, &before);
+	child = fork();
+	if (child == 0)
+		_exit(child_checks());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	ist_driver_pool_stats(f.driver, &after);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(ist_shm_free(&driver), 0);
+	assert_int_equal(ist_shm_free(&client), 0);
+	fixture_drop(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_child_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* The per-CPU engine by itself, one thread: order, capacity, drains, stamps, what it costs in memory, and fork. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "percpu/percpu.h"
+#include "platform/platform.h"
+#include "support/support.h"
+
+enum { CLASSES = 2 };
+
+static const uint16_t slots[CLASSES] = {16, 16};
+static uint32_t drained[64];
+static unsigned drained_count;
+
+static void sink(void *context, unsigned class, uint32_t value)
+{
+	(void)context, (void)class;
+	drained[drained_count++ % 64] = value;
+}
+
+static void set_capacity(struct percpu *percpu, uint32_t capacity)
+{
+	for (uint32_t block = 0; block < percpu->blocks; block++) {
+		for (unsigned class = 0; class < CLASSES; class ++)
+			atomic_store_explicit(&percpu_magazine(percpu, block, class)->capacity, capacity,
+			                      memory_order_relaxed);
+	}
+}
+
+/* Every value that was put in comes out once, and none beyond the capacity goes in. */
+static void values_come_out_once(void **state)
+{
+	struct percpu percpu = {0};
+	uint32_t in[40], out[40], seen = 0;
+	unsigned put, taken = 0;
+
+	(void)state;
+	assert_int_equal(percpu_create(&percpu, CLASSES, slots), 0);
+	assert_false(percpu_pop(&percpu, PERCPU_AT(0), out));
+	assert_int_equal(percpu_take(&percpu, 0, out, 1, true), 0);
+	for (uint32_t i = 0; i < 40; i++)
+		in[i] = i;
+	assert_int_equal(percpu_put(&percpu, 1, in, 40, true), 0); /* no capacity yet */
+	set_capacity(&percpu, 16);
+	put = percpu_put(&percpu, 1, in, 40, true);
+	assert_in_range(put, 1, 16);
+	assert_int_equal(percpu_take(&percpu, 0, out, 40, true), 0); /* another class */
+	while (taken < put) {
+		unsigned more = percpu_take(&percpu, 1, out, 3, true);
+
+		if (more == 0) {
+			/* Moved to another CPU: what is left is in the first one's magazine. */
+			percpu_drain(&percpu, PERCPU_ALL, sink, NULL, NULL);
+			for (unsigned i = 0; i < drained_count; i++)
+				seen |= 1u << drained[i];
+			break;
+		}
+		for (unsigned i = 0; i < more; i++) {
+			assert_false(seen >> out[i] & 1);
+			seen |= 1u << out[i];
+		}
+		taken += more;
+	}
+	assert_int_equal(seen, (1u << put) - 1);
+	percpu_destroy(&percpu);
+}
+
+static void verdict(void *context)
+{
+	struct percpu *percpu = context;
+
+	/* Inside a drain nothing can be put in where there are sequences: the block is not plugged. */
+	if (percpu->sequences) {
+		assert_false(percpu_push(percpu, PERCPU_AT(0), 1));
+		assert_int_equal(percpu_put(percpu, 0, &(uint32_t){1}, 1, true), 0);
+	}
+}
+
+static void a_drain_leaves_nothing(void **state)
+{
+	struct percpu percpu = {0};
+	uint32_t value = 9;
+	uint64_t stamp;
+
+	(void)state;
+	assert_int_equal(percpu_create(&percpu, CLASSES, slots), 0);
+	set_capacity(&percpu, 16);
+	stamp = percpu_empty_stamp(&percpu);
+	assert_true(stamp != 0);
+	assert_true(stamp == percpu_empty_stamp(&percpu));
+	assert_int_equal(percpu_put(&percpu, 0, &value, 1, true), 1);
+	assert_true(percpu_empty_stamp(&percpu) == 0);
+	drained_count = 0;
+	percpu_drain(&percpu, PERCPU_ALL, sink, verdict, &percpu);
+	assert_int_equal(drained_count, 1);
+	assert_int_equal(drained[0], 9);
+	assert_true(percpu_empty_stamp(&percpu) != 0);
+	assert_true(percpu_empty_stamp(&percpu) != stamp);
+	/* And it can be used again. */
+	assert_int_equal(percpu_put(&percpu, 0, &value, 1, true), 1);
+	drained_count = 0;
+	percpu_drain(&percpu, PERCPU_ALL, sink, NULL, &percpu);
+	assert_int_equal(drained_count, 1);
+	percpu_destroy(&percpu);
+}
+
+static size_t resident(void *start, size_t bytes)
+{
+	size_t page = platform_page_size(), pages = (bytes + page - 1) / page, count = 0;
+	unsigned char *in = test_malloc(pages);
+
+	assert_int_equal(mincore(start, bytes, in), 0);
+	for (size_t i = 0; i < pages; i++)
+		count += in[i] & 1;
+	test_free(in);
+	return count * page;
+}
+
+/* 256 CPUs of which two are used, with the classes of a driver pool and some of everything in their magazines. */
+static void unused_cpus_cost_no_memory(void **state)
+{
+	enum { MANY = 57 };
+	uint16_t many[MANY];
+	struct percpu percpu = {0};
+	size_t bytes;
+
+	(void)state;
+	for (unsigned c = 0; c < MANY; c++)
+		many[c] = 64;
+	percpu_pretend_cpus(256);
+	assert_int_equal(percpu_create(&percpu, MANY, many), 0);
+	percpu_pretend_cpus(0);
+	assert_true(percpu.blocks >= 256);
+	for (unsigned c = 0; c < MANY; c++) {
+		uint32_t values[64] = {0};
+
+		atomic_store_explicit(&percpu_magazine(&percpu, percpu_here(&percpu), c)->capacity, 64,
+		                      memory_order_relaxed);
+		percpu_put(&percpu, c, values, 64, true);
+		atomic_store_explicit(&percpu_magazine(&percpu, 255, c)->capacity, 64, memory_order_relaxed);
+	}
+	bytes = resident((void *)(uintptr_t)percpu.ready, percpu.all_bytes) +
+	        resident(percpu.table - 2 * sizeof(int64_t), percpu.table_bytes);
+	print_message("resident: %zu bytes\n", bytes);
+	assert_true(bytes <= 64 * KIB);
+	percpu_destroy(&percpu);
+}
+
+static void a_child_finds_nothing(void **state)
+{
+	struct percpu percpu = {0};
+	uint32_t value = 5;
+	int status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(percpu_create(&percpu, CLASSES, slots), 0);
+	set_capacity(&percpu, 16);
+	assert_int_equal(percpu_put(&percpu, 0, &value, 1, true), 1);
+	assert_true(percpu_is_ours(&percpu));
+	child = fork();
+	if (child == 0) {
+		bool nothing = !percpu_is_ours(&percpu) && !percpu_pop(&percpu, PERCPU_AT(0), &value) &&
+		               !percpu_push(&percpu, PERCPU_AT(1), 3) &&
+		               percpu_take(&percpu, 0, &value, 1, true) == 0 &&
+		               percpu_put(&percpu, 0, &value, 1, true) == 0;
+
+		_exit(nothing ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_true(percpu_is_ours(&percpu));
+	drained_count = 0;
+	percpu_drain(&percpu, PERCPU_ALL, sink, NULL, NULL);
+	assert_int_equal(drained_count, 1);
+	percpu_destroy(&percpu);
+}
+
+static void no_memory(void **state)
+{
+	struct percpu percpu = {0};
+
+	(void)state;
+	for (unsigned nth = 1; nth <= 2; nth++) {
+		platform_fail_map(nth, 0);
+		assert_int_equal(percpu_create(&percpu, CLASSES, slots), -ENOMEM);
+	}
+	platform_fail_map(0, 0);
+	assert_int_equal(percpu_create(&percpu, CLASSES, slots), 0);
+	percpu_destroy(&percpu);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(values_come_out_once),
+	        cmocka_unit_test(a_drain_leaves_nothing),
+	        cmocka_unit_test(unused_cpus_cost_no_memory),
+	        cmocka_unit_test(a_child_finds_nothing),
+	        cmocka_unit_test(no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
