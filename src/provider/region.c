@@ -193,7 +193,7 @@ static bool return_region(struct provider_desk *desk, struct grown_region *regio
 		pool_unregister(pool);
 	} else {
 		tools_pool_made(&region->pool, pool->vaddr, pool->size);
-		buddy_free(&region->pool.buddy, 0, pool->size / IST_PAGE_SIZE);
+		buddy_free(&region->pool.slabs.buddy, 0, pool->size / IST_PAGE_SIZE);
 	}
 	pthread_mutex_lock(&desk->lock);
 	if (returned) {
