@@ -19,7 +19,9 @@ struct ist_client_pool;
  * Returns 0 and the allocation in *out (what *out held before is overwritten, not freed);
  *   -EINVAL  pool or out is null, or size is 0;
  *   -ENOSPC  no sufficient free run exists anywhere in the pool. A run that another thread's running call has
- *            begun to take counts as taken.
+ *            begun to take counts as taken. Free memory in per-CPU caches is fetched back first, which takes a
+ *            system call or two (membarrier).
+ *   -ECHILD  this process is a child of the one that made the manager, by fork.
  *
  * Never blocks, takes no lock, allocates nothing from the heap; usable in a signal handler. Lock-free: a thread
  * that stops anywhere inside holds back at most its own request.
@@ -44,9 +46,13 @@ IST_API int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t si
 struct ist_pool_stats {
 	size_t size; /* bytes of the pool */
 	size_t used; /* handed out now, as asked */
-	size_t peak; /* high-water mark of used */
-	size_t largest_free; /* the largest request that would succeed now */
-	size_t cached; /* free bytes held in per-CPU caches */
+	/*
+	 * High-water mark of used: exact for the moments at which somebody read these statistics; of others only what
+	 * went past the per-CPU caches is seen, and its bytes are estimated from what was asked for on the whole.
+	 */
+	size_t peak;
+	size_t largest_free; /* the largest request that would succeed now, cached memory included */
+	size_t cached; /* free bytes held in per-CPU caches, and held back by a quarantine */
 	uint64_t allocs; /* successful allocations since creation */
 	uint64_t frees; /* successful frees */
 	uint64_t failures; /* allocations answered with -ENOSPC */
@@ -55,8 +61,8 @@ struct ist_pool_stats {
 
 /*
  * A snapshot; exact when nobody else is at work on the pool, approximate member by member otherwise. A null pool
- * or out is ignored. Reads the pool's bookkeeping from end to end (a 1 GiB client pool: 32 KiB); never blocks, takes no
- * lock, usable in a signal handler. Source: requirement P14.
+ * or out is ignored. Reads the pool's bookkeeping from end to end (a 1 GiB client pool: 32 KiB) and visits every live
+ * allocation; never blocks, takes no lock, usable in a signal handler. Source: requirement P14.
  */
 IST_API void ist_driver_pool_stats(struct ist_driver_pool *pool, struct ist_pool_stats *out);
 IST_API void ist_client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *out);

@@ -167,8 +167,9 @@ int driver_pool_free_run(struct ist_driver_pool *pool, const struct ist_shm *shm
 {
 	size_t count = granule_count(shm->view.size), start = pool_offset(&pool->pool, shm) / DRIVER_GRANULE;
 
-	if (driver_pool_run(pool, start, count) != count ||
-	    !driver_pool_end_life(pool, start, shm->tag, count))
+	if (shm->view.size > pool->pool.size - start * DRIVER_GRANULE ||
+	    driver_pool_run(pool, start, count) != count ||
+	    !driver_pool_end_life(pool, start, shm->tag, shm->view.size))
 		return driver_pool_refuse(pool, shm);
 	tools_freed(pool, shm->view.vaddr, count * DRIVER_GRANULE);
 	if (pool->pool.is_careful)

@@ -67,7 +67,7 @@ int driver_pool_free_run(struct ist_driver_pool *pool, const struct ist_shm *shm
 
 /* The compare-exchange that frees, if it is still what the tag says; and the carry of its use count. */
 static inline __attribute__((always_inline)) bool
-driver_pool_end_life(struct ist_driver_pool *pool, size_t start, uint64_t tag, size_t count)
+driver_pool_end_life(struct ist_driver_pool *pool, size_t start, uint64_t tag, size_t size)
 {
 	uint8_t first = state_byte(tag, 0), met = first;
 
@@ -80,27 +80,29 @@ driver_pool_end_life(struct ist_driver_pool *pool, size_t start, uint64_t tag, s
 	else if (!atomic_compare_exchange_strong_explicit(&pool->state[start], &met, state_freed(first),
 	                                                  memory_order_acquire, memory_order_relaxed))
 		return false;
-	if (state_freed(first) == 0 && count >= 3)
+	if (state_freed(first) == 0 && size > 2 * DRIVER_GRANULE)
 		atomic_store_explicit(&pool->state[start + 2],
 		                      (uint8_t)((state_byte(tag, 2) + 1) & STATE_USE_HIGH),
 		                      memory_order_relaxed);
 	return true;
 }
 
-/* Whether the bytes behind byte 0 are those of a tag. The mark tells one granule from more. */
+/*
+ * Whether bytes 1 and 2 are those of a tag. The mark tells one granule from more. Byte 3 follows from the class and
+ * the size, which the tag's check holds together.
+ */
 static inline __attribute__((always_inline)) bool
-driver_pool_has_bytes(const struct ist_driver_pool *pool, size_t start, uint64_t tag, size_t count)
+driver_pool_has_bytes(const struct ist_driver_pool *pool, size_t start, uint64_t tag, size_t size)
 {
 	uint64_t marks = atomic_load_explicit(&pool->last[start / 64], memory_order_relaxed);
+	bool is_single = size <= DRIVER_GRANULE;
 
-	if ((marks >> (start % 64) & 1) != (count == 1))
+	if ((marks >> (start % 64) & 1) != is_single)
 		return false;
-	if (__builtin_expect(count >= STATE_BYTES, 1))
+	if (__builtin_expect(size > 2 * DRIVER_GRANULE, 1))
 		return ((driver_pool_state(pool, start + 1) ^ state_byte(tag, 1)) |
-		        (driver_pool_state(pool, start + 2) ^ state_byte(tag, 2)) |
-		        (driver_pool_state(pool, start + 3) ^ state_byte(tag, 3))) == 0;
-	return (count < 2 || driver_pool_state(pool, start + 1) == state_byte(tag, 1)) &&
-	       (count < 3 || driver_pool_state(pool, start + 2) == state_byte(tag, 2));
+		        (driver_pool_state(pool, start + 2) ^ state_byte(tag, 2))) == 0;
+	return is_single || driver_pool_state(pool, start + 1) == state_byte(tag, 1);
 }
 
 /* ist_shm_free for a handle that names this pool: obeyed if what it says is what the state bytes say. */
@@ -108,22 +110,24 @@ static inline __attribute__((always_inline)) int driver_pool_free(struct ist_dri
                                                                   const struct ist_shm *shm)
 {
 	uint64_t tag = shm->tag;
-	size_t size = shm->view.size, count = (size + DRIVER_GRANULE - 1) / DRIVER_GRANULE;
-	size_t offset = pool_offset(&pool->pool, shm), start = offset / DRIVER_GRANULE, class;
+	size_t size = shm->view.size, offset = pool_offset(&pool->pool, shm), start = offset / DRIVER_GRANULE,
+	       class;
 	uint8_t first = state_byte(tag, 0);
 
-	if (__builtin_expect(!pool_shm_is_intact(&pool->pool, shm) || offset % DRIVER_GRANULE ||
-	                             !state_agrees(tag, start, size) || !(first & STATE_LIVE) ||
+	/* What is not looked at here, such as where the view ends, follows from the tag's check. */
+	if (__builtin_expect(offset >= pool->pool.size || shm->view.paddr - pool->pool.paddr != offset ||
+	                             offset % DRIVER_GRANULE || !state_agrees(tag, start, size) ||
+	                             !(first & STATE_LIVE) ||
 	                             /* Acquire: pairs with bring_to_life in driver_pool.c. */
 	                             atomic_load_explicit(&pool->state[start], memory_order_acquire) !=
 	                                     first ||
-	                             !driver_pool_has_bytes(pool, start, tag, count),
+	                             !driver_pool_has_bytes(pool, start, tag, size),
 	                     0))
 		return driver_pool_refuse(pool, shm);
-	class = count == 1 ? 1 : state_byte(tag, 1);
+	class = size <= DRIVER_GRANULE ? 1 : state_byte(tag, 1);
 	if (__builtin_expect(class == STATE_RUN, 0))
 		return driver_pool_free_run(pool, shm);
-	if (__builtin_expect(!driver_pool_end_life(pool, start, tag, count), 0))
+	if (__builtin_expect(!driver_pool_end_life(pool, start, tag, size), 0))
 		return driver_pool_refuse(pool, shm);
 	tools_freed(pool, shm->view.vaddr, pool->slabs.classes.granules[class - 1] * DRIVER_GRANULE);
 	if (__builtin_expect(pool->pool.is_careful, 0))

@@ -167,8 +167,13 @@ bool percpu_reaches_all(enum percpu_reach reach);
  */
 uint64_t percpu_empty_stamp(const struct percpu *percpu);
 
-/* For tests: how many sequences were aborted; what the table is made for next, in place of the CPUs there are (0: those). */
+/*
+ * For tests. How many sequences were aborted. What the table is made for next, in place of the CPUs there are (0: those).
+ * And, before anything else: that this thread is the only one and can use sequences without the kernel's knowledge, so
+ * that their instructions can be counted by a simulator that has no rseq.
+ */
 extern _Atomic uint64_t percpu_aborts;
 void percpu_pretend_cpus(unsigned cpus);
+void percpu_pretend_alone(void);
 
 #endif

@@ -38,6 +38,7 @@ _Atomic uint64_t percpu_aborts __attribute__((used));
 int32_t percpu_inject[4] __attribute__((used));
 #endif
 
+static bool alone; /* percpu_pretend_alone */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool usable;
 static unsigned possible_cpus;
@@ -73,6 +74,8 @@ static bool membarrier(int command)
 
 void rseq_fence(void)
 {
+	if (alone)
+		return;
 	/* Cannot fail once registered, but for seccomp rules that came later; then an unfenced drain would corrupt. */
 	while (!membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) &&
 	       !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
@@ -200,8 +203,19 @@ static void start(void)
 		use_no_area();
 }
 
+void percpu_pretend_alone(void)
+{
+	alone = true;
+}
+
 bool rseq_start(void)
 {
+	if (alone) {
+		use_no_area();
+		no_area.cpu = 0;
+		possible_cpus = 1;
+		return PERCPU_HAVE_RSEQ;
+	}
 	pthread_once(&once, start);
 	/* Registered for the memory of a process: once more in a forked child that makes its own. */
 	return usable && membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ);

@@ -82,8 +82,9 @@ static void sink(void *context, unsigned class, uint32_t value)
 {
 	(void)context;
 	use(class, value);
-	atomic_thread_fence(memory_order_release); /* from here on another thread may take it from the store */
-	move_value(class, value, MAGAZINE, STORE);
+	/* Release: from here on another thread may take it from the store. */
+	if (atomic_exchange_explicit(&place[class][value], STORE, memory_order_release) != MAGAZINE)
+		atomic_fetch_add_explicit(&in_two_places, 1, memory_order_relaxed);
 }
 
 static bool take_from_store(unsigned class, uint32_t *value, uint64_t *seed)
