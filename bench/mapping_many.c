@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "median.h"
 
@@ -199,9 +200,17 @@ static double idle(void *context)
 struct destruction {
 	struct ist_manager *manager;
 	uint32_t guest;
-	double *steps;
+	double *steps, *own; /* by the clock on the wall, and of the thread's own time */
 	size_t count, room;
 };
+
+static double own_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
 
 static double destroy(void *context)
 {
@@ -210,9 +219,10 @@ static double destroy(void *context)
 
 	must(ist_owner_destroy_begin(d->manager, d->guest), "begin");
 	while (more == 1 && d->count < d->room) {
-		double start = now_ns();
+		double start = now_ns(), own = own_ns();
 
 		more = ist_owner_destroy_step(d->manager, d->guest, 128);
+		d->own[d->count] = own_ns() - own;
 		d->steps[d->count++] = now_ns() - start;
 	}
 	must(more, "step");
@@ -227,20 +237,27 @@ static void destruction(struct many *many)
 
 	o.many.among = SETS;
 	d.steps = malloc(d.room * sizeof(*d.steps));
+	d.own = malloc(d.room * sizeof(*d.own));
+	if (!d.steps || !d.own)
+		exit(1);
 	observed(&o, idle, NULL);
 	calm = o.mean;
 	observed(&o, destroy, &d);
 	for (size_t i = 0; i < d.count; i++)
 		sum += d.steps[i];
 	median_sort(d.steps, d.count);
+	median_sort(d.own, d.count);
 	printf("\ndestroying a guest with %zu mappings, in %zu steps of 128, while another thread looks up others' mappings\n",
 	       many->count / GUESTS, d.count);
 	printf("  %-66s             %10.0f ns\n", "a mapping", sum / (double)(many->count / GUESTS));
 	printf("  %-66s             %10.3f ms       99 %%: %.3f\n", "median of a step",
 	       d.steps[d.count / 2] / 1e6, d.steps[d.count - 1 - d.count / 100] / 1e6);
-	goal_most("longest step, ms", d.steps[d.count - 1] / 1e6, 1, "ms");
+	goal_most("longest step", d.steps[d.count - 1] / 1e6, 1, "ms");
+	goal_most("longest step, without the time that others had the processor", d.own[d.count - 1] / 1e6, 1,
+	          "ms");
 	goal_most("others' lookups meanwhile, mean, times that before", o.mean / calm, 2, "x");
 	free(d.steps);
+	free(d.own);
 }
 
 void bench_many(int rounds, bool large)

@@ -64,7 +64,7 @@ IST_API int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist
  *   1        (step) call again;
  *   -EBUSY   (step, destroy) all is removed but mappings that are referenced, whose memory goes at their last put;
  *            the id is free after that. No call need follow;
- *   -EINVAL  manager is null, or id 0;
+ *   -EINVAL  manager is null, or id 0; (step) the owner is alive, begin was not called;
  *   -ENOMEM, -EAGAIN  no memory, or too much waits for readers: nothing is lost, call again;
  *   -EDEADLK called inside a read section.
  * An owner that is not there, or destroyed already, is no error. May block. Source: requirements V3, V6, V8, V10.

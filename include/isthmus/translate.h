@@ -10,7 +10,9 @@ IST_BEGIN_DECLS
 
 /*
  * Where [paddr, paddr + len) lies in this process, or where [vaddr, vaddr + len) lies physically. The carve-out
- * (after rounding, both pools) is one mapping; whether the bytes are allocated does not matter.
+ * (after rounding, both pools) is one mapping; whether the bytes are allocated does not matter. A dynamic mapping
+ * (mapping.h) is found by whole pages, one stretch of consecutive physical pages at a time; of several mappings that hold the
+ * range the oldest answers. What is found there stays mapped only inside a read section (read.h) or with a reference.
  *
  * Returns 0 and the address of the first byte in *out;
  *   -EINVAL  manager or out is null, len is 0, or the range runs past the top of the address space;

@@ -134,8 +134,8 @@ static int attach(struct ist_manager *manager)
 	manager->space.by_vaddr = manager->by_vaddr;
 	manager->space.carve_out = &manager->carve_out;
 	manager->space.client = &manager->client;
-	space_init(&manager->space);
 	desk_init(&manager->desk, &manager->space);
+	space_init(&manager->space); /* from here on fork takes the locks of both */
 	return 0;
 
 undo_driver:

@@ -33,6 +33,8 @@ static void before_fork(void)
 	pthread_mutex_lock(&lock);
 	for (struct space *space = spaces; space; space = space->following) {
 		pthread_mutex_lock(&space->lock);
+		if (space->elsewhere_lock)
+			pthread_mutex_lock(space->elsewhere_lock);
 		pthread_mutex_lock(&space->limbo.working);
 		pthread_mutex_lock(&space->limbo.lock);
 	}
@@ -43,6 +45,8 @@ static void after_fork(void)
 	for (struct space *space = spaces; space; space = space->following) {
 		pthread_mutex_unlock(&space->limbo.lock);
 		pthread_mutex_unlock(&space->limbo.working);
+		if (space->elsewhere_lock)
+			pthread_mutex_unlock(space->elsewhere_lock);
 		pthread_mutex_unlock(&space->lock);
 	}
 	pthread_mutex_unlock(&lock);

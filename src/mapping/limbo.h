@@ -19,9 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mapping/window.h"
 #include "rcu/rcu.h"
 
-struct run;
 struct space;
 
 #define LIMBO_KINDS 16u /* of ripe runs, by their size */
@@ -63,5 +63,12 @@ bool limbo_take_ripe(struct space *space, uint64_t count, struct run *out);
 
 /* Take all slots that are ready for use again: a list through next, or 0. */
 uint32_t limbo_take_landed(struct space *space);
+
+/* The work itself (landing.c): a list of slots with runs; those that the system refuses to unmap come back as a list. */
+uint32_t limbo_unmap(struct space *space, uint32_t list);
+/* A list of slots: those with runs come back as a list, of the others nothing is left. */
+uint32_t limbo_land(struct space *space, uint32_t list);
+void limbo_land_one(struct space *space, uint32_t slot);
+int limbo_unmap_run(struct space *space, struct run run);
 
 #endif

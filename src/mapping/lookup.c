@@ -77,11 +77,8 @@ int ist_mapping_find(struct ist_manager *manager, uint32_t owner, uint64_t cooki
 /* The count is never near its end: each reference was handed to somebody who has memory for it. */
 static bool take_reference(struct mapping *mapping)
 {
-	uint32_t refs;
+	uint32_t refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
 
-	for (int i = 0; i < 200 && TWIN_BROKEN(211); i++)
-		twin_dwell();
-	refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
 	do {
 		if (!(refs & REFS_LIVE) && !TWIN_BROKEN(211))
 			return false;

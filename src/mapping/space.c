@@ -17,6 +17,7 @@ void space_init(struct space *space)
 	pthread_mutex_init(&space->lock, NULL);
 	limbo_init(&space->limbo);
 	slots_init(&space->slots, sizeof(struct mapping));
+	atfork_enlist_space(space); /* not later under space.lock, which the fork hook takes inside the list's */
 }
 
 /* Under the lock, at the first call of the control path. */
@@ -27,7 +28,6 @@ static int open_space(struct space *space)
 	if (error)
 		return error;
 	index_init(&space->index);
-	atfork_enlist_space(space);
 	atomic_store_explicit(&space->open, true, memory_order_release); /* space_is_open */
 	return 0;
 }
@@ -80,7 +80,6 @@ int space_close(struct space *space)
 			return -EBUSY;
 		cache_shrink(space, 0);
 		limbo_drain(space); /* what cannot be unmapped singly goes with the whole window */
-		atfork_delist_space(space);
 		index_drop(&space->index);
 		owner_table_drop(&space->owners);
 		for (size_t i = 0; i < space->backings.count; i++)
@@ -89,6 +88,7 @@ int space_close(struct space *space)
 		drop_ranges(&space->backings);
 		drop_ranges(&space->protections);
 	}
+	atfork_delist_space(space);
 	window_close(&space->window);
 	slots_drop(&space->slots);
 	limbo_destroy(&space->limbo);

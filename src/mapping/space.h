@@ -94,6 +94,7 @@ struct space {
 	/* Client memory of owners that lies elsewhere (provider/region.c): frees some; false when there is no more. */
 	bool (*free_elsewhere)(void *elsewhere, uint32_t owner, uint64_t *progress);
 	void *elsewhere;
+	pthread_mutex_t *elsewhere_lock; /* nests inside space.lock; for fork */
 
 	atomic_bool open; /* set once, with release: then all below is there */
 	pthread_mutex_t lock;

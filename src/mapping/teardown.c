@@ -186,6 +186,8 @@ int ist_owner_destroy_step(struct ist_manager *manager, uint32_t id, uint32_t bu
 	if (error)
 		return error;
 	owner = find_dying(space, id);
+	if (!owner && owner_find(&space->owners, id) && owner_is_live(owner_find(&space->owners, id)))
+		error = -EINVAL;
 	if (owner && !owner->walked) {
 		error = step(space, owner, budget ? budget : 1);
 		ended = owner->walked = error == 0;
@@ -194,7 +196,7 @@ int ist_owner_destroy_step(struct ist_manager *manager, uint32_t id, uint32_t bu
 	space_leave(space);
 	if (ended)
 		owner_put(owner, 0, 1);
-	if (!owner || error)
+	if (error)
 		return error;
 	error = space_enter(space);
 	if (error)

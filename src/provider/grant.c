@@ -114,9 +114,25 @@ bool desk_has_ended(struct provider_desk *desk, const struct grant *grant)
 	return atomic_load_explicit(&mapping->generation, memory_order_acquire) != grant->mapping.generation;
 }
 
+#define TRIES 10
+
+/* No memory, or too much waits for readers: both may pass. */
+static int unregister(struct provider_desk *desk, const struct ist_mapping *mapping)
+{
+	int error = 0;
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		error = space_unregister_handle(desk->space, mapping, MAPPING_PROVIDED, 0);
+		if (error != -ENOMEM && error != -EAGAIN)
+			return error;
+		limbo_drain(desk->space);
+	}
+	return error;
+}
+
 int desk_return(struct provider_desk *desk, const struct grant *grant)
 {
-	int error = space_unregister_handle(desk->space, &grant->mapping, MAPPING_PROVIDED, 0);
+	int error = unregister(desk, &grant->mapping);
 
 	if (error && error != -ENOENT)
 		return error;

@@ -20,6 +20,7 @@ void desk_init(struct provider_desk *desk, struct space *space)
 	slots_init(&desk->items, sizeof(struct item));
 	space->free_elsewhere = regions_free_owner;
 	space->elsewhere = desk;
+	space->elsewhere_lock = &desk->lock;
 }
 
 static struct item *item_at(struct provider_desk *desk, uint32_t number)

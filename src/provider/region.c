@@ -181,6 +181,31 @@ static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep
 	return closed;
 }
 
+/* A region of which everything is claimed goes back; if it cannot, it is open again. */
+static bool return_region(struct provider_desk *desk, struct grown_region *region)
+{
+	struct pool *pool = &region->pool.pool;
+	bool returned;
+
+	tools_pool_gone(&region->pool, pool->vaddr, pool->size); /* while the addresses are still its own */
+	returned = desk_return(desk, &region->grant) == 0;
+	if (returned) {
+		pool_unregister(pool);
+	} else {
+		tools_pool_made(&region->pool, pool->vaddr, pool->size);
+		buddy_free(&region->pool.slabs.buddy, 0, pool->size / IST_PAGE_SIZE);
+	}
+	pthread_mutex_lock(&desk->lock);
+	if (returned) {
+		park(desk, region);
+	} else {
+		region->next = desk->regions;
+		desk->regions = region;
+	}
+	pthread_mutex_unlock(&desk->lock);
+	return returned;
+}
+
 bool regions_shrink(struct provider_desk *desk, uint64_t keep)
 {
 	struct grown_region *closed;
@@ -193,12 +218,8 @@ bool regions_shrink(struct provider_desk *desk, uint64_t keep)
 		struct grown_region *region = closed;
 
 		closed = region->next;
-		pool_unregister(&region->pool.pool);
-		tools_pool_gone(&region->pool, region->pool.pool.vaddr, region->pool.pool.size);
-		desk_return(desk, &region->grant);
-		pthread_mutex_lock(&desk->lock);
-		park(desk, region);
-		pthread_mutex_unlock(&desk->lock);
+		if (!return_region(desk, region))
+			all_free = false;
 	}
 	return all_free;
 }

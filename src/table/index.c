@@ -209,7 +209,6 @@ uint32_t index_find(struct index *index, uint32_t hash, index_match *matches, vo
 	older = TWIN_BROKEN(203) ? NULL
 	                         : atomic_load_explicit(&table->older, memory_order_acquire); /* [N3] */
 	number = search(table, hash, matches, context);
-	twin_dwell();
 	if (TWIN_BROKEN(203)) /* asks too late whether there is an older table */
 		older = atomic_load_explicit(&table->older, memory_order_acquire);
 	return number || !older ? number : search(older, hash, matches, context);

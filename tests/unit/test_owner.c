@@ -41,6 +41,7 @@ static void quotas(void **state)
 	(void)state;
 	assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){0}), -EINVAL);
 	assert_int_equal(ist_owner_create(manager, &config), 0);
+	assert_int_equal(ist_owner_destroy_step(manager, 5, 10), -EINVAL); /* not begun */
 	assert_int_equal(add(manager, 5, 1, 7, &m), -EDQUOT);
 	assert_int_equal(add(manager, 5, 1, 6, &m), 0);
 	assert_int_equal(add(manager, 5, 1, 1, &m), -EEXIST);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* What the limbo does with mappings that no reader can know any more: unmap, give back, make the slots ready for use. */
+#include <stdlib.h>
+
+#include "mapping/space.h"
+#include "platform/platform.h"
+
+#define GROUP 256u /* slots that are handled at once */
+
+struct group {
+	struct space *space;
+	uint32_t slot[GROUP];
+	unsigned count;
+	uint32_t refused; /* a list */
+};
+
+static int by_address(const void *a, const void *b, void *context)
+{
+	struct space *space = context;
+	uint32_t x = mapping_at(space, *(const uint32_t *)a)->run.first,
+	         y = mapping_at(space, *(const uint32_t *)b)->run.first;
+
+	return (x > y) - (x < y);
+}
+
+int limbo_unmap_run(struct space *space, struct run run)
+{
+	return platform_reserve_at(window_address(&space->window, run), (size_t)run.count * IST_PAGE_SIZE);
+}
+
+/* Slots [from, to) of the group lie side by side: at once, or if that is refused one by one. */
+static void unmap_side_by_side(struct group *group, unsigned from, unsigned to)
+{
+	struct space *space = group->space;
+	struct run first = mapping_at(space, group->slot[from])->run,
+	           last = mapping_at(space, group->slot[to - 1])->run;
+	int error = limbo_unmap_run(space, (struct run){first.first, last.first + last.count - first.first});
+
+	for (unsigned i = from; i < to; i++) {
+		struct mapping *mapping = mapping_at(space, group->slot[i]);
+
+		if (error && limbo_unmap_run(space, mapping->run)) {
+			mapping->next = group->refused;
+			group->refused = group->slot[i];
+			group->slot[i] = 0;
+			continue;
+		}
+		window_give(&space->window, mapping->run);
+		mapping->place = PLACE_NONE;
+	}
+}
+
+/* A list of slots, linked from first to last. */
+static void push_landed(struct space *space, uint32_t first, uint32_t last)
+{
+	struct mapping *mapping = mapping_at(space, last);
+	uint32_t top = atomic_load_explicit(&space->limbo.landed, memory_order_relaxed);
+
+	do
+		mapping->next = top;
+	while (!atomic_compare_exchange_weak_explicit(&space->limbo.landed, &top, first,
+	                                              memory_order_release, /* take_landed */
+	                                              memory_order_relaxed));
+}
+
+/* What was mapped for it is gone: all else that it had. */
+static void strip(struct space *space, struct mapping *mapping)
+{
+	if (mapping->place == PLACE_DIRECT)
+		atomic_fetch_sub_explicit(&mapping->direct->uses, 1,
+		                          memory_order_release); /* ist_backing_remove */
+	if (mapping->place == PLACE_PARENT)
+		space_drop_reference(space, mapping->run.first);
+	if (mapping->kind == MAPPING_RANGE) {
+		if (mapping->range)
+			platform_unmap(mapping->range, mapping_pages(mapping) * sizeof(uint64_t));
+	} else if (mapping->extents > 1) {
+		atomic_fetch_sub_explicit(&space->extent_bytes, mapping->extents * sizeof(struct extent),
+		                          memory_order_relaxed);
+		free(mapping->many);
+	}
+}
+
+/* The slots' next lives may begin. Clears the group. */
+static void land_group(struct group *group)
+{
+	struct space *space = group->space;
+	uint32_t first = 0, last = 0;
+
+	for (unsigned i = 0; i < group->count; i++) {
+		struct mapping *mapping = mapping_at(space, group->slot[i]);
+
+		if (group->slot[i] == 0)
+			continue;
+		strip(space, mapping);
+		/* Before the slot lives again [S4]: limbo_wait_end reads refs before this. */
+		atomic_fetch_add_explicit(&mapping->generation, 1, memory_order_release);
+		atomic_fetch_sub_explicit(&space->limbo.waiting, 1, memory_order_relaxed);
+		mapping->next = first;
+		first = group->slot[i];
+		last = last ? last : first;
+	}
+	if (first)
+		push_landed(space, first, last);
+	group->count = 0;
+}
+
+static void unmap_group(struct group *group)
+{
+	struct space *space = group->space;
+	unsigned from = 0;
+
+	qsort_r(group->slot, group->count, sizeof(group->slot[0]), by_address, space);
+	for (unsigned i = 1; i <= group->count; i++) {
+		const struct run *before = &mapping_at(space, group->slot[i - 1])->run;
+
+		if (i < group->count &&
+		    mapping_at(space, group->slot[i])->run.first == before->first + before->count)
+			continue;
+		unmap_side_by_side(group, from, i);
+		from = i;
+	}
+}
+
+static void add_to_group(struct group *group, uint32_t slot)
+{
+	group->slot[group->count++] = slot;
+}
+
+static void unmap_and_land(struct group *group)
+{
+	if (group->count)
+		unmap_group(group);
+	land_group(group);
+}
+
+uint32_t limbo_unmap(struct space *space, uint32_t slot)
+{
+	struct group group = {.space = space};
+
+	while (slot) {
+		uint32_t next = mapping_at(space, slot)->next;
+
+		add_to_group(&group, slot);
+		if (group.count == GROUP)
+			unmap_and_land(&group);
+		slot = next;
+	}
+	unmap_and_land(&group);
+	return group.refused;
+}
+
+uint32_t limbo_land(struct space *space, uint32_t slot)
+{
+	struct group group = {.space = space};
+	uint32_t runs = 0;
+
+	while (slot) {
+		struct mapping *mapping = mapping_at(space, slot);
+		uint32_t next = mapping->next;
+
+		if (mapping->place == PLACE_RUN) {
+			mapping->next = runs;
+			runs = slot;
+		} else {
+			add_to_group(&group, slot);
+		}
+		if (group.count == GROUP)
+			land_group(&group);
+		slot = next;
+	}
+	land_group(&group);
+	return runs;
+}
+
+void limbo_land_one(struct space *space, uint32_t slot)
+{
+	struct group group = {.space = space};
+
+	add_to_group(&group, slot);
+	land_group(&group);
+}
