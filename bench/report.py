@@ -124,7 +124,7 @@ def section(part, rows):
         elif good and what == 'translate':
             out.append(curves(good, peers, number_of, 'mappings'))
         elif good and part != 'latency':
-            for arguments in dict.fromkeys(tuple(r.arguments) for r in good):
+            for arguments in sorted({tuple(r.arguments) for r in good}, key=lambda a: [int(x.split(':')[1]) for x in a]):
                 if arguments:
                     out.append(f'<h4>{html.escape(" ".join(arguments).replace(":", " "))}</h4>')
                 out.append(bars([r for r in good if tuple(r.arguments) == arguments], peers))

@@ -19,6 +19,7 @@ class Result:
         self.times = []
         self.counters = {}
         self.label = ''
+        self.place = (0, 0)
         self.error = None
 
     @property
@@ -59,6 +60,8 @@ def read(path):
         if run.get('run_type', 'iteration') != 'iteration':
             continue
         result = results.setdefault(run['run_name'], Result(run['run_name']))
+        # Repetitions come in random order; a family is one registered benchmark.
+        result.place = (run['family_index'], run['per_family_instance_index'])
         if run.get('error_occurred'):
             result.error = run.get('error_message', 'failed')
             continue
@@ -69,4 +72,5 @@ def read(path):
         for key, value in run.items():
             if key not in OWN and isinstance(value, (int, float)):
                 result.counters.setdefault(key, []).append(value)
-    return document['context'], {name: r for name, r in results.items() if r.times or r.error}
+    order = sorted((r for r in results.values() if r.times or r.error), key=lambda r: r.place)
+    return document['context'], {r.name: r for r in order}
