@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "gbench.h"
+#include "peers/maps.h"
 #include "suites.h"
 
 #define RAM_PADDR (UINT64_C(1) << 40)
@@ -70,6 +71,24 @@ static void translate_mappings(struct gbench_state *state, void *context)
 	}
 }
 
+static void translate_by_peer(struct gbench_state *state, void *context)
+{
+	const struct map_peer *peer = context;
+	uint64_t count = (uint64_t)gbench_argument(state, 0), at = 0, vaddr;
+	void *map = peer->create();
+
+	for (uint64_t i = 0; i < count; i++)
+		peer->insert(map, RAM_PADDR + i * 2 * IST_PAGE_SIZE, IST_PAGE_SIZE, i * IST_PAGE_SIZE);
+	while (gbench_keep_running_batch(state, BATCH)) {
+		for (int i = 0; i < BATCH; i++) {
+			at = (at + count / STRIDE + 1) % count;
+			must(!peer->find(map, RAM_PADDR + at * 2 * IST_PAGE_SIZE, &vaddr));
+		}
+	}
+	gbench_set_complexity_n(state, (int64_t)count);
+	peer->destroy(map);
+}
+
 static void registration(struct gbench_state *state, void *context)
 {
 	uint64_t turn = 0;
@@ -109,8 +128,21 @@ static struct ist_manager *manager_with_ram(void *vaddr)
 	return made;
 }
 
+static void add_translate(const char *who, gbench_function *function, void *context)
+{
+	char name[96];
+	struct gbench *b;
+
+	snprintf(name, sizeof(name), "map/translate/%s", who);
+	b = gbench_register(name, function, context);
+	gbench_argument_name(b, "mappings");
+	gbench_argument_range(b, 16, 1 << 16, 16);
+	gbench_complexity(b, GBENCH_O_LOG_N);
+}
+
 void suite_map_register(void)
 {
+	const struct map_peer *const peers[] = {&map_peer_tree, &map_peer_std};
 	struct gbench *b;
 	void *mapped;
 
@@ -124,10 +156,9 @@ void suite_map_register(void)
 	b = gbench_register("map/translate_pool/isthmus", translate_pool, manager);
 	suites_thread_counts(b);
 	gbench_use_real_time(b);
-	b = gbench_register("map/translate/isthmus", translate_mappings, manager);
-	gbench_argument_name(b, "mappings");
-	gbench_argument_range(b, 16, 1 << 16, 16);
-	gbench_complexity(b, GBENCH_O_LOG_N);
+	add_translate("isthmus", translate_mappings, manager);
+	for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)
+		add_translate(peers[i]->name, translate_by_peer, (void *)(uintptr_t)peers[i]);
 	gbench_register("map/register_mapped/isthmus", registration, manager);
 	gbench_register("map/register/isthmus", registration, registrar);
 	gbench_register("map/register/floor", bare_calls, NULL);

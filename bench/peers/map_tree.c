@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "maps.h"
+#include "tree.h"
+
+struct entry {
+	struct tree_node node; /* first: where it begins */
+	uint64_t bytes, vaddr;
+	struct entry *next;
+};
+
+struct locked_tree {
+	pthread_rwlock_t lock;
+	struct tree tree;
+	struct entry *entries;
+};
+
+static void *create(void)
+{
+	struct locked_tree *map = calloc(1, sizeof(*map));
+
+	if (!map)
+		abort();
+	pthread_rwlock_init(&map->lock, NULL);
+	map->tree.random = 1;
+	return map;
+}
+
+static void insert(void *context, uint64_t paddr, uint64_t bytes, uint64_t vaddr)
+{
+	struct locked_tree *map = context;
+	struct entry *entry = calloc(1, sizeof(*entry));
+
+	if (!entry)
+		abort();
+	entry->node.first = paddr;
+	entry->bytes = bytes;
+	entry->vaddr = vaddr;
+	pthread_rwlock_wrlock(&map->lock);
+	tree_insert(&map->tree, &entry->node);
+	entry->next = map->entries;
+	map->entries = entry;
+	pthread_rwlock_unlock(&map->lock);
+}
+
+static bool find(void *context, uint64_t paddr, uint64_t *vaddr)
+{
+	struct locked_tree *map = context;
+	struct entry *entry;
+	bool found;
+
+	pthread_rwlock_rdlock(&map->lock);
+	entry = (struct entry *)(void *)tree_below(&map->tree, paddr, 1);
+	found = entry && paddr - entry->node.first < entry->bytes;
+	if (found)
+		*vaddr = entry->vaddr + (paddr - entry->node.first);
+	pthread_rwlock_unlock(&map->lock);
+	return found;
+}
+
+static void destroy(void *context)
+{
+	struct locked_tree *map = context;
+
+	while (map->entries) {
+		struct entry *entry = map->entries;
+
+		map->entries = entry->next;
+		free(entry);
+	}
+	pthread_rwlock_destroy(&map->lock);
+	free(map);
+}
+
+const struct map_peer map_peer_tree = {"rwlock, treap", create, insert, find, destroy};
