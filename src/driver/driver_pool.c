@@ -89,48 +89,46 @@ static uint8_t read_state(const struct ist_driver_pool *pool, size_t granule)
 	return driver_pool_state(pool, granule);
 }
 
-static void write_state(struct ist_driver_pool *pool, size_t granule, size_t value)
-{
-	atomic_store_explicit(&pool->state[granule], (uint8_t)value, memory_order_relaxed);
-}
-
 /*
  * Make an allocation of `count` granules of a run of `granted` that is ours alone: the last one who wrote these bytes
- * gave it back before we took it. `class` as of byte 1. Returns its handle's tag.
+ * gave it back before we took it. `class` as of byte 1. Returns its handle's tag. (Through a pointer of its own: a
+ * store of a byte could change any pointer, as far as the compiler knows.)
  */
 static inline __attribute__((always_inline)) uint64_t bring_to_life(struct ist_driver_pool *pool,
                                                                     size_t start, size_t count,
                                                                     size_t granted, size_t class, size_t size)
 {
-	uint8_t first = state_live(read_state(pool, start), -size % DRIVER_GRANULE);
+	_Atomic uint8_t *state = pool->state + start;
+	uint8_t first =
+	        state_live(atomic_load_explicit(&state[0], memory_order_relaxed), -size % DRIVER_GRANULE);
 	size_t use_high = 0, extra = granted - count;
 
 	if (__builtin_expect(count >= STATE_BYTES, 1)) {
-		write_state(pool, start + 1, class);
-		use_high = read_state(pool, start + 2) & STATE_USE_HIGH;
-		write_state(pool, start + 2, use_high);
-		write_state(pool, start + 3, extra);
-	} else if (count == 3) {
-		write_state(pool, start + 1, class);
-		use_high = read_state(pool, start + 2) & STATE_USE_HIGH;
-		write_state(pool, start + 2, use_high);
-	} else if (count == 2) {
-		write_state(pool, start + 1, class);
+		atomic_store_explicit(&state[1], (uint8_t) class, memory_order_relaxed);
+		use_high = atomic_load_explicit(&state[2], memory_order_relaxed);
+		atomic_store_explicit(&state[3], (uint8_t)extra, memory_order_relaxed);
+	} else if (count > 1) {
+		atomic_store_explicit(&state[1], (uint8_t) class, memory_order_relaxed);
+		if (count > 2)
+			use_high = atomic_load_explicit(&state[2], memory_order_relaxed);
 	} else {
 		class = 0;
 	}
 	/* Release: pairs with the acquire in driver_pool_free, which reads the marks and the other bytes. */
-	atomic_store_explicit(&pool->state[start], first, memory_order_release);
+	atomic_store_explicit(&state[0], first, memory_order_release);
 	return state_tag(first, class, use_high, extra, pool_tag_check(start, size));
 }
 
-static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, size_t count, size_t size,
+static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, size_t size,
                                                 struct ist_shm *out)
 {
-	size_t start, granted, at, class = STATE_RUN;
+	size_t start, granted, at, count = granule_count(size), class = STATE_RUN;
 	uint64_t tag;
-	int error = slabs_take_slow(&pool->slabs, count, size, &start, &granted);
+	int error;
 
+	if (size == 0)
+		return -EINVAL;
+	error = slabs_take_slow(&pool->slabs, count, size, &start, &granted);
 	if (error) {
 		if (error == -ENOSPC)
 			pool_count_failure(&pool->pool);
@@ -147,15 +145,16 @@ static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, si
 
 int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_shm *out)
 {
-	size_t at, count = granule_count(size);
+	/* Size 0 becomes more than there can be, and is told from that in the slow path. */
+	size_t at, count = (size - 1) / DRIVER_GRANULE + 1;
 	uint64_t tag;
 	uint32_t start;
 
-	if (__builtin_expect(!pool || !out || size == 0, 0))
+	if (__builtin_expect(!pool || !out, 0))
 		return -EINVAL;
 	at = slabs_at(&pool->slabs, count);
 	if (__builtin_expect(!percpu_pop(&pool->slabs.percpu, at, &start), 0))
-		return alloc_slow(pool, count, size, out);
+		return alloc_slow(pool, size, out);
 	tag = bring_to_life(pool, start, count, slabs_granules(&pool->slabs, at),
 	                    at / sizeof(struct magazine) + 1, size);
 	pool_make_shm(&pool->pool, (size_t)start * DRIVER_GRANULE, size, tag, out);
@@ -169,7 +168,7 @@ int driver_pool_free_run(struct ist_driver_pool *pool, const struct ist_shm *shm
 
 	if (shm->view.size > pool->pool.size - start * DRIVER_GRANULE ||
 	    driver_pool_run(pool, start, count) != count ||
-	    !driver_pool_end_life(pool, start, shm->tag, shm->view.size))
+	    !driver_pool_end_life(pool->state + start, shm->tag, shm->view.size))
 		return driver_pool_refuse(pool, shm);
 	tools_freed(pool, shm->view.vaddr, count * DRIVER_GRANULE);
 	if (pool->pool.is_careful)

@@ -66,8 +66,8 @@ int driver_pool_refuse(const struct ist_driver_pool *pool, const struct ist_shm 
 int driver_pool_free_run(struct ist_driver_pool *pool, const struct ist_shm *shm);
 
 /* The compare-exchange that frees, if it is still what the tag says; and the carry of its use count. */
-static inline __attribute__((always_inline)) bool
-driver_pool_end_life(struct ist_driver_pool *pool, size_t start, uint64_t tag, size_t size)
+static inline __attribute__((always_inline)) bool driver_pool_end_life(_Atomic uint8_t *state, uint64_t tag,
+                                                                       size_t size)
 {
 	uint8_t first = state_byte(tag, 0), met = first;
 
@@ -76,13 +76,12 @@ driver_pool_end_life(struct ist_driver_pool *pool, size_t start, uint64_t tag, s
 	 * run back releases what we did to the memory.
 	 */
 	if (TWIN_BROKEN(DRIVER_TWIN_FREE_WITHOUT_EXCHANGE))
-		atomic_store_explicit(&pool->state[start], state_freed(first), memory_order_relaxed);
-	else if (!atomic_compare_exchange_strong_explicit(&pool->state[start], &met, state_freed(first),
+		atomic_store_explicit(&state[0], state_freed(first), memory_order_relaxed);
+	else if (!atomic_compare_exchange_strong_explicit(&state[0], &met, state_freed(first),
 	                                                  memory_order_acquire, memory_order_relaxed))
 		return false;
 	if (state_freed(first) == 0 && size > 2 * DRIVER_GRANULE)
-		atomic_store_explicit(&pool->state[start + 2],
-		                      (uint8_t)((state_byte(tag, 2) + 1) & STATE_USE_HIGH),
+		atomic_store_explicit(&state[2], (uint8_t)((state_byte(tag, 2) + 1) & STATE_USE_HIGH),
 		                      memory_order_relaxed);
 	return true;
 }
@@ -91,8 +90,10 @@ driver_pool_end_life(struct ist_driver_pool *pool, size_t start, uint64_t tag, s
  * Whether bytes 1 and 2 are those of a tag. The mark tells one granule from more. Byte 3 follows from the class and
  * the size, which the tag's check holds together.
  */
-static inline __attribute__((always_inline)) bool
-driver_pool_has_bytes(const struct ist_driver_pool *pool, size_t start, uint64_t tag, size_t size)
+static inline __attribute__((always_inline)) bool driver_pool_has_bytes(const struct ist_driver_pool *pool,
+                                                                        const _Atomic uint8_t *state,
+                                                                        size_t start, uint64_t tag,
+                                                                        size_t size)
 {
 	uint64_t marks = atomic_load_explicit(&pool->last[start / 64], memory_order_relaxed);
 	bool is_single = size <= DRIVER_GRANULE;
@@ -100,9 +101,9 @@ driver_pool_has_bytes(const struct ist_driver_pool *pool, size_t start, uint64_t
 	if ((marks >> (start % 64) & 1) != is_single)
 		return false;
 	if (__builtin_expect(size > 2 * DRIVER_GRANULE, 1))
-		return ((driver_pool_state(pool, start + 1) ^ state_byte(tag, 1)) |
-		        (driver_pool_state(pool, start + 2) ^ state_byte(tag, 2))) == 0;
-	return is_single || driver_pool_state(pool, start + 1) == state_byte(tag, 1);
+		return ((atomic_load_explicit(&state[1], memory_order_relaxed) ^ state_byte(tag, 1)) |
+		        (atomic_load_explicit(&state[2], memory_order_relaxed) ^ state_byte(tag, 2))) == 0;
+	return is_single || atomic_load_explicit(&state[1], memory_order_relaxed) == state_byte(tag, 1);
 }
 
 /* ist_shm_free for a handle that names this pool: obeyed if what it says is what the state bytes say. */
@@ -111,7 +112,8 @@ static inline __attribute__((always_inline)) int driver_pool_free(struct ist_dri
 {
 	uint64_t tag = shm->tag;
 	size_t size = shm->view.size, offset = pool_offset(&pool->pool, shm), start = offset / DRIVER_GRANULE,
-	       class;
+	       class, granules;
+	_Atomic uint8_t *state = pool->state + start;
 	uint8_t first = state_byte(tag, 0);
 
 	/* What is not looked at here, such as where the view ends, follows from the tag's check. */
@@ -119,23 +121,21 @@ static inline __attribute__((always_inline)) int driver_pool_free(struct ist_dri
 	                             offset % DRIVER_GRANULE || !state_agrees(tag, start, size) ||
 	                             !(first & STATE_LIVE) ||
 	                             /* Acquire: pairs with bring_to_life in driver_pool.c. */
-	                             atomic_load_explicit(&pool->state[start], memory_order_acquire) !=
-	                                     first ||
-	                             !driver_pool_has_bytes(pool, start, tag, size),
+	                             atomic_load_explicit(&state[0], memory_order_acquire) != first ||
+	                             !driver_pool_has_bytes(pool, state, start, tag, size),
 	                     0))
 		return driver_pool_refuse(pool, shm);
 	class = size <= DRIVER_GRANULE ? 1 : state_byte(tag, 1);
 	if (__builtin_expect(class == STATE_RUN, 0))
 		return driver_pool_free_run(pool, shm);
-	if (__builtin_expect(!driver_pool_end_life(pool, start, tag, size), 0))
+	if (__builtin_expect(!driver_pool_end_life(state, tag, size), 0))
 		return driver_pool_refuse(pool, shm);
-	tools_freed(pool, shm->view.vaddr, pool->slabs.classes.granules[class - 1] * DRIVER_GRANULE);
+	granules = pool->slabs.classes.granules[class - 1];
+	tools_freed(pool, shm->view.vaddr, granules * DRIVER_GRANULE);
 	if (__builtin_expect(pool->pool.is_careful, 0))
-		pool_give_carefully(&pool->pool, &pool->slabs, start, pool->slabs.classes.granules[class - 1],
-		                    DRIVER_GRANULE);
+		pool_give_carefully(&pool->pool, &pool->slabs, start, granules, DRIVER_GRANULE);
 	else
-		slabs_give(&pool->slabs, PERCPU_AT(class - 1), start,
-		           pool->slabs.classes.granules[class - 1]);
+		slabs_give(&pool->slabs, PERCPU_AT(class - 1), start, granules);
 	return 0;
 }
 
