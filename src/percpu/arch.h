@@ -6,7 +6,9 @@
  */
 #include "base/tsan.h"
 
-#if defined(PERCPU_TWIN_ONLY) || defined(TSAN_BUILD)
+#if defined(PERCPU_MODEL)
+#include "arch_model.h" /* tests/model: sequences whose steps an explorer can come between */
+#elif defined(PERCPU_TWIN_ONLY) || defined(TSAN_BUILD)
 #include "percpu/arch_none.h"
 #elif defined(__x86_64__) && defined(__LP64__)
 #include "percpu/arch_x86_64.h"

@@ -20,6 +20,7 @@
 #include "model.h"
 
 void explore_point(void);
+int explore_thread(void);
 
 enum { STACK = 64 * 1024, STEPS_MAX = 20000, EXPLORER = -1 };
 
@@ -34,6 +35,11 @@ static const struct model_scenario *scenario;
 static ucontext_t explorer, context[MODEL_THREADS];
 static char stack[MODEL_THREADS][STACK];
 static int running = EXPLORER;
+/* Which CPU each thread is on, who ran there last, and how often that changed: for models of restartable sequences. */
+int explore_cpu[MODEL_THREADS] = {0, 1, 0};
+unsigned explore_switches[MODEL_THREADS];
+static int explore_last[MODEL_THREADS];
+
 static struct step step[STEPS_MAX];
 static int steps, planned; /* the first `planned` decisions are taken as they stand in step[] */
 static unsigned enabled;
@@ -56,6 +62,11 @@ void explore_point(void)
 		points++;
 		swapcontext(&context[running], &explorer);
 	}
+}
+
+int explore_thread(void)
+{
+	return running;
 }
 
 static void thread_main(int number)
@@ -148,6 +159,10 @@ static void run_once(void)
 			at->chosen = (signed char)(random_state ? random_choice(at) : default_choice(at));
 		preemptions += cost(at, at->chosen);
 		before = running = at->chosen;
+		if (explore_last[explore_cpu[running]] != running) {
+			explore_last[explore_cpu[running]] = running;
+			explore_switches[explore_cpu[running]]++;
+		}
 		swapcontext(&explorer, &context[running]);
 		running = EXPLORER;
 	}

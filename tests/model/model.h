@@ -22,6 +22,11 @@ struct model_scenario {
 /* Ended by an element without a name. */
 extern const struct model_scenario model_scenarios[];
 
+/* Of the explorer: the thread that runs, -1 in set_up and check; and on which CPU each is taken to be. */
+int explore_thread(void);
+extern int explore_cpu[MODEL_THREADS];
+extern unsigned explore_switches[MODEL_THREADS]; /* of each CPU: how often another thread came to run there */
+
 /* Ends this run with a fault. */
 void model_fault(const char *what, int line);
 #define MODEL_ASSERT(condition) ((condition) ? (void)0 : model_fault(#condition, __LINE__))

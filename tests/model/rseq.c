@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* The kernel's part of restartable sequences, for models: two CPUs, and a fence that aborts every sequence (arch_model.h). */
+#include "percpu/rseq.h"
+
+#include "percpu/percpu.h"
+
+struct percpu_thread_area percpu_area;
+_Atomic uint64_t percpu_aborts;
+unsigned model_fences;
+
+bool rseq_start(void)
+{
+	return true;
+}
+
+bool rseq_counts_threads(void)
+{
+	return false;
+}
+
+int32_t rseq_number(void)
+{
+	return model_cpu();
+}
+
+uint32_t rseq_cpu(void)
+{
+	return (uint32_t)model_cpu();
+}
+
+void rseq_fence(void)
+{
+	explore_point();
+	model_fences++;
+}
+
+unsigned rseq_possible_cpus(void)
+{
+	return 2;
+}
