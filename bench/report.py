@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+# SPDX-FileCopyrightText: 2026 the isthmus authors
+"""Makes one HTML page, complete in itself, of a run of bench/run suites and the texts of the other benchmarks.
+
+usage: report.py RESULTS.json OUT.html [TITLE=FILE]...
+
+Each TITLE=FILE is appended: a text as it is, a PNG or SVG as a picture.
+"""
+import base64
+import html
+import pathlib
+import sys
+
+import results
+
+COLOURS = {'isthmus': '#0b6e99', 'floor': '#9aa5ab'}
+OTHERS = ['#c05a2b', '#8a6d3b', '#5b7f3a', '#7a5195', '#b03a6b']
+
+TITLES = {
+    'driver': ('Driver pool', 'Messages, beside general allocators. "floor" is a bare push and pop of a per-CPU magazine.'),
+    'latency': ('Latency of single operations', 'An allocation and its free, each timed. The clock&rsquo;s own cost is taken '
+                'off; 0 means below what it can tell apart.'),
+    'client': ('Client pool', 'Page runs over 1 GiB of untouched address space, beside allocators behind one mutex.'),
+    'map': ('Address translation and registration', '"floor" is mmap and munmap of the same pages and nothing else.'),
+}
+WHATS = {'pair': 'Allocate and free at once', 'burst': '1000 allocated, freed in random order (per object)',
+         'scaling': 'Allocate and free at once, several threads (time on the wall for one, all together)',
+         'refusal': 'A request that cannot be met', 'translate': 'Physical to virtual, one of many mappings',
+         'translate_pool': 'Physical to virtual, in the carve-out', 'register': 'Register and unregister 64 KiB of a file',
+         'register_mapped': 'Register and unregister memory that is mapped already',
+         'pair_beside_a_stopped_thread': 'The same while another thread is stopped in the middle of an operation',
+         'freed_elsewhere': 'Allocated here, freed on another CPU'}
+
+
+def colour(who, peers):
+    return COLOURS.get(who) or OTHERS[peers.index(who) % len(OTHERS)]
+
+
+def figure(value):
+    return f'{value:.2f}' if value < 10 else f'{value:.1f}' if value < 100 else f'{value:,.0f}'
+
+
+def bars(rows, peers):
+    """Horizontal bars with their lowest and highest."""
+    most = max(r.high for r in rows)
+    width, left, line = 720, 210, 24
+    out = [f'<svg viewBox="0 0 {width} {line * len(rows) + 6}" role="img">']
+    for i, row in enumerate(rows):
+        y, scale = i * line + 4, (width - left - 90) / most
+        out.append(f'<text x="{left - 8}" y="{y + 14}" class="who">{html.escape(row.who)}</text>')
+        out.append(f'<rect x="{left}" y="{y}" width="{max(1, row.median * scale):.1f}" height="{line - 7}" '
+                   f'fill="{colour(row.who, peers)}"/>')
+        out.append(f'<path d="M{left + row.low * scale:.1f} {y + 8.5}H{left + row.high * scale:.1f}" class="spread"/>')
+        out.append(f'<text x="{left + row.high * scale + 7:.1f}" y="{y + 14}">{figure(row.median)} ns</text>')
+    return '\n'.join(out + ['</svg>'])
+
+
+def curves(rows, peers, x_of, x_name):
+    """A line for each subject over the numbers on the x axis, which is logarithmic."""
+    xs = sorted({x_of(r) for r in rows})
+    most = max(r.high for r in rows)
+    width, height, left, bottom = 720, 300, 70, 40
+    place = {x: left + (width - left - 190) * (i / max(1, len(xs) - 1)) for i, x in enumerate(xs)}
+    out = [f'<svg viewBox="0 0 {width} {height}" role="img">']
+
+    def y(value):
+        return height - bottom - (height - bottom - 14) * value / most
+
+    for i in range(5):
+        value = most * i / 4
+        out.append(f'<path d="M{left} {y(value):.1f}H{width - 185}" class="grid"/>'
+                   f'<text x="{left - 6}" y="{y(value) + 4:.1f}" class="who">{figure(value)}</text>')
+    for x in xs:
+        out.append(f'<text x="{place[x]:.1f}" y="{height - bottom + 18}" class="mid">{x:,}</text>')
+    out.append(f'<text x="{(left + width - 190) / 2}" y="{height - 4}" class="mid">{x_name}; ns</text>')
+    ends = []
+    for who in dict.fromkeys(r.who for r in rows):
+        mine = sorted((r for r in rows if r.who == who), key=x_of)
+        points = ' '.join(f'{place[x_of(r)]:.1f},{y(r.median):.1f}' for r in mine)
+        out.append(f'<polyline points="{points}" stroke="{colour(who, peers)}" class="curve"/>')
+        for r in mine:
+            out.append(f'<path d="M{place[x_of(r)]:.1f} {y(r.low):.1f}V{y(r.high):.1f}" class="spread"/>')
+        ends.append([y(mine[-1].median), who])
+    last = -99.0
+    for at, who in sorted(ends):
+        last = max(at, last + 15)
+        out.append(f'<text x="{width - 178}" y="{last + 4:.1f}" fill="{colour(who, peers)}">{html.escape(who)}</text>')
+    return '\n'.join(out + ['</svg>'])
+
+
+def table(rows):
+    counters = list(dict.fromkeys(key for r in rows for key in r.counters))
+    out = ['<table><tr><th>who</th><th>what</th><th>threads</th><th>median, ns</th><th>lowest to highest</th>'
+           + ''.join(f'<th>{html.escape(c)}, ns</th>' for c in counters) + '</tr>']
+    for r in rows:
+        what = ' '.join(r.arguments) + (f' ({r.label})' if r.label else '')
+        cells = f'<td>{html.escape(r.who)}</td><td>{html.escape(what)}</td><td>{r.threads}</td>'
+        if r.error:
+            out.append(f'<tr>{cells}<td colspan="{2 + len(counters)}" class="none">{html.escape(r.error)}</td></tr>')
+            continue
+        cells += f'<td>{figure(r.median)}</td><td>{figure(r.low)} to {figure(r.high)}</td>'
+        for c in counters:
+            values = sorted(r.counters.get(c, []))
+            cells += f'<td>{figure(values[len(values) // 2]) if values else ""}</td>'
+        out.append(f'<tr>{cells}</tr>')
+    return '\n'.join(out + ['</table>'])
+
+
+def number_of(result):
+    return int(result.arguments[0].split(':')[1]) if result.arguments else 0
+
+
+def section(part, rows):
+    title, text = TITLES.get(part, (part, ''))
+    peers = [w for w in dict.fromkeys(r.who for r in rows) if w not in COLOURS]
+    out = [f'<h2>{title}</h2><p>{text}</p>']
+    for what in dict.fromkeys(r.what for r in rows):
+        mine = [r for r in rows if r.what == what]
+        good = [r for r in mine if not r.error]
+        out.append(f'<h3>{html.escape(WHATS.get(what, what))}</h3>')
+        if good and len({r.threads for r in good}) > 1 and part != 'latency':
+            out.append(curves(good, peers, lambda r: r.threads, 'threads'))
+        elif good and what == 'translate':
+            out.append(curves(good, peers, number_of, 'mappings'))
+        elif good and part != 'latency':
+            for arguments in sorted({tuple(r.arguments) for r in good}, key=lambda a: [int(x.split(':')[1]) for x in a]):
+                if arguments:
+                    out.append(f'<h4>{html.escape(" ".join(arguments).replace(":", " "))}</h4>')
+                out.append(bars([r for r in good if tuple(r.arguments) == arguments], peers))
+        out.append(f'<details{" open" if part == "latency" else ""}><summary>figures</summary>{table(mine)}</details>')
+    return '\n'.join(out)
+
+
+def appendix(title, path):
+    data = pathlib.Path(path).read_bytes()
+    if path.endswith('.png'):
+        body = f'<img alt="{html.escape(title)}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
+    elif path.endswith('.svg'):
+        body = f'<img alt="{html.escape(title)}" src="data:image/svg+xml;base64,{base64.b64encode(data).decode()}">'
+    else:
+        body = f'<pre>{html.escape(data.decode())}</pre>'
+    return f'<h2>{html.escape(title)}</h2>{body}'
+
+
+STYLE = '''
+body { font: 16px/1.5 system-ui, sans-serif; color: #1c2529; background: #fff; max-width: 860px; margin: 2rem auto; padding: 0 1rem }
+h1 { margin-bottom: 0 } h2 { margin-top: 2.5rem; border-bottom: 2px solid #0b6e99 } h3 { margin-top: 2rem } h4 { margin: 1rem 0 .2rem; color: #56646b; font-weight: 600 }
+svg { width: 100%; height: auto; font-size: 13px } .who { text-anchor: end } .mid { text-anchor: middle }
+.spread { stroke: #1c2529; stroke-width: 1.6; fill: none } .grid { stroke: #e1e6e8 } .curve { fill: none; stroke-width: 2.4 }
+table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; margin: .5rem 0 }
+td, th { padding: .15rem .7rem; border-bottom: 1px solid #e1e6e8; text-align: right } td:nth-child(-n+2), th:nth-child(-n+2) { text-align: left }
+.none, summary { color: #56646b } summary { cursor: pointer } img { max-width: 100% } .warn { background: #fff3cd; padding: .5rem 1rem }
+pre { font-size: 12.5px; overflow-x: auto; background: #f5f7f8; padding: .8rem }
+'''
+
+
+def main(source, target, extras):
+    context, found = results.read(source)
+    rows = list(found.values())
+    repetitions = max((len(r.times) for r in rows), default=0)
+    noise = float(context.get('noise_percent', 0))
+    out = ['<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
+           f'<title>isthmus, measured</title><style>{STYLE}</style>',
+           f'<h1>isthmus, measured</h1><p>{html.escape(context["date"])}. Medians of {repetitions} repetitions in random '
+           'order; the thin line over a bar or point goes from the lowest to the highest. Shorter is better.</p>']
+    if noise > 5:
+        out.append(f'<p class="warn">This machine was noisy: equal work took {noise:.1f} % longer than the median in one case of '
+                   'ten. Differences of that size mean nothing.</p>')
+    for part in dict.fromkeys(r.part for r in rows):
+        out.append(section(part, [r for r in rows if r.part == part]))
+    out += [appendix(*extra.split('=', 1)) for extra in extras]
+    out.append('<h2>Machine</h2><table>')
+    for key, value in context.items():
+        if key not in ('caches', 'executable', 'library_build_type', 'json_schema_version'):
+            out.append(f'<tr><td>{html.escape(key)}</td><td>{html.escape(str(value))}</td></tr>')
+    for cache in context.get('caches', []):
+        out.append(f'<tr><td>cache</td><td>L{cache["level"]} {html.escape(cache["type"])}, {cache["size"] // 1024} KiB, '
+                   f'shared by {cache["num_sharing"]}</td></tr>')
+    out.append('</table></html>')
+    pathlib.Path(target).write_text('\n'.join(out) + '\n', encoding='utf-8')
+
+
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
+main(sys.argv[1], sys.argv[2], sys.argv[3:])

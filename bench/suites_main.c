@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * All suites under Google Benchmark.
+ *
+ * usage: bench-suites [--pin=none|compact|scatter|cores|caches|nodes] [FLAG OF GOOGLE BENCHMARK]...
+ */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "gbench.h"
+#include "suites.h"
+
+struct ist_manager *suites_manager(size_t driver_bytes, size_t client_bytes)
+{
+	struct ist_manager_config config = {.driver_pool_size = driver_bytes, .paddr = UINT64_C(1) << 32};
+	struct ist_manager *manager;
+
+	config.size = driver_bytes + (client_bytes > driver_bytes ? client_bytes : driver_bytes) +
+	              4 * IST_PAGE_SIZE;
+	config.vaddr = mmap(NULL, config.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (config.vaddr == MAP_FAILED || ist_manager_create(&config, &manager)) {
+		fprintf(stderr, "no memory for a pool\n");
+		exit(1);
+	}
+	return manager;
+}
+
+void suites_thread_counts(struct gbench *benchmark)
+{
+	cpu_set_t allowed;
+	int cpus;
+
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	cpus = CPU_COUNT(&allowed);
+	gbench_thread_range(benchmark, 1, cpus);
+	gbench_threads(benchmark, 4 * cpus);
+}
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "--pin=", 6))
+			continue;
+		if (pin_policy_by_name(argv[i] + 6)) {
+			fprintf(stderr, "%s: not a policy; see the head of bench/suites_main.c\n", argv[i]);
+			return 2;
+		}
+		memmove(&argv[i], &argv[i + 1], (size_t)(argc - i) * sizeof(*argv));
+		argc--;
+		break;
+	}
+	context_add();
+	suite_driver_register();
+	suite_latency_register();
+	suite_client_register();
+	suite_map_register();
+	return gbench_run(argc, argv);
+}
