@@ -194,6 +194,53 @@ struct writer {
 	uint64_t seed, registered, unregistered, busy, destroyed;
 };
 
+/*
+ * A reader that was put to sleep inside a section holds back what waits for readers, and the limits of that are told: try
+ * again. How often is printed.
+ */
+static _Atomic uint64_t later;
+
+static bool try_again(int error)
+{
+	if (error != -EAGAIN && error != -ENOMEM)
+		return false;
+	atomic_fetch_add_explicit(&later, 1, memory_order_relaxed);
+	usleep(1000);
+	return true;
+}
+
+static int persistently_register(const struct ist_registration *r, struct ist_mapping *out)
+{
+	int error;
+
+	do
+		error = ist_mapping_register(manager, r, out);
+	while (try_again(error));
+	if (error)
+		fprintf(stderr, "register: %d\n", error);
+	return error;
+}
+
+static int persistently_unregister(uint32_t owner, uint64_t cookie, unsigned flags)
+{
+	int error;
+
+	do
+		error = ist_mapping_unregister(manager, owner, cookie, flags);
+	while (try_again(error));
+	return error;
+}
+
+static int persistently_destroy(uint32_t owner)
+{
+	int error;
+
+	do
+		error = ist_owner_destroy(manager, owner);
+	while (try_again(error));
+	return error;
+}
+
 static void add(struct writer *writer, unsigned i)
 {
 	uint64_t number = atomic_load_explicit(&generation[i], memory_order_relaxed) + 1, pages[LIST];
@@ -205,7 +252,7 @@ static void add(struct writer *writer, unsigned i)
 	                             .cookie = cookie_of(i, number)};
 	struct ist_mapping mapping;
 
-	REQUIRE(ist_mapping_register(manager, &r, &mapping) == 0);
+	REQUIRE(persistently_register(&r, &mapping) == 0);
 	atomic_store_explicit(&generation[i], number, memory_order_release);
 	writer->registered++;
 }
@@ -243,12 +290,12 @@ static void guest_comes_and_goes(struct writer *writer)
 		        .cookie = k + 1};
 		struct ist_mapping mapping;
 
-		REQUIRE(ist_mapping_register(manager, &r, &mapping) == 0);
+		REQUIRE(persistently_register(&r, &mapping) == 0);
 		if (k == 7)
 			REQUIRE(ist_mapping_get(manager, &mapping) == 0 &&
 			        ist_mapping_put(manager, &mapping) == 0);
 	}
-	error = ist_owner_destroy(manager, config.id);
+	error = persistently_destroy(config.id);
 	REQUIRE(error == 0 || error == -EBUSY);
 	writer->destroyed++;
 }
@@ -264,10 +311,10 @@ static void crowd(struct writer *writer)
 	for (uint64_t k = 0; k < CROWD; k++) {
 		r.cookie = base + k;
 		r.paddr = RAM_PADDR + (KEPT + k) * PAGE;
-		REQUIRE(ist_mapping_register(manager, &r, &mapping) == 0);
+		REQUIRE(persistently_register(&r, &mapping) == 0);
 	}
 	for (uint64_t k = 0; k < CROWD; k++)
-		REQUIRE(ist_mapping_unregister(manager, 0, base + k, 0) == 0);
+		REQUIRE(persistently_unregister(0, base + k, 0) == 0);
 }
 
 static void *write_on(void *argument)
@@ -380,13 +427,13 @@ static int torture(double seconds, uint64_t cache)
 		done.busy += writers[i].busy;
 		done.destroyed += writers[i].destroyed;
 	}
-	printf("%llu lookups, %llu found, %llu references, %llu registered, %llu unregistered, %llu busy, %llu guests destroyed; "
+	printf("%llu lookups, %llu found, %llu references, %llu registered, %llu unregistered, %llu busy, %llu guests destroyed, %llu told to try again; "
 	       "wrong %llu, gap %llu, late %llu\n",
 	       (unsigned long long)sum.lookups, (unsigned long long)sum.found,
 	       (unsigned long long)sum.references, (unsigned long long)done.registered,
 	       (unsigned long long)done.unregistered, (unsigned long long)done.busy,
-	       (unsigned long long)done.destroyed, (unsigned long long)sum.wrong, (unsigned long long)sum.gap,
-	       (unsigned long long)sum.late);
+	       (unsigned long long)done.destroyed, (unsigned long long)later, (unsigned long long)sum.wrong,
+	       (unsigned long long)sum.gap, (unsigned long long)sum.late);
 	if (sum.wrong || sum.gap || sum.late)
 		return 1;
 	tear_down();
