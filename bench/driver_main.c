@@ -62,7 +62,8 @@ static inline __attribute__((always_inline)) void get(const struct subject *subj
 	}
 }
 
-static inline __attribute__((always_inline)) void put(const struct subject *subject, bool ours, union object *object)
+static inline __attribute__((always_inline)) void put(const struct subject *subject, bool ours,
+                                                      union object *object)
 {
 	if (!ours)
 		subject->peer->free(object->memory);
@@ -127,6 +128,26 @@ static double pairs_of_floor(void *context)
 	for (int i = 0; i < PAIRS; i++) {
 		if (!percpu_push(percpu, PERCPU_AT(0), value) || !percpu_pop(percpu, PERCPU_AT(0), &value))
 			percpu_put(percpu, 0, &value, 1, true);
+	}
+	return (clock_seconds() - begin) * 1e9 / PAIRS;
+}
+
+/* The floor of a pool that tells double frees for certain: one compare-exchange more. */
+static double pairs_of_exact_floor(void *context)
+{
+	struct percpu *percpu = ((struct subject *)context)->floor;
+	static _Atomic uint8_t state = 1;
+	uint32_t value = 7;
+	double begin = clock_seconds();
+
+	for (int i = 0; i < PAIRS; i++) {
+		uint8_t live = 1;
+
+		if (!atomic_compare_exchange_strong_explicit(&state, &live, 0, memory_order_acquire,
+		                                             memory_order_relaxed) ||
+		    !percpu_push(percpu, PERCPU_AT(0), value) || !percpu_pop(percpu, PERCPU_AT(0), &value))
+			percpu_put(percpu, 0, &value, 1, true);
+		atomic_store_explicit(&state, 1, memory_order_release);
 	}
 	return (clock_seconds() - begin) * 1e9 / PAIRS;
 }
@@ -363,12 +384,13 @@ static struct ist_manager *make_manager(size_t driver_bytes)
 
 static void print_goal(const char *what, double ratio, double goal)
 {
-	printf("  goal %s: %s: %.2f (goal at most %.2f)\n", ratio <= goal ? "met   " : "missed", what, ratio, goal);
+	printf("  goal %s: %s: %.2f (goal at most %.2f)\n", ratio <= goal ? "met   " : "missed", what, ratio,
+	       goal);
 }
 
 struct table {
-	struct round_values values[SUBJECTS + 1];
-	struct subject subjects[SUBJECTS + 1];
+	struct round_values values[SUBJECTS + 2];
+	struct subject subjects[SUBJECTS + 2];
 	int count;
 };
 
@@ -387,14 +409,16 @@ static void table_fill(struct table *table, struct ist_driver_pool *pool, size_t
 {
 	table->count = 1;
 	table->subjects[0] = (struct subject){.pool = pool, .size = size};
-	table->values[0] = (struct round_values){.name = "isthmus", .measure = ours, .context = &table->subjects[0]};
+	table->values[0] =
+	        (struct round_values){.name = "isthmus", .measure = ours, .context = &table->subjects[0]};
 	for (int i = 0; i < MALLOC_PEERS; i++) {
 		if (!malloc_peers[i].alloc)
 			continue;
 		table->subjects[table->count] = (struct subject){.peer = &malloc_peers[i], .size = size};
-		table->values[table->count] = (struct round_values){.name = malloc_peers[i].name,
-		                                                    .measure = peer,
-		                                                    .context = &table->subjects[table->count]};
+		table->values[table->count] =
+		        (struct round_values){.name = malloc_peers[i].name,
+		                              .measure = peer,
+		                              .context = &table->subjects[table->count]};
 		table->count++;
 	}
 }
@@ -444,12 +468,19 @@ static double pair_tables(struct ist_driver_pool *pool)
 		table_fill(&table, pool, size, pairs_of_ours, pairs_of_peer);
 		last = table.count++;
 		table.subjects[last] = (struct subject){.floor = &floor};
-		table.values[last] = (struct round_values){
-		        .name = "bare push and pop", .measure = pairs_of_floor, .context = &table.subjects[last]};
+		table.values[last] = (struct round_values){.name = "bare push and pop",
+		                                           .measure = pairs_of_floor,
+		                                           .context = &table.subjects[last]};
+		table.subjects[table.count] = table.subjects[last];
+		table.values[table.count] = (struct round_values){.name = "the same and a compare-exchange",
+		                                                  .measure = pairs_of_exact_floor,
+		                                                  .context = &table.subjects[table.count]};
+		table.count++;
 		snprintf(title, sizeof(title), "allocate and free %zu bytes", size);
 		table_run(&table, title);
 		table_goal(&table, "times the best peer", NULL, 0.8);
-		print_goal("times the bare push and pop", table.values[0].median / table.values[last].median, 2.5);
+		print_goal("times the bare push and pop", table.values[0].median / table.values[last].median,
+		           2.5);
 	}
 	percpu_destroy(&floor);
 	return 0;
@@ -462,8 +493,10 @@ static void small_pool(struct ist_driver_pool *large)
 
 	table.subjects[0] = (struct subject){.pool = ist_manager_driver_pool(manager), .size = 224};
 	table.subjects[1] = (struct subject){.pool = large, .size = 224};
-	table.values[0] = (struct round_values){.name = "16 KiB pool", .measure = pairs_of_ours, .context = &table.subjects[0]};
-	table.values[1] = (struct round_values){.name = "large pool", .measure = pairs_of_ours, .context = &table.subjects[1]};
+	table.values[0] = (struct round_values){
+	        .name = "16 KiB pool", .measure = pairs_of_ours, .context = &table.subjects[0]};
+	table.values[1] = (struct round_values){
+	        .name = "large pool", .measure = pairs_of_ours, .context = &table.subjects[1]};
 	table_run(&table, "allocate and free 224 bytes");
 	print_goal("times the large pool's", table.values[0].median / table.values[1].median, 1.5);
 	if (ist_manager_destroy(manager))
@@ -496,7 +529,9 @@ int main(int argc, char **argv)
 
 	/* 8000 objects of 264 bytes on average are 2 MiB. */
 	table_fill(&table, ist_manager_driver_pool(wide), 0, many_of_ours, many_of_peer);
-	table_run(&table, "8 threads, 1000 live objects of 16 to 512 bytes each; CPU time of a free and an allocation");
+	table_run(
+	        &table,
+	        "8 threads, 1000 live objects of 16 to 512 bytes each; CPU time of a free and an allocation");
 	table_goal(&table, "times the best peer", NULL, 1);
 
 	return ist_manager_destroy(manager) || ist_manager_destroy(wide);

@@ -190,6 +190,8 @@ static void stock(struct slabs *slabs, unsigned class, size_t start, unsigned ob
 		values[objects - 1 - i] = (uint32_t)(start + i * count);
 	put = percpu_put(&slabs->percpu, class, values, objects - 1, false);
 	note(slabs, block, NOTE_STOCKED, put);
+	note(slabs, block, NOTE_CACHED, put * count); /* until the next survey counts */
+	atomic_fetch_add_explicit(&slabs->cached, put * count, memory_order_relaxed);
 	/* Put from the highest down, so what is left over lies at the low end, behind the caller's object. */
 	if (put < objects - 1)
 		give_to_buddy(slabs, start + count, (objects - 1 - put) * count);
@@ -219,7 +221,6 @@ static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *s
 		stock(slabs, class, *start, objects, block);
 		end_batch(slabs);
 	}
-	survey(slabs, block);
 	return 0;
 }
 
