@@ -4,6 +4,8 @@
 
 #include "slab/slab.h"
 
+#define PAGES_EACH 16u
+
 /* Add a class of `granules`, which serves all counts above the class before it, or itself alone. */
 static void add_class(struct slab_classes *classes, size_t granules, bool serves_smaller)
 {
@@ -39,9 +41,9 @@ void slab_classes_spaced(struct slab_classes *classes)
 void slab_classes_pages(struct slab_classes *classes)
 {
 	classes->count = 0;
-	for (size_t n = 1; n <= 64; n++)
+	for (size_t n = 1; n <= PAGES_EACH; n++)
 		add_class(classes, n, true);
-	for (size_t n = 128; n <= SLAB_LARGEST; n *= 2)
+	for (size_t n = 2 * PAGES_EACH; n <= SLAB_LARGEST; n *= 2)
 		add_class(classes, n, false);
 }
 

@@ -9,13 +9,24 @@
 #define LOW_SHARE 8 /* below this share of the pool being free, nothing is moved in batches */
 #define BATCH_SHARE 64 /* of the pool, in a batch */
 #define CACHE_SHARE 8 /* of the pool, in all magazines together */
+#define OBJECTS_MOST 1024 /* in one magazine */
 
-static void set_slots(struct slabs *slabs, size_t granules)
+static void set_limits(struct slabs *slabs, size_t granules)
+{
+	if (slabs->most_cached == 0)
+		slabs->most_cached = granules / CACHE_SHARE;
+	if (slabs->most_objects == 0)
+		slabs->most_objects = OBJECTS_MOST;
+	if (slabs->most_batch == 0)
+		slabs->most_batch = bits_min(granules / BATCH_SHARE, SLAB_LARGEST);
+}
+
+static void set_slots(struct slabs *slabs)
 {
 	for (unsigned c = 0; c < slabs->classes.count; c++) {
-		size_t room = granules / CACHE_SHARE / slabs->classes.granules[c];
+		size_t room = slabs->most_cached / slabs->classes.granules[c];
 
-		slabs->slots[c] = (uint16_t)bits_max(1, bits_min(room, 1024));
+		slabs->slots[c] = (uint16_t)bits_max(1, bits_min(room, slabs->most_objects));
 	}
 	slabs->slots[slabs->classes.count] = 1;
 }
@@ -29,7 +40,8 @@ int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules, size_
 	if (granules > UINT32_MAX)
 		slabs->classes.count = 0;
 	slab_classes_finish(&slabs->classes);
-	set_slots(slabs, granules);
+	set_limits(slabs, granules);
+	set_slots(slabs);
 	buddy_init(&slabs->buddy, buddy_memory, granules);
 	error = percpu_create(&slabs->percpu, slabs->classes.count + 1, slabs->slots);
 	if (error)
@@ -109,7 +121,7 @@ static size_t budget(const struct slabs *slabs)
 
 	for (uint32_t block = 0; block < slabs->percpu.blocks; block++)
 		active += percpu_is_ready(&slabs->percpu, block);
-	return slabs->buddy.granules / CACHE_SHARE / bits_max(active, 1);
+	return slabs->most_cached / bits_max(active, 1);
 }
 
 /* Let a magazine grow, if its CPU keeps little enough; shrink it if that keeps too much. Returns its capacity. */
@@ -173,8 +185,7 @@ static void end_batch(struct slabs *slabs)
 /* How many objects to take from the buddy for a magazine of `capacity`, of which one is for the caller. */
 static unsigned batch_size(const struct slabs *slabs, size_t count, uint32_t capacity)
 {
-	size_t granules = bits_min(slabs->buddy.granules / BATCH_SHARE, SLAB_LARGEST);
-	size_t size = bits_min(bits_min(granules / count, capacity / 2), SLAB_BATCH);
+	size_t size = bits_min(bits_min(slabs->most_batch / count, capacity / 2), SLAB_BATCH);
 
 	return is_low(slabs) ? 1 : (unsigned)bits_max(size, 1);
 }

@@ -50,7 +50,7 @@ struct slab_classes {
 void slab_classes_exact(struct slab_classes *classes);
 /* Each count up to 16, then eight to a doubling up to SLAB_LARGEST: at most 1/8 is lost to rounding. */
 void slab_classes_spaced(struct slab_classes *classes);
-/* Each count up to 64, then 128, 256 and 512, for these counts alone: nothing is rounded. */
+/* Each count up to 16, then powers of two, for these counts alone: nothing is rounded. */
 void slab_classes_pages(struct slab_classes *classes);
 
 /* Lead all counts that no class serves to the one behind the last. Done by slabs_create. */
@@ -67,6 +67,8 @@ struct slabs {
 	/* Told of `objects` runs of `count` granules from `start` on, when they come out of the buddy; may be null. */
 	void (*carve)(struct slabs *slabs, size_t start, size_t count, unsigned objects);
 	struct slab_classes classes;
+	/* Of the pool: granules in all magazines together, objects in one, granules taken from the buddy at once. */
+	size_t most_cached, most_objects, most_batch;
 	struct quarantine quarantine;
 	uint16_t slots[SLAB_CLASSES + 1];
 	_Alignas(CACHE_LINE) _Atomic size_t out; /* granules that are not in the buddy */
@@ -87,7 +89,7 @@ struct slab_counts {
 };
 
 /*
- * `granules` free ones; the last `quarantine` runs that are freed are held back; the classes are set by the caller before, classes.count 0 for no magazines at all. The buddy's
+ * `granules` free ones; the limits above are set by the caller before, or are 0 for the usual ones; the last `quarantine` runs that are freed are held back; the classes are set by the caller before, classes.count 0 for no magazines at all. The buddy's
  * memory as of buddy_init. 0 or -ENOMEM; may block, and so may slabs_destroy.
  */
 int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules, size_t quarantine);
