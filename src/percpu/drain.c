@@ -52,14 +52,18 @@ static bool unplug(const struct drain *drain)
 	return any;
 }
 
-/* Steps (2) to (4). The fence is made even if nothing was plugged: another drain may have come only as far as (2). */
-static void close_blocks(const struct drain *drain)
+/*
+ * Steps (2) to (4). The fence is made even if nothing was plugged: another drain may have come only as far as (2).
+ * Without a fence nothing may be touched: then what is in the blocks stays there until their CPUs plug them again.
+ */
+static bool close_blocks(const struct drain *drain)
 {
 	unplug(drain);
 	do {
-		if (!TWIN_BROKEN(TWIN_DRAIN_WITHOUT_FENCE))
-			rseq_fence();
+		if (!TWIN_BROKEN(TWIN_DRAIN_WITHOUT_FENCE) && !rseq_fence())
+			return false;
 	} while (!TWIN_BROKEN(TWIN_DRAIN_LOOKS_ONCE) && unplug(drain)); /* twice at most, by [D1] */
+	return true;
 }
 
 /* Step (5). Afterwards the block is empty and stays so while we count as a drainer. */
@@ -82,12 +86,12 @@ void percpu_drain(struct percpu *percpu, enum percpu_reach reach, percpu_sink *s
                   void *context)
 {
 	struct drain drain = {percpu, reach, rseq_cpu(), sink, context};
+	bool is_closed;
 
 	/* Seq_cst, and the fence is a full barrier: plugging sequences that follow find it [D1]. */
 	atomic_fetch_add_explicit(&percpu->drainers, 1, memory_order_seq_cst);
-	if (percpu->sequences)
-		close_blocks(&drain);
-	for (uint32_t block = 0; block < percpu->blocks; block++) {
+	is_closed = !percpu->sequences || close_blocks(&drain);
+	for (uint32_t block = 0; is_closed && block < percpu->blocks; block++) {
 		if (in_reach(&drain, block))
 			empty_block(&drain, block);
 	}

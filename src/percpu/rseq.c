@@ -72,14 +72,11 @@ static bool membarrier(int command)
 	return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
-void rseq_fence(void)
+bool rseq_fence(void)
 {
-	if (alone)
-		return;
-	/* Cannot fail once registered, but for seccomp rules that came later; then an unfenced drain would corrupt. */
-	while (!membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) &&
-	       !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
-		__builtin_trap();
+	return alone || membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) ||
+	       (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ) &&
+	        membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ));
 }
 
 /*
@@ -101,8 +98,11 @@ static bool kernel_is_trusted(void)
 #endif
 }
 
-/* "0-3,8-11" and the like: one more than the last number. */
-static unsigned read_possible_cpus(void)
+/*
+ * "0-3,8-11" and the like: one more than the last number. Without it, what there is now, and *certain is false: a CPU
+ * with a higher number may come, so nothing may be indexed by what the kernel says.
+ */
+static unsigned read_possible_cpus(bool *certain)
 {
 	FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
 	long configured = sysconf(_SC_NPROCESSORS_CONF);
@@ -120,7 +120,8 @@ static unsigned read_possible_cpus(void)
 	}
 	if (file)
 		fclose(file);
-	if (!found || highest >= 1u << 16)
+	*certain = found && highest < 1u << 16;
+	if (!*certain)
 		highest = configured > 0 ? (unsigned)configured - 1 : 0;
 	return highest + 1;
 }
@@ -195,8 +196,10 @@ static bool passes_trial(void)
 
 static void start(void)
 {
-	possible_cpus = read_possible_cpus();
-	usable = find_area() && kernel_is_trusted() &&
+	bool certain;
+
+	possible_cpus = read_possible_cpus(&certain);
+	usable = certain && find_area() && kernel_is_trusted() &&
 	         membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ) &&
 	         membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) && passes_trial();
 	if (!usable)

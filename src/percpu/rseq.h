@@ -21,8 +21,11 @@ int32_t rseq_number(void);
 /* The CPU it runs on, for placement only. */
 uint32_t rseq_cpu(void);
 
-/* Make every sequence of this process that is under way start again; a full barrier on every CPU that runs us. */
-void rseq_fence(void);
+/*
+ * Make every sequence of this process that is under way start again; a full barrier on every CPU that runs us. False if
+ * the system refuses, which it did not at the start: rules of seccomp that came later.
+ */
+bool rseq_fence(void);
 
 /* More than the highest number that a CPU of this machine can ever have. */
 unsigned rseq_possible_cpus(void);

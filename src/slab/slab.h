@@ -15,6 +15,7 @@
  *       finish in SLAB_PATIENCE looks. What a thread holds in its hands: the run of its own call; in a drain one
  *       object; and while at least an eighth of the pool is free, in a refill or flush a batch of at most 1/64 of the
  *       pool. So no thread that stops holds back more than that.
+ *       (Where a sandbox forbids membarrier after it was in use, magazines of other CPUs stay out of reach.)
  *  [S3] Lock-free, as the buddy is: the loops in here repeat only when another thread put something into a magazine.
  *  [S4] Once a call had to drain, magazines stay unplugged for SLAB_BYPASS calls and until an eighth of the pool is
  *       free (pressure): who asks again and again of an exhausted pool causes no fence each time.

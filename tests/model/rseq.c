@@ -29,10 +29,11 @@ uint32_t rseq_cpu(void)
 	return (uint32_t)model_cpu();
 }
 
-void rseq_fence(void)
+bool rseq_fence(void)
 {
 	explore_point();
 	model_fences++;
+	return true;
 }
 
 unsigned rseq_possible_cpus(void)

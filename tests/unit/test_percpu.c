@@ -2,8 +2,12 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* The per-CPU engine by itself, one thread: order, capacity, drains, stamps, what it costs in memory, and fork. */
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -182,6 +186,51 @@ static void a_child_finds_nothing(void **state)
 	percpu_destroy(&percpu);
 }
 
+/* A sandbox that forbids the fence once it is in use: drains find nothing, nothing breaks, and the CPU keeps its values. */
+static int without_fence(void)
+{
+	struct sock_filter program[] = {
+	        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {sizeof(program) / sizeof(program[0]), program};
+	struct percpu percpu = {0};
+	uint32_t value = 5;
+
+	if (percpu_create(&percpu, CLASSES, slots))
+		return 1;
+	set_capacity(&percpu, 16);
+	if (!percpu.sequences)
+		return 0;
+	if (percpu_put(&percpu, 0, &value, 1, true) != 1)
+		return 2;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		return 0; /* no filters here */
+	drained_count = 0;
+	percpu_drain(&percpu, PERCPU_ALL, sink, NULL, NULL);
+	if (drained_count != 0)
+		return 3;
+	value = 0;
+	for (int i = 0; i < 100 && value == 0; i++)
+		percpu_take(&percpu, 0, &value, 1, true);
+	return value == 5 ? 0 : 4;
+}
+
+static void a_fence_that_is_forbidden(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(without_fence());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void no_memory(void **state)
 {
 	struct percpu percpu = {0};
@@ -199,11 +248,9 @@ static void no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(values_come_out_once),
-	        cmocka_unit_test(a_drain_leaves_nothing),
-	        cmocka_unit_test(unused_cpus_cost_no_memory),
-	        cmocka_unit_test(a_child_finds_nothing),
-	        cmocka_unit_test(no_memory),
+	        cmocka_unit_test(values_come_out_once),       cmocka_unit_test(a_drain_leaves_nothing),
+	        cmocka_unit_test(unused_cpus_cost_no_memory), cmocka_unit_test(a_child_finds_nothing),
+	        cmocka_unit_test(a_fence_that_is_forbidden),  cmocka_unit_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
