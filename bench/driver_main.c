@@ -81,13 +81,11 @@ static uint32_t random_next(uint64_t *state)
 static void pin(unsigned nth)
 {
 	cpu_set_t allowed, one;
-	int cpu = -1;
+	size_t cpu = 0;
 
 	sched_getaffinity(0, sizeof(allowed), &allowed);
-	for (nth %= (unsigned)CPU_COUNT(&allowed); cpu < CPU_SETSIZE;) {
-		if (CPU_ISSET(++cpu, &allowed) && nth-- == 0)
-			break;
-	}
+	for (nth %= (unsigned)CPU_COUNT(&allowed); !CPU_ISSET(cpu, &allowed) || nth-- > 0; cpu++)
+		continue;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);
@@ -178,7 +176,7 @@ static inline __attribute__((always_inline)) double burst(const struct subject *
 		for (unsigned i = 0; i < LIVE; i++)
 			put(subject, ours, &objects[order[i]]);
 	}
-	return (clock_seconds() - begin) * 1e9 / (LIVE * times);
+	return (clock_seconds() - begin) * 1e9 / (LIVE * (double)times);
 }
 
 static double burst_of_ours(void *context)

@@ -7,7 +7,7 @@
 #include "base/tsan.h"
 
 #if defined(PERCPU_MODEL)
-#include "arch_model.h" /* tests/model: sequences whose steps an explorer can come between */
+#include <arch_model.h> /* tests/model: sequences whose steps an explorer can come between */
 #elif defined(PERCPU_TWIN_ONLY) || defined(TSAN_BUILD)
 #include "percpu/arch_none.h"
 #elif defined(__x86_64__) && defined(__LP64__)
