@@ -98,15 +98,15 @@ static int unregister_slot(struct space *space, uint32_t slot, unsigned flags)
 	return error;
 }
 
-struct cookie_query {
+struct pages_query {
 	struct space *space;
 	uint64_t cookie;
 	uint32_t owner;
 };
 
-static bool has_cookie(void *context, uint32_t slot)
+static bool is_such_pages(void *context, uint32_t slot)
 {
-	const struct cookie_query *query = context;
+	const struct pages_query *query = context;
 	struct mapping *mapping = mapping_at(query->space, slot);
 
 	return mapping->cookie == query->cookie && mapping->kind == MAPPING_PAGES &&
@@ -116,7 +116,7 @@ static bool has_cookie(void *context, uint32_t slot)
 int ist_mapping_unregister(struct ist_manager *manager, uint32_t owner, uint64_t cookie, unsigned flags)
 {
 	struct space *space = space_of(manager);
-	struct cookie_query query = {space, cookie, owner};
+	struct pages_query query = {space, cookie, owner};
 	uint32_t slot;
 	int error;
 
@@ -125,7 +125,7 @@ int ist_mapping_unregister(struct ist_manager *manager, uint32_t owner, uint64_t
 	error = space_enter(space);
 	if (error)
 		return error;
-	slot = index_find(&space->index, space_hash(space, KEY_COOKIE, owner, cookie, 0), has_cookie, &query);
+	slot = index_find(&space->index, space_hash(space, KEY_COOKIE, owner, cookie, 0), is_such_pages, &query);
 	if (!slot)
 		error = -ENOENT;
 	else if (atomic_load_explicit(&mapping_at(space, slot)->guarded, memory_order_relaxed))

@@ -57,7 +57,7 @@ static void insert(uint32_t number)
 	MODEL_ASSERT(index_insert(&index_under_test, hash_of(number), number) == 0);
 }
 
-static void take(uint32_t number)
+static void take_place(uint32_t number)
 {
 	index_remove(&index_under_test, hash_of(number), number);
 }
@@ -110,14 +110,14 @@ static void grow_and_shrink(void)
 	for (uint32_t number = 10; number < 14; number++)
 		insert(number);
 	for (uint32_t number = 10; number < 14; number++)
-		take(number);
+		take_place(number);
 	MODEL_ASSERT(!finds(10) && !finds(13));
 }
 
 /* What lies before the third in its search goes, and comes again. */
 static void take_the_second(void)
 {
-	take(2);
+	take_place(2);
 	MODEL_ASSERT(!finds(2));
 	insert(2);
 	MODEL_ASSERT(finds(2));
