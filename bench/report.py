@@ -9,6 +9,7 @@ Each TITLE=FILE is appended: a text as it is, a PNG or SVG as a picture.
 """
 import base64
 import html
+import math
 import pathlib
 import sys
 
@@ -89,6 +90,41 @@ def curves(rows, peers, x_of, x_name):
     return '\n'.join(out + ['</svg>'])
 
 
+TAILS = ['p50', 'p99', 'p99.9', 'max']
+
+
+def tails(rows):
+    """A line for each row from its median to its longest, on a logarithmic scale."""
+    rows = [r for r in rows if all(t in r.counters for t in TAILS)]
+    if not rows:
+        return ''
+    width, left, line = 720, 210, 30
+    most = max(max(r.counters['max']) for r in rows)
+
+    def x(value):
+        return left + (width - left - 40) * math.log10(max(value, 1)) / math.log10(max(most, 10))
+
+    out = [f'<svg viewBox="0 0 {width} {line * len(rows) + 46}" role="img">']
+    for power in range(0, int(math.log10(most)) + 1):
+        label = ['1 ns', '10', '100', '1 &micro;s', '10', '100', '1 ms', '10', '100', '1 s', '10'][power]
+        out.append(f'<path d="M{x(10 ** power):.1f} 4V{line * len(rows) + 8}" class="grid"/>'
+                   f'<text x="{x(10 ** power):.1f}" y="{line * len(rows) + 24}" class="mid">{label}</text>')
+    for i, row in enumerate(rows):
+        y = i * line + 18
+        values = [sorted(row.counters[t])[len(row.counters[t]) // 2] for t in TAILS]
+        what = ' '.join(row.arguments).replace(':', ' ') + (f', {row.threads} threads' if row.threads > 1 else '')
+        out.append(f'<text x="{left - 8}" y="{y + 4}" class="who">{html.escape(what)}</text>'
+                   f'<path d="M{x(values[0]):.1f} {y}H{x(values[-1]):.1f}" class="spread"/>')
+        for value, shade in zip(values, ['#0b6e99', '#5b7f3a', '#c05a2b', '#b03a6b']):
+            out.append(f'<circle cx="{x(value):.1f}" cy="{y}" r="5" fill="{shade}"/>')
+    at = left
+    for tail, shade in zip(TAILS, ['#0b6e99', '#5b7f3a', '#c05a2b', '#b03a6b']):
+        out.append(f'<circle cx="{at}" cy="{line * len(rows) + 38}" r="5" fill="{shade}"/>'
+                   f'<text x="{at + 9}" y="{line * len(rows) + 42}">{tail}</text>')
+        at += 70
+    return '\n'.join(out + ['</svg>'])
+
+
 def table(rows):
     counters = list(dict.fromkeys(key for r in rows for key in r.counters))
     out = ['<table><tr><th>who</th><th>what</th><th>threads</th><th>median, ns</th><th>lowest to highest</th>'
@@ -123,7 +159,9 @@ def section(part, rows):
             out.append(curves(good, peers, lambda r: r.threads, 'threads'))
         elif good and what == 'translate':
             out.append(curves(good, peers, number_of, 'mappings'))
-        elif good and part != 'latency':
+        elif part == 'latency':
+            out.append(tails(good))
+        elif good:
             for arguments in sorted({tuple(r.arguments) for r in good}, key=lambda a: [int(x.split(':')[1]) for x in a]):
                 if arguments:
                     out.append(f'<h4>{html.escape(" ".join(arguments).replace(":", " "))}</h4>')
