@@ -58,6 +58,30 @@ IST_API int ist_provider_alloc(struct ist_manager *manager, size_t size, uint32_
 IST_API int ist_provider_free(struct ist_manager *manager, const struct ist_mapping *mapping);
 
 /*
+ * One mapping of the provider's kept for the next request, as a thread keeps one for the messages of its calls: the next
+ * request of the same type and owner that fits is served by it without asking anybody. Zero-initialise; one for each
+ * thread and user, which alone may use it. `type` is the caller's choice.
+ */
+struct ist_provider_cache {
+	struct ist_mapping mapping;
+	uint32_t type;
+	uint32_t filled;
+};
+
+/*
+ * A mapping of at least `size` bytes in *out, whole pages, which stays the cache's: the one it has, or else that one is
+ * freed first and another asked for. Contents are what the last use left. Size 0: *out is zeroed and the cache stays.
+ *
+ * Errors as of ist_provider_alloc, and of ist_provider_free for the old one, which then stays in the cache. May block.
+ * Source: requirement R5.
+ */
+IST_API int ist_provider_cache_get(struct ist_manager *manager, struct ist_provider_cache *cache, uint32_t type,
+                                   size_t size, uint32_t owner, struct ist_mapping *out);
+
+/* Give back what a cache has, at the end of a call or thread. 0, also if it has nothing; errors of ist_provider_free. */
+IST_API int ist_provider_cache_clear(struct ist_manager *manager, struct ist_provider_cache *cache);
+
+/*
  * As ist_client_pool_alloc_request (IST_CLIENT_AT is not possible), but when the client pool has no room, from memory that
  * the provider handed out, asking it for more if need be. ist_shm_free frees it. Memory that nobody uses any more goes back to
  * the provider at later calls of this, by ist_provider_trim and by ist_provider_drain.

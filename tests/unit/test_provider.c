@@ -361,6 +361,66 @@ static void threads_and_a_slow_provider(void **state)
 	shop_close(shop);
 }
 
+/* The next request that fits is served without asking; another type, owner or a larger one frees the old first. */
+static void a_cache_for_calls(void **state)
+{
+	struct shop *shop = shop_open(0, 0, 0);
+	struct ist_manager *manager = shop->guest.fixture.manager;
+	struct ist_provider_cache cache = {.filled = 0};
+	struct ist_mapping a, b;
+
+	(void)state;
+	assert_int_equal(ist_provider_cache_clear(manager, &cache), 0);
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 1, 5000, 0, &a), 0);
+	assert_int_equal(a.size, 2 * PAGE);
+	memset(a.vaddr, 7, a.size);
+	for (size_t size = 1; size <= 2 * PAGE; size += 1000) {
+		assert_int_equal(ist_provider_cache_get(manager, &cache, 1, size, 0, &b), 0);
+		assert_memory_equal(&a, &b, sizeof(a));
+	}
+	assert_int_equal(shop->handed_out, 1);
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 1, 0, 0, &b), 0);
+	assert_null(b.vaddr);
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 2, 10, 0, &b), 0); /* another type */
+	assert_int_equal(shop->handed_out, 2);
+	assert_int_equal(shop->returned, 1);
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 2, PAGE + 1, 0, &b), 0); /* a larger one */
+	assert_int_equal(shop->returned, 2);
+	shop->manner = FAILS;
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 3, 10, 0, &b), -ENOMEM);
+	assert_int_equal(shop->returned, 3); /* the old one went first */
+	assert_int_equal(cache.filled, 0);
+	shop->manner = GOOD;
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 3, 10, 99, &b), -ENOENT); /* no such owner */
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 3, SIZE_MAX, 0, &b), -EINVAL);
+	assert_int_equal(ist_provider_cache_get(manager, NULL, 3, 10, 0, &b), -EINVAL);
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 3, 10, 0, NULL), -EINVAL);
+	assert_int_equal(ist_provider_cache_clear(manager, NULL), -EINVAL);
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 3, 10, 0, &b), 0);
+	assert_int_equal(ist_provider_cache_clear(manager, &cache), 0);
+	assert_int_equal(ist_provider_cache_clear(manager, &cache), 0);
+	shop_close(shop);
+}
+
+/* Its owner died with the mapping: the next request asks again, and nothing is given back twice. */
+static void a_cache_outlives_its_owner(void **state)
+{
+	struct shop *shop = shop_open(0, 0, 0);
+	struct ist_manager *manager = shop->guest.fixture.manager;
+	struct ist_provider_cache cache = {.filled = 0};
+	struct ist_mapping a;
+
+	(void)state;
+	assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){.id = 5}), 0);
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 1, 10, 5, &a), 0);
+	assert_int_equal(ist_owner_destroy(manager, 5), 0);
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 1, 10, 5, &a), -ENOENT);
+	assert_int_equal(ist_provider_cache_clear(manager, &cache), 0);
+	assert_int_equal(ist_provider_cache_get(manager, &cache, 1, 10, 0, &a), 0);
+	assert_int_equal(ist_provider_cache_clear(manager, &cache), 0);
+	shop_close(shop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,6 +430,8 @@ int main(void)
 	        cmocka_unit_test(limits),
 	        cmocka_unit_test(owners_take_it_with_them),
 	        cmocka_unit_test(threads_and_a_slow_provider),
+	        cmocka_unit_test(a_cache_for_calls),
+	        cmocka_unit_test(a_cache_outlives_its_owner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
