@@ -84,11 +84,6 @@ void driver_pool_end(struct ist_driver_pool *pool)
 	slabs_destroy(&pool->slabs);
 }
 
-static uint8_t read_state(const struct ist_driver_pool *pool, size_t granule)
-{
-	return driver_pool_state(pool, granule);
-}
-
 /*
  * Make an allocation of `count` granules of a run of `granted` that is ours alone: the last one who wrote these bytes
  * gave it back before we took it. `class` as of byte 1. Returns its handle's tag. (Through a pointer of its own: a
@@ -136,7 +131,7 @@ static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, si
 	}
 	at = slabs_at_exactly(&pool->slabs, granted);
 	if (slabs_granules(&pool->slabs, at))
-		class = at / sizeof(struct magazine) + 1;
+		class = PERCPU_CLASS(at) + 1;
 	tag = bring_to_life(pool, start, count, granted, class, size);
 	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, tag, out);
 	tools_allocated(pool, out->view.vaddr, size);
@@ -155,8 +150,7 @@ int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_
 	at = slabs_at(&pool->slabs, count);
 	if (__builtin_expect(!percpu_pop(&pool->slabs.percpu, at, &start), 0))
 		return alloc_slow(pool, size, out);
-	tag = bring_to_life(pool, start, count, slabs_granules(&pool->slabs, at),
-	                    at / sizeof(struct magazine) + 1, size);
+	tag = bring_to_life(pool, start, count, slabs_granules(&pool->slabs, at), PERCPU_CLASS(at) + 1, size);
 	pool_make_shm(&pool->pool, (size_t)start * DRIVER_GRANULE, size, tag, out);
 	tools_allocated(pool, out->view.vaddr, size);
 	return 0;
@@ -198,14 +192,17 @@ int driver_pool_refuse(const struct ist_driver_pool *pool, const struct ist_shm 
 static size_t live_size(const struct ist_driver_pool *pool, size_t start, size_t *granules)
 {
 	uint8_t first = atomic_load_explicit(&pool->state[start], memory_order_acquire);
-	size_t run, count;
+	size_t run, extra = 0;
 
 	if (!(first & STATE_LIVE))
 		return 0;
 	run = driver_pool_run(pool, start, pool->pool.size / DRIVER_GRANULE - start);
-	count = run >= STATE_BYTES ? run - bits_min(read_state(pool, start + 3), run - 1) : run;
+	/* Relaxed: it belongs to whoever owns the run; byte 0 orders it. */
+	if (run >= STATE_BYTES)
+		extra = bits_min(atomic_load_explicit(&pool->state[start + 3], memory_order_relaxed),
+		                 run - 1);
 	*granules = run;
-	return run ? count * DRIVER_GRANULE - (first & STATE_SLACK) : 0;
+	return run ? (run - extra) * DRIVER_GRANULE - (first & STATE_SLACK) : 0;
 }
 
 /* What lives, and the longest stretch between, whether it lies in the buddy or in magazines: all of it can be had. */

@@ -36,12 +36,6 @@ void driver_pool_end(struct ist_driver_pool *pool);
 /* Whether anything is allocated. Exact when nobody is at work on the pool. */
 bool driver_pool_is_used(struct ist_driver_pool *pool);
 
-/* Relaxed: bytes behind the first belong to whoever owns the run; the first orders them. */
-static inline uint8_t driver_pool_state(const struct ist_driver_pool *pool, size_t granule)
-{
-	return atomic_load_explicit(&pool->state[granule], memory_order_relaxed);
-}
-
 /* How many granules the run that starts at `start` has, by the next mark; 0 if there is none as far as `most`. */
 static inline size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t most)
 {

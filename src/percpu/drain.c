@@ -10,8 +10,6 @@
 #define TWIN_DRAIN_WITHOUT_FENCE 304
 #define TWIN_DRAIN_LOOKS_ONCE 305 /* step (4) is left out */
 
-typedef _Atomic int64_t table_entry;
-
 struct drain {
 	struct percpu *percpu;
 	enum percpu_reach reach;
@@ -40,7 +38,7 @@ static bool unplug(const struct drain *drain)
 	bool any = false;
 
 	for (uint32_t block = 0; block < percpu->blocks; block++) {
-		table_entry *entry = (table_entry *)(void *)percpu->table + block;
+		_Atomic int64_t *entry = percpu_entry(percpu, block);
 
 		if (!in_reach(drain, block) ||
 		    atomic_load_explicit(entry, memory_order_relaxed) == percpu->empty)

@@ -13,8 +13,6 @@
 #define NEGATIVE_ENTRIES 2
 #define TRIES 8 /* of an aborted sequence */
 
-typedef _Atomic int64_t table_entry;
-
 static unsigned pretended_cpus;
 
 void percpu_pretend_cpus(unsigned cpus)
@@ -22,15 +20,10 @@ void percpu_pretend_cpus(unsigned cpus)
 	pretended_cpus = cpus;
 }
 
-static table_entry *entry_of(const struct percpu *percpu, int64_t block)
-{
-	return (table_entry *)(void *)percpu->table + block;
-}
-
 static bool is_plugged(const struct percpu *percpu, int64_t block)
 {
 	/* Relaxed: says where to look, orders nothing. */
-	return atomic_load_explicit(entry_of(percpu, block), memory_order_relaxed) != percpu->empty;
+	return atomic_load_explicit(percpu_entry(percpu, block), memory_order_relaxed) != percpu->empty;
 }
 
 static int64_t distance_to(const struct percpu *percpu, uint32_t block)
@@ -69,8 +62,7 @@ static int make_table(struct percpu *percpu)
 {
 	size_t entries = percpu->blocks + NEGATIVE_ENTRIES,
 	       magazines = percpu->classes * sizeof(struct magazine);
-	size_t ours = entries * sizeof(table_entry),
-	       empty = bits_round_up(ours + sizeof(uint32_t), CACHE_LINE);
+	size_t ours = entries * sizeof(int64_t), empty = bits_round_up(ours + sizeof(uint32_t), CACHE_LINE);
 	char *memory;
 
 	percpu->table_bytes = empty + magazines;
@@ -78,11 +70,11 @@ static int make_table(struct percpu *percpu)
 	if (!memory)
 		return -ENOMEM;
 	platform_wipe_on_fork(memory, percpu->table_bytes);
-	percpu->table = memory + NEGATIVE_ENTRIES * sizeof(table_entry);
+	percpu->table = memory + NEGATIVE_ENTRIES * sizeof(int64_t);
 	percpu->ours = (_Atomic uint32_t *)(void *)(memory + ours);
 	percpu->empty = memory + empty - percpu->table;
 	for (int64_t i = -NEGATIVE_ENTRIES; i < percpu->blocks; i++)
-		atomic_init(entry_of(percpu, i), percpu->empty);
+		atomic_init(percpu_entry(percpu, i), percpu->empty);
 	atomic_init(percpu->ours, 1);
 	return 0;
 }
@@ -121,7 +113,7 @@ int percpu_create(struct percpu *percpu, unsigned classes, const uint16_t *slots
 		return error;
 	error = make_blocks(percpu, classes, slots);
 	if (error) {
-		platform_unmap(percpu->table - NEGATIVE_ENTRIES * sizeof(table_entry), percpu->table_bytes);
+		platform_unmap(percpu->table - NEGATIVE_ENTRIES * sizeof(int64_t), percpu->table_bytes);
 		return error;
 	}
 	percpu->slots = slots;
@@ -131,7 +123,7 @@ int percpu_create(struct percpu *percpu, unsigned classes, const uint16_t *slots
 void percpu_destroy(struct percpu *percpu)
 {
 	platform_unmap((void *)(uintptr_t)percpu->ready, percpu->all_bytes);
-	platform_unmap(percpu->table - NEGATIVE_ENTRIES * sizeof(table_entry), percpu->table_bytes);
+	platform_unmap(percpu->table - NEGATIVE_ENTRIES * sizeof(int64_t), percpu->table_bytes);
 }
 
 uint32_t percpu_here(const struct percpu *percpu)
@@ -170,28 +162,23 @@ static bool plug(struct percpu *percpu, uint32_t block)
 	                 &percpu->ready[block]);
 }
 
-/* After an operation on this CPU's block failed: is it worth another try? `idle`: there was nothing to do in it. */
-static bool worth_a_try(struct percpu *percpu, bool may_plug, unsigned class, bool *idle)
+/* After an operation on this CPU's block failed: is it worth another try? Not if there was nothing to do in it. */
+static bool worth_a_try(struct percpu *percpu, bool may_plug, unsigned class)
 {
 	int32_t number = rseq_number();
-	uint64_t word;
-	uint32_t level, capacity;
+	struct magazine *magazine;
+	uint32_t level;
 
-	*idle = false;
 	if (number < 0 || (uint32_t)number >= percpu->blocks)
 		return false;
 	if (!is_plugged(percpu, number))
 		return may_plug && plug(percpu, (uint32_t)number);
-	word = atomic_load_explicit(&percpu_magazine(percpu, (uint32_t)number, class)->word,
-	                            memory_order_relaxed);
-	level = magazine_level(word);
-	capacity = atomic_load_explicit(&percpu_magazine(percpu, (uint32_t)number, class)->capacity,
-	                                memory_order_relaxed);
-	*idle = level == 0 || level >= capacity;
-	return !*idle;
+	magazine = percpu_magazine(percpu, (uint32_t)number, class);
+	level = magazine_level(atomic_load_explicit(&magazine->word, memory_order_relaxed));
+	return level != 0 && level < atomic_load_explicit(&magazine->capacity, memory_order_relaxed);
 }
 
-/* From this thread's shard on: the first that has (takes) any. */
+/* Only from this thread's shard: what is in others, a drain brings back. */
 static unsigned twin_take(struct percpu *percpu, unsigned class, uint32_t *values, unsigned count)
 {
 	uint32_t block = percpu_here(percpu);
@@ -230,15 +217,13 @@ static unsigned twin_put(struct percpu *percpu, unsigned class, const uint32_t *
 
 unsigned percpu_take(struct percpu *percpu, unsigned class, uint32_t *values, unsigned count, bool may_plug)
 {
-	bool idle;
-
 	if (!percpu->sequences)
 		return twin_take(percpu, class, values, count);
 	for (int i = 0; i < TRIES; i++) {
-		unsigned taken = arch_pop_batch(&percpu->area, percpu->table, class * sizeof(struct magazine),
-		                                values, count);
+		unsigned taken =
+		        arch_pop_batch(&percpu->area, percpu->table, PERCPU_AT(class), values, count);
 
-		if (taken || !worth_a_try(percpu, may_plug, class, &idle))
+		if (taken || !worth_a_try(percpu, may_plug, class))
 			return taken;
 	}
 	return 0;
@@ -247,15 +232,12 @@ unsigned percpu_take(struct percpu *percpu, unsigned class, uint32_t *values, un
 unsigned percpu_put(struct percpu *percpu, unsigned class, const uint32_t *values, unsigned count,
                     bool may_plug)
 {
-	bool idle;
-
 	if (!percpu->sequences)
 		return twin_put(percpu, class, values, count);
 	for (int i = 0; i < TRIES; i++) {
-		unsigned put = arch_push_batch(&percpu->area, percpu->table, class * sizeof(struct magazine),
-		                               values, count);
+		unsigned put = arch_push_batch(&percpu->area, percpu->table, PERCPU_AT(class), values, count);
 
-		if (put || !worth_a_try(percpu, may_plug, class, &idle))
+		if (put || !worth_a_try(percpu, may_plug, class))
 			return put;
 	}
 	return 0;

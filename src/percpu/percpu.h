@@ -67,7 +67,6 @@ struct percpu_head {
 	_Atomic uint32_t claim; /* without rseq: held by who puts in */
 	_Atomic uint32_t made; /* the magazines have been laid out */
 	_Atomic uint32_t home; /* the CPU that last plugged it, for the order of drains */
-	uint32_t unused;
 	_Atomic uint64_t note[PERCPU_NOTES]; /* the owner's, relaxed: counters of its slow paths */
 };
 
@@ -105,6 +104,7 @@ static inline bool percpu_is_ours(const struct percpu *percpu)
  * Take a value out of this CPU's magazine, or put one in; `at` is PERCPU_AT(class). False: it is empty (full), or not plugged, or aborted.
  */
 #define PERCPU_AT(class) ((class) * sizeof(struct magazine))
+#define PERCPU_CLASS(at) ((at) / sizeof(struct magazine))
 
 static inline __attribute__((always_inline)) bool percpu_pop(struct percpu *percpu, size_t at,
                                                              uint32_t *value)
@@ -126,6 +126,12 @@ static inline __attribute__((always_inline)) bool percpu_push(struct percpu *per
 unsigned percpu_take(struct percpu *percpu, unsigned class, uint32_t *values, unsigned count, bool may_plug);
 unsigned percpu_put(struct percpu *percpu, unsigned class, const uint32_t *values, unsigned count,
                     bool may_plug);
+
+/* The entry of a block, or of -1 and -2. */
+static inline _Atomic int64_t *percpu_entry(const struct percpu *percpu, int64_t block)
+{
+	return (_Atomic int64_t *)(void *)percpu->table + block;
+}
 
 /* The block of the CPU this runs on, or did a moment ago: for capacities, levels and notes. Never null. */
 uint32_t percpu_here(const struct percpu *percpu);

@@ -55,7 +55,7 @@ void slab_classes_finish(struct slab_classes *classes)
 	for (unsigned c = 0; c < classes->count; c++)
 		served = classes->granules[c];
 	for (size_t n = 0; n <= SLAB_LARGEST + 1; n++) {
-		unsigned class = (unsigned)(classes->at[n] / sizeof(struct magazine));
+		unsigned class = (unsigned)PERCPU_CLASS(classes->at[n]);
 
 		if (n == 0 || n > served || class >= classes->count || classes->granules[class] < n)
 			classes->at[n] = (uint16_t)PERCPU_AT(classes->count);

@@ -37,21 +37,17 @@ static void ask(void *context)
 static void sink(void *context, unsigned class, uint32_t value)
 {
 	struct slabs *slabs = ((struct attempt *)context)->slabs;
-	size_t count = slabs->classes.granules[class];
-	uint32_t block = percpu_here(&slabs->percpu);
 
-	atomic_fetch_add_explicit(&percpu_head(&slabs->percpu, block)->note[NOTE_FLUSHED], 1,
-	                          memory_order_relaxed);
-	buddy_free(&slabs->buddy, value, count);
-	atomic_fetch_sub_explicit(&slabs->out, count, memory_order_relaxed);
+	note(slabs, percpu_here(&slabs->percpu), NOTE_FLUSHED, 1);
+	give_to_buddy(slabs, value, slabs->classes.granules[class]);
 }
 
 /* Drain, and ask once all is in; what the blocks' own CPUs last said of them is no longer so. */
-static void drain(struct attempt *attempt, enum percpu_reach reach, void (*verdict)(void *))
+static void drain(struct attempt *attempt, enum percpu_reach reach)
 {
 	struct slabs *slabs = attempt->slabs;
 
-	percpu_drain(&slabs->percpu, reach, sink, verdict, attempt);
+	percpu_drain(&slabs->percpu, reach, sink, ask, attempt);
 	for (uint32_t block = 0; block < slabs->percpu.blocks; block++) {
 		if (atomic_load_explicit(&percpu_head(&slabs->percpu, block)->note[NOTE_CACHED],
 		                         memory_order_relaxed))
@@ -70,7 +66,7 @@ static bool look(struct attempt *attempt)
 		return true;
 	/* The nearest first: they are the cheapest to disturb. */
 	for (int reach = PERCPU_CACHE; reach <= PERCPU_ALL; reach++) {
-		drain(attempt, (enum percpu_reach)reach, ask);
+		drain(attempt, (enum percpu_reach)reach);
 		if (attempt->result == 0)
 			return true;
 		if (percpu_reaches_all((enum percpu_reach)reach))
@@ -124,11 +120,4 @@ int reclaim(struct slabs *slabs, slabs_ask *alloc, const void *context, size_t *
 			sched_yield(); /* who carries a batch may wait for this CPU */
 	}
 	return attempt.result;
-}
-
-void slabs_drain(struct slabs *slabs)
-{
-	struct attempt attempt = {.slabs = slabs};
-
-	drain(&attempt, PERCPU_ALL, NULL);
 }

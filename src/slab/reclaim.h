@@ -27,6 +27,11 @@ _Static_assert(NOTES <= PERCPU_NOTES, "a note has no place");
  */
 int reclaim(struct slabs *slabs, slabs_ask *alloc, const void *context, size_t *start);
 
+/* Add to a note of a block. Relaxed: these are counts, and what they count is ordered elsewhere. */
+void note(struct slabs *slabs, uint32_t block, enum slab_note what, uint64_t amount);
+
+void give_to_buddy(struct slabs *slabs, size_t start, size_t count);
+
 /* What all magazines of a block hold, in granules; tells the others (slabs->cached), for the peak. */
 size_t survey(struct slabs *slabs, uint32_t block);
 

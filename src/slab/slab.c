@@ -55,8 +55,7 @@ void slabs_destroy(struct slabs *slabs)
 	quarantine_destroy(&slabs->quarantine);
 }
 
-/* Relaxed all: these are counts, and what they count is ordered elsewhere. */
-static void note(struct slabs *slabs, uint32_t block, enum slab_note what, uint64_t amount)
+void note(struct slabs *slabs, uint32_t block, enum slab_note what, uint64_t amount)
 {
 	atomic_fetch_add_explicit(&percpu_head(&slabs->percpu, block)->note[what], amount,
 	                          memory_order_relaxed);
@@ -142,7 +141,7 @@ static uint32_t adapt(struct slabs *slabs, uint32_t block, unsigned class)
 	return wanted;
 }
 
-static void give_to_buddy(struct slabs *slabs, size_t start, size_t count)
+void give_to_buddy(struct slabs *slabs, size_t start, size_t count)
 {
 	buddy_free(&slabs->buddy, start, count);
 	atomic_fetch_sub_explicit(&slabs->out, count, memory_order_relaxed);
@@ -182,12 +181,12 @@ static void end_batch(struct slabs *slabs)
 	atomic_fetch_add_explicit(&slabs->in_hand, SLAB_HAND_VERSION - 1, memory_order_seq_cst);
 }
 
-/* How many objects to take from the buddy for a magazine of `capacity`, of which one is for the caller. */
+/* How many objects to take from the buddy for a magazine of `capacity`, of which one is for the caller; not when low. */
 static unsigned batch_size(const struct slabs *slabs, size_t count, uint32_t capacity)
 {
 	size_t size = bits_min(bits_min(slabs->most_batch / count, capacity / 2), SLAB_BATCH);
 
-	return is_low(slabs) ? 1 : (unsigned)bits_max(size, 1);
+	return (unsigned)bits_max(size, 1);
 }
 
 /* Objects `first` on to last of a fresh slab go into the magazine, what does not fit back to the buddy. */
@@ -269,7 +268,7 @@ int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *
 
 static unsigned class_of(const struct slabs *slabs, size_t count)
 {
-	return (unsigned)(slabs_at(slabs, count) / sizeof(struct magazine));
+	return (unsigned)PERCPU_CLASS(slabs_at(slabs, count));
 }
 
 int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *start, size_t *granted)
@@ -297,7 +296,7 @@ int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *sta
 	return slabs_take_with(slabs, count, bytes, from_buddy, &count, start);
 }
 
-/* Make room in a full magazine: half of it goes back to the buddy. */
+/* Make room in a full magazine: half of it goes back to the buddy. Not when the pool is low. */
 static void flush(struct slabs *slabs, unsigned class, uint32_t block)
 {
 	uint64_t word = atomic_load_explicit(&percpu_magazine(&slabs->percpu, block, class)->word,
@@ -305,8 +304,6 @@ static void flush(struct slabs *slabs, unsigned class, uint32_t block)
 	unsigned half = (unsigned)bits_max(1, bits_min(magazine_level(word) / 2, SLAB_BATCH)), taken;
 	uint32_t values[SLAB_BATCH];
 
-	if (is_low(slabs))
-		half = 1;
 	if (half > 1)
 		begin_batch(slabs);
 	taken = percpu_take(&slabs->percpu, class, values, half, false);

@@ -113,7 +113,7 @@ static inline size_t slabs_at(const struct slabs *slabs, size_t count)
 /* The granules of the class with this `at`; 0 for the one behind the last. */
 static inline size_t slabs_granules(const struct slabs *slabs, size_t at)
 {
-	return slabs->classes.granules[at / sizeof(struct magazine)];
+	return slabs->classes.granules[PERCPU_CLASS(at)];
 }
 
 /*
@@ -154,9 +154,6 @@ static inline size_t slabs_at_exactly(const struct slabs *slabs, size_t count)
 /* What has to come from a particular place, by what `alloc` asks of the buddy: as slabs_take, past the magazines. */
 int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *alloc, const void *context,
                     size_t *start);
-
-/* Bring everything that is in magazines back into the buddy. */
-void slabs_drain(struct slabs *slabs);
 
 void slabs_count(struct slabs *slabs, struct slab_counts *out);
 
