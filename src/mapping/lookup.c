@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* Lookups and references: no lock, no waiting. See [S1] to [S4] in space.h. */
+/*
+ * Lookups and references: no lock, no waiting, but for the last put of a mapping that was unregistered meanwhile. See [S1]
+ * to [S4] in space.h.
+ */
 #include <errno.h>
 
 #include "base/twin.h"
@@ -28,27 +31,18 @@ static bool is_live(struct space *space, struct mapping *mapping)
 	       owner_is_live(mapping_owner(space, mapping));
 }
 
-struct cookie_query {
-	struct space *space;
-	uint64_t cookie;
-	uint32_t owner;
-};
-
-static bool has_cookie(void *context, uint32_t slot)
+static bool is_live_with_cookie(void *context, uint32_t slot)
 {
 	const struct cookie_query *query = context;
-	struct mapping *mapping = mapping_at(query->space, slot);
 
-	return is_live(query->space, mapping) && mapping->cookie == query->cookie &&
-	       mapping_owner(query->space, mapping)->id == query->owner;
+	/* Live first: the acquire there is what makes the rest readable. */
+	return is_live(query->space, mapping_at(query->space, slot)) && space_has_cookie(query, slot);
 }
 
 /* In a read section. 0: none. */
 static uint32_t find_cookie(struct space *space, uint32_t owner, uint64_t cookie)
 {
-	struct cookie_query query = {space, cookie, owner};
-
-	return index_find(&space->index, space_hash(space, KEY_COOKIE, owner, cookie, 0), has_cookie, &query);
+	return space_find_cookie(space, owner, cookie, is_live_with_cookie);
 }
 
 static int check_cookie(const struct ist_manager *manager, uint64_t cookie, const struct ist_mapping *out)
@@ -101,6 +95,14 @@ static struct mapping *find_handle(struct space *space, const struct ist_mapping
 	return mapping;
 }
 
+/* The same, if it is live. */
+static struct mapping *find_live(struct space *space, const struct ist_mapping *handle)
+{
+	struct mapping *mapping = find_handle(space, handle);
+
+	return mapping && is_live(space, mapping) ? mapping : NULL;
+}
+
 int ist_mapping_get(struct ist_manager *manager, const struct ist_mapping *handle)
 {
 	struct space *space = space_of(manager);
@@ -112,8 +114,8 @@ int ist_mapping_get(struct ist_manager *manager, const struct ist_mapping *handl
 	if (!space_is_open(space))
 		return -ENOENT;
 	rcu_enter();
-	mapping = find_handle(space, handle);
-	given = mapping && is_live(space, mapping) && take_reference(mapping);
+	mapping = find_live(space, handle);
+	given = mapping && take_reference(mapping);
 	rcu_leave();
 	return given ? 0 : -ENOENT;
 }
@@ -218,17 +220,15 @@ int ist_mapping_unguard(struct ist_manager *manager, const struct ist_mapping *h
 {
 	struct space *space = space_of(manager);
 	struct mapping *mapping;
-	bool live;
 
 	if (!manager || !handle)
 		return -EINVAL;
 	if (!space_is_open(space))
 		return -ENOENT;
 	rcu_enter();
-	mapping = find_handle(space, handle);
-	live = mapping && is_live(space, mapping);
-	if (live) /* relaxed: it orders nothing */
+	mapping = find_live(space, handle);
+	if (mapping) /* relaxed: it orders nothing */
 		atomic_store_explicit(&mapping->guarded, false, memory_order_relaxed);
 	rcu_leave();
-	return live ? 0 : -ENOENT;
+	return mapping ? 0 : -ENOENT;
 }

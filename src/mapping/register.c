@@ -8,29 +8,17 @@
 
 #define WAITING_MAX (1u << 20) /* mappings that may wait for readers */
 
-struct cookie_query {
-	struct space *space;
-	uint64_t cookie;
-	uint32_t owner;
-};
-
 /* Also for those that are being registered or going: under the lock a cookie is in use as long as it is in the index. */
-static bool has_cookie(void *context, uint32_t slot)
+static bool uses_cookie(void *context, uint32_t slot)
 {
 	const struct cookie_query *query = context;
-	const struct mapping *mapping = mapping_at(query->space, slot);
 
-	return mapping->cookie == query->cookie && mapping->kind != MAPPING_CACHED &&
-	       mapping_owner(query->space, mapping)->id == query->owner;
+	return mapping_at(query->space, slot)->kind != MAPPING_CACHED && space_has_cookie(query, slot);
 }
 
 static bool cookie_is_used(struct space *space, const struct request *request)
 {
-	struct cookie_query query = {space, request->cookie, request->owner};
-
-	return request->cookie &&
-	       index_find(&space->index, space_hash(space, KEY_COOKIE, request->owner, request->cookie, 0),
-	                  has_cookie, &query) != 0;
+	return request->cookie && space_find_cookie(space, request->owner, request->cookie, uses_cookie) != 0;
 }
 
 static int keep_extents(struct space *space, struct mapping *mapping, const struct page_list *list)

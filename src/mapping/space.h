@@ -180,6 +180,29 @@ void retract_stuck(struct space *space);
 enum index_kind { KEY_COOKIE, KEY_CACHED, KEY_MMIO };
 uint32_t space_hash(const struct space *space, enum index_kind kind, uint32_t owner, uint64_t a, uint64_t b);
 
+/* A search by cookie: `matches`, an index_match, is given one of these, and says what else must be so. */
+struct cookie_query {
+	struct space *space;
+	uint64_t cookie;
+	uint32_t owner;
+};
+
+static inline bool space_has_cookie(const struct cookie_query *query, uint32_t slot)
+{
+	struct mapping *mapping = mapping_at(query->space, slot);
+
+	return mapping->cookie == query->cookie && mapping_owner(query->space, mapping)->id == query->owner;
+}
+
+/* In a read section, or under the lock. 0: none. */
+static inline uint32_t space_find_cookie(struct space *space, uint32_t owner, uint64_t cookie,
+                                         index_match *matches)
+{
+	struct cookie_query query = {space, cookie, owner};
+
+	return index_find(&space->index, space_hash(space, KEY_COOKIE, owner, cookie, 0), matches, &query);
+}
+
 /*
  * What a registration wants, copied and checked for itself. out: a mapping that is LIVE, of the given kind. Under the lock.
  */

@@ -45,7 +45,8 @@ static int claim(struct mapping *mapping, bool try)
 			return -ENOENT;
 		if (try && (refs & REFS_COUNT) != 0)
 			return -EBUSY;
-	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, (refs & REFS_COUNT) + !TWIN_BROKEN(213),
+	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs,
+	                                                (refs & REFS_COUNT) + !TWIN_BROKEN(213),
 	                                                memory_order_relaxed, memory_order_relaxed));
 	return 0;
 }
@@ -98,25 +99,16 @@ static int unregister_slot(struct space *space, uint32_t slot, unsigned flags)
 	return error;
 }
 
-struct pages_query {
-	struct space *space;
-	uint64_t cookie;
-	uint32_t owner;
-};
-
-static bool is_such_pages(void *context, uint32_t slot)
+static bool is_pages_with_cookie(void *context, uint32_t slot)
 {
-	const struct pages_query *query = context;
-	struct mapping *mapping = mapping_at(query->space, slot);
+	const struct cookie_query *query = context;
 
-	return mapping->cookie == query->cookie && mapping->kind == MAPPING_PAGES &&
-	       mapping_owner(query->space, mapping)->id == query->owner;
+	return mapping_at(query->space, slot)->kind == MAPPING_PAGES && space_has_cookie(query, slot);
 }
 
 int ist_mapping_unregister(struct ist_manager *manager, uint32_t owner, uint64_t cookie, unsigned flags)
 {
 	struct space *space = space_of(manager);
-	struct pages_query query = {space, cookie, owner};
 	uint32_t slot;
 	int error;
 
@@ -125,7 +117,7 @@ int ist_mapping_unregister(struct ist_manager *manager, uint32_t owner, uint64_t
 	error = space_enter(space);
 	if (error)
 		return error;
-	slot = index_find(&space->index, space_hash(space, KEY_COOKIE, owner, cookie, 0), is_such_pages, &query);
+	slot = space_find_cookie(space, owner, cookie, is_pages_with_cookie);
 	if (!slot)
 		error = -ENOENT;
 	else if (atomic_load_explicit(&mapping_at(space, slot)->guarded, memory_order_relaxed))
