@@ -46,9 +46,17 @@ static inline bool model_goes_on(const struct model_sequence *sequence)
 	return sequence->fences == model_fences && sequence->switches == explore_switches[model_cpu()];
 }
 
-static inline struct magazine *model_magazine(char *table, uint64_t at)
+/* What a push and a pop begin with: this CPU's magazine and its word, a step each. False if aborted. */
+static inline bool model_look(const struct model_sequence *sequence, char *table, uint64_t at,
+                              struct magazine **magazine, uint64_t *word)
 {
-	return (struct magazine *)(void *)(table + ((_Atomic int64_t *)(void *)table)[model_cpu()] + at);
+	if (!model_goes_on(sequence))
+		return false;
+	*magazine = (struct magazine *)(void *)(table + ((_Atomic int64_t *)(void *)table)[model_cpu()] + at);
+	if (!model_goes_on(sequence))
+		return false;
+	*word = (*magazine)->word;
+	return true;
 }
 
 static inline bool arch_pop(const struct percpu_thread_area *area, char *table, uint64_t at, uint32_t *value)
@@ -58,13 +66,8 @@ static inline bool arch_pop(const struct percpu_thread_area *area, char *table, 
 	uint64_t word;
 
 	(void)area;
-	if (!model_goes_on(&sequence))
-		return false;
-	magazine = model_magazine(table, at);
-	if (!model_goes_on(&sequence))
-		return false;
-	word = magazine->word;
-	if (magazine_level(word) == 0 || !model_goes_on(&sequence))
+	if (!model_look(&sequence, table, at, &magazine, &word) || magazine_level(word) == 0 ||
+	    !model_goes_on(&sequence))
 		return false;
 	*value = *magazine_slot(magazine, magazine_level(word) - 1);
 	if (!model_goes_on(&sequence))
@@ -80,13 +83,8 @@ static inline bool arch_push(const struct percpu_thread_area *area, char *table,
 	uint64_t word;
 
 	(void)area;
-	if (!model_goes_on(&sequence))
-		return false;
-	magazine = model_magazine(table, at);
-	if (!model_goes_on(&sequence))
-		return false;
-	word = magazine->word;
-	if (magazine_level(word) >= magazine->capacity || !model_goes_on(&sequence))
+	if (!model_look(&sequence, table, at, &magazine, &word) ||
+	    magazine_level(word) >= magazine->capacity || !model_goes_on(&sequence))
 		return false;
 	*magazine_slot(magazine, magazine_level(word)) = value;
 	if (!model_goes_on(&sequence))

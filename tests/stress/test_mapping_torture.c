@@ -18,10 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/twin.h"
+#include "support/catch.h"
 #include "support/crew.h"
 #include "support/model.h"
 #include "support/support.h"
@@ -440,30 +440,9 @@ static int torture(double seconds, uint64_t cache)
 	return sum.found == 0;
 }
 
-/* The broken twin runs for up to ten seconds in children, a second each, so that it is caught early as a rule. */
-static int catch_twin(void)
+static int torture_a_second(void)
 {
-	for (int second = 1; second <= 10; second++) {
-		int status;
-		pid_t child;
-
-		fflush(stdout);
-		child = fork();
-		if (child == 0) {
-			alarm(20); /* a hang is a catch too */
-			status = torture(1, 0);
-			fflush(stdout);
-			_exit(status);
-		}
-		waitpid(child, &status, 0);
-		if (status != 0) {
-			printf("twin %d: caught in second %d (%s)\n", BROKEN_TWIN, second,
-			       WIFSIGNALED(status) ? "crashed" : "wrong answers");
-			return 0;
-		}
-	}
-	printf("twin %d: NOT caught\n", BROKEN_TWIN);
-	return 1;
+	return torture(1, 0);
 }
 
 int main(void)
@@ -471,6 +450,6 @@ int main(void)
 	double seconds = (double)scaled(3000) / 1000;
 
 	if (!TWIN_BROKEN(0))
-		return catch_twin();
+		return catch_twin(BROKEN_TWIN, torture_a_second);
 	return torture(seconds, 0) || torture(seconds, 64 * PAGE);
 }

@@ -16,11 +16,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/twin.h"
 #include "rcu/rcu.h"
+#include "support/catch.h"
 #include "support/crew.h"
 #include "support/pamap_model.h"
 #include "support/support.h"
@@ -175,32 +175,12 @@ static int torture(double seconds)
 	return sum.torn || sum.stale || sum.gap || sum.found == 0;
 }
 
-/* The broken twin runs for up to ten seconds in children, a second each, so that it is caught early as a rule. */
-static int catch_twin(void)
+static int torture_a_second(void)
 {
-	for (int second = 1; second <= 10; second++) {
-		int status;
-		pid_t child;
-
-		fflush(stdout);
-		child = fork();
-		if (child == 0) {
-			status = torture(1);
-			fflush(stdout);
-			_exit(status);
-		}
-		waitpid(child, &status, 0);
-		if (status != 0) {
-			printf("twin %d: caught in second %d (%s)\n", BROKEN_TWIN, second,
-			       WIFSIGNALED(status) ? "crashed" : "wrong answers");
-			return 0;
-		}
-	}
-	printf("twin %d: NOT caught\n", BROKEN_TWIN);
-	return 1;
+	return torture(1);
 }
 
 int main(void)
 {
-	return TWIN_BROKEN(0) ? torture((double)scaled(6000) / 1000) : catch_twin();
+	return TWIN_BROKEN(0) ? torture((double)scaled(6000) / 1000) : catch_twin(BROKEN_TWIN, torture_a_second);
 }
