@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "cpu.h"
 #include "machine.h"
 #include "malloc_peers.h"
 #include "percpu/percpu.h"
@@ -75,20 +76,6 @@ static uint32_t random_next(uint64_t *state)
 {
 	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return (uint32_t)(*state >> 33);
-}
-
-/* Pin this thread to a CPU that it may use: the nth of them, round robin. */
-static void pin(unsigned nth)
-{
-	cpu_set_t allowed, one;
-	size_t cpu = 0;
-
-	sched_getaffinity(0, sizeof(allowed), &allowed);
-	for (nth %= (unsigned)CPU_COUNT(&allowed); !CPU_ISSET(cpu, &allowed) || nth-- > 0; cpu++)
-		continue;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	sched_setaffinity(0, sizeof(one), &one);
 }
 
 /* --- pairs ------------------------------------------------------------------------------------------------ */
@@ -210,7 +197,7 @@ static inline __attribute__((always_inline)) void consume(const struct subject *
 {
 	unsigned spins = 0;
 
-	pin(1);
+	cpu_pin_nth(1);
 	for (uint32_t tail = 0; tail < PASSED;) {
 		uint32_t head = atomic_load_explicit(&ring.head, memory_order_acquire);
 
@@ -262,7 +249,7 @@ static inline __attribute__((always_inline)) double pass(struct subject *subject
 	if (pthread_create(&consumer, NULL, ours ? consume_ours : consume_peer, subject))
 		abort();
 	sched_getaffinity(0, sizeof(before), &before);
-	pin(0);
+	cpu_pin_nth(0);
 	begin = clock_seconds();
 	produce(subject, ours);
 	pthread_join(consumer, NULL);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "peers/tree.h"
+#include "peers/maps.h"
 #include "rcu/rcu.h"
 
 static double each(double begin, size_t count)
@@ -41,48 +41,24 @@ static void isthmus_drop(void *made)
 	(void)made;
 }
 
-struct tree_entry {
-	struct tree_node node; /* by page */
-	uint64_t pages, to;
-};
-
-struct locked_tree {
-	pthread_rwlock_t lock;
-	struct tree tree;
-	struct tree_entry *entries;
-};
-
 static void *tree_make(const struct set *set)
 {
-	struct locked_tree *made = calloc(1, sizeof(*made));
+	void *made = map_peer_tree.create(set->count);
 
-	pthread_rwlock_init(&made->lock, NULL);
-	made->tree.random = 1;
-	made->entries = calloc(set->count, sizeof(*made->entries));
-	for (size_t i = 0; i < set->count; i++) {
-		made->entries[i].node.first = set->entry[i].page;
-		made->entries[i].pages = set->entry[i].pages;
-		made->entries[i].to = set->entry[i].to;
-		tree_insert(&made->tree, &made->entries[i].node);
-	}
+	for (size_t i = 0; i < set->count; i++)
+		map_peer_tree.insert(made, set->entry[i].page << PAMAP_PAGE_SHIFT,
+		                     (uint64_t)set->entry[i].pages << PAMAP_PAGE_SHIFT, set->entry[i].to);
 	return made;
 }
 
 static double tree_lookups(void *made, const uint64_t *at, size_t count)
 {
-	struct locked_tree *locked = made;
 	double begin = clock_seconds();
-	uint64_t sum = 0;
+	uint64_t sum = 0, to;
 
 	for (size_t i = 0; i < count; i++) {
-		uint64_t page = at[i] >> PAMAP_PAGE_SHIFT;
-		struct tree_entry *entry;
-
-		pthread_rwlock_rdlock(&locked->lock);
-		entry = (struct tree_entry *)tree_below(&locked->tree, page, 1);
-		if (entry && page - entry->node.first < entry->pages)
-			sum += entry->to + (page - entry->node.first);
-		pthread_rwlock_unlock(&locked->lock);
+		if (map_peer_tree.find(made, at[i], &to))
+			sum += to;
 	}
 	bench_use(sum);
 	return each(begin, count);
@@ -90,11 +66,7 @@ static double tree_lookups(void *made, const uint64_t *at, size_t count)
 
 static void tree_drop(void *made)
 {
-	struct locked_tree *locked = made;
-
-	pthread_rwlock_destroy(&locked->lock);
-	free(locked->entries);
-	free(locked);
+	map_peer_tree.destroy(made);
 }
 
 struct hash_entry {

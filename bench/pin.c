@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu.h"
 #include "suites.h"
 
 #ifdef HAVE_HWLOC
@@ -161,20 +162,11 @@ static void order_cpus(void)
 	order_by_topology();
 }
 
-void pin_to_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET((unsigned)cpu, &set);
-	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
-
 void pin_thread(int nth)
 {
 	pthread_once(&once, order_cpus);
 	if (pin_policy != PIN_NONE && cpu_count > 0)
-		pin_to_cpu(cpus[nth % cpu_count]);
+		cpu_pin(cpus[nth % cpu_count]);
 }
 
 int pin_cpu_at(enum pin_distance distance)

@@ -14,11 +14,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cpu.h"
 
 #define WINDOW 32u
 #define SPINS 64u
@@ -56,30 +57,6 @@ void replay_fault_set(struct replay_fault *fault, const struct replay_setup *set
 {
 	snprintf(fault->text, sizeof(fault->text), "%s: %s%s%s", setup->peer->name, what, error ? ": " : "",
 	         error ? strerror(-error) : "");
-}
-
-void replay_pin(uint32_t number)
-{
-	/* What the process could use when it started, before any thread was pinned. */
-	static cpu_set_t allowed;
-	static int count;
-	cpu_set_t one;
-	size_t cpu;
-	int left;
-
-	if (!count) {
-		if (sched_getaffinity(0, sizeof(allowed), &allowed))
-			return;
-		count = CPU_COUNT(&allowed);
-	}
-	left = (int)(number % (uint32_t)count);
-	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &allowed) && left-- == 0)
-			break;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	/* Refused by some containers; the run is then merely noisier. */
-	(void)!sched_setaffinity(0, sizeof(one), &one);
 }
 
 static void fail(struct worker *worker, const char *what, int error)
@@ -265,7 +242,7 @@ static void *worker_main(void *argument)
 	struct replay *replay = worker->replay;
 	const struct peer *peer = replay->setup->peer;
 
-	replay_pin(worker->number);
+	cpu_pin_nth(worker->number);
 	if (peer->thread_begin) {
 		worker->thread = peer->thread_begin(replay->state);
 		if (!worker->thread)

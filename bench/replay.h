@@ -62,7 +62,4 @@ struct timeline {
  */
 int replay_checked(const struct replay_setup *setup, struct timeline *timeline, struct replay_fault *fault);
 
-/* Run the calling thread on one CPU of those that the process may use, counted modulo. */
-void replay_pin(uint32_t number);
-
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* The replay program: traces in, tables and plots out. */
+#include "cpu.h"
 #include "machine.h"
 #include "options.h"
 #include "plots.h"
@@ -112,7 +113,7 @@ static int run(const struct options *options, uint32_t peers, const char *why)
 		return 1;
 	}
 	memcpy(config.modes, options->modes, sizeof(config.modes));
-	replay_pin(0);
+	cpu_pin_nth(0);
 	config.scale = clock_calibrate();
 	print_intro(&config.scale, peers, why);
 	fflush(stdout);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "cpu.h"
 #include "gbench.h"
 #include "histogram.h"
 #include "suites.h"
@@ -122,7 +123,7 @@ static void *consume(void *context)
 	const struct consumer *consumer = context;
 	uint64_t tail = 0;
 
-	pin_to_cpu(consumer->cpu);
+	cpu_pin(consumer->cpu);
 	for (;;) {
 		uint64_t head = atomic_load_explicit(&ring.head, memory_order_acquire);
 
@@ -151,7 +152,7 @@ static void freed_elsewhere(struct gbench_state *state, void *context)
 	atomic_store(&ring.head, 0);
 	atomic_store(&ring.tail, 0);
 	pthread_create(&thread, NULL, consume, &consumer);
-	pin_to_cpu(pin_first_cpu());
+	cpu_pin(pin_first_cpu());
 	while (gbench_keep_running(state)) {
 		while (head - atomic_load_explicit(&ring.tail, memory_order_acquire) >= RING)
 			continue;

@@ -75,7 +75,7 @@ static void translate_by_peer(struct gbench_state *state, void *context)
 {
 	const struct map_peer *peer = context;
 	uint64_t count = (uint64_t)gbench_argument(state, 0), at = 0, vaddr;
-	void *map = peer->create();
+	void *map = peer->create(count);
 
 	for (uint64_t i = 0; i < count; i++)
 		peer->insert(map, RAM_PADDR + i * 2 * IST_PAGE_SIZE, IST_PAGE_SIZE, i * IST_PAGE_SIZE);

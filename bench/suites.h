@@ -31,7 +31,6 @@ void pin_thread(int nth);
 enum pin_distance { PIN_SAME_CORE, PIN_SAME_CACHE, PIN_OTHER_PACKAGE, PIN_DISTANCES };
 int pin_cpu_at(enum pin_distance distance);
 int pin_first_cpu(void);
-void pin_to_cpu(int cpu);
 
 /* Tell gbench what a reader must know of this machine now, and how noisy it is; warns if too noisy to compare. */
 void context_add(void);

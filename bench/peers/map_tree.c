@@ -9,20 +9,24 @@
 struct entry {
 	struct tree_node node; /* first: where it begins */
 	uint64_t bytes, vaddr;
-	struct entry *next;
 };
 
 struct locked_tree {
 	pthread_rwlock_t lock;
 	struct tree tree;
-	struct entry *entries;
+	struct entry *entries; /* in one piece: an allocation each would slow it down */
+	size_t used, most;
 };
 
-static void *create(void)
+static void *create(size_t most)
 {
 	struct locked_tree *map = calloc(1, sizeof(*map));
 
 	if (!map)
+		abort();
+	map->entries = calloc(most, sizeof(*map->entries));
+	map->most = most;
+	if (!map->entries)
 		abort();
 	pthread_rwlock_init(&map->lock, NULL);
 	map->tree.random = 1;
@@ -32,17 +36,16 @@ static void *create(void)
 static void insert(void *context, uint64_t paddr, uint64_t bytes, uint64_t vaddr)
 {
 	struct locked_tree *map = context;
-	struct entry *entry = calloc(1, sizeof(*entry));
+	struct entry *entry;
 
-	if (!entry)
+	pthread_rwlock_wrlock(&map->lock);
+	if (map->used == map->most)
 		abort();
+	entry = &map->entries[map->used++];
 	entry->node.first = paddr;
 	entry->bytes = bytes;
 	entry->vaddr = vaddr;
-	pthread_rwlock_wrlock(&map->lock);
 	tree_insert(&map->tree, &entry->node);
-	entry->next = map->entries;
-	map->entries = entry;
 	pthread_rwlock_unlock(&map->lock);
 }
 
@@ -65,12 +68,7 @@ static void destroy(void *context)
 {
 	struct locked_tree *map = context;
 
-	while (map->entries) {
-		struct entry *entry = map->entries;
-
-		map->entries = entry->next;
-		free(entry);
-	}
+	free(map->entries);
 	pthread_rwlock_destroy(&map->lock);
 	free(map);
 }

@@ -5,6 +5,7 @@
 #define BENCH_PEERS_MAPS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -13,7 +14,7 @@ extern "C" {
 
 struct map_peer {
 	const char *name;
-	void *(*create)(void);
+	void *(*create)(size_t most); /* room for so many entries */
 	void (*insert)(void *map, uint64_t paddr, uint64_t bytes, uint64_t vaddr); /* no two overlap */
 	bool (*find)(void *map, uint64_t paddr,
 	             uint64_t *vaddr); /* any thread, while others insert and find */
