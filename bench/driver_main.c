@@ -443,7 +443,7 @@ static double pair_tables(struct ist_driver_pool *pool)
 		exit(1);
 	/* Two tries: the first plugs this CPU's magazine. */
 	for (uint32_t block = 0; block < floor.blocks; block++) {
-		atomic_store_explicit(&percpu_magazine(&floor, block, 0)->capacity, 64, memory_order_relaxed);
+		percpu_set_capacity(&floor, block, 0, 64);
 		percpu_put(&floor, 0, &one, 1, true);
 	}
 	for (size_t size = 8; size <= 1024; size = size == 8 ? 64 : size * 4) {

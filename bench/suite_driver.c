@@ -108,7 +108,7 @@ static void pair_floor(struct gbench_state *state, void *context)
 
 	pin_thread(gbench_thread_index(state));
 	for (uint32_t block = 0; block < percpu->blocks; block++)
-		atomic_store_explicit(&percpu_magazine(percpu, block, 0)->capacity, 64, memory_order_relaxed);
+		percpu_set_capacity(percpu, block, 0, 64);
 	while (gbench_keep_running_batch(state, BATCH)) {
 		for (int i = 0; i < BATCH; i++) {
 			if (!percpu_push(percpu, PERCPU_AT(0), value) ||

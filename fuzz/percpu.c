@@ -85,8 +85,7 @@ static void one_call(struct set *set, struct input *in)
 		break;
 	case 6:
 		for (uint32_t block = 0; block < set->percpu.blocks; block++)
-			atomic_store_explicit(&percpu_magazine(&set->percpu, block, class)->capacity,
-			                      from % (slots[class] + 1u), memory_order_relaxed);
+			percpu_set_capacity(&set->percpu, block, class, from % (slots[class] + 1u));
 		break;
 	default:
 		MODEL_REQUIRE(set->held == 0 || percpu_empty_stamp(&set->percpu) == 0);
@@ -100,10 +99,10 @@ static void check_words(struct set *set)
 
 	for (uint32_t block = 0; block < set->percpu.blocks; block++) {
 		for (unsigned class = 0; class < CLASSES; class ++) {
-			uint64_t word = atomic_load_explicit(
-			        &percpu_magazine(&set->percpu, block, class)->word, memory_order_relaxed);
+			const struct magazine *magazine = percpu_magazine(&set->percpu, block, class);
+			uint64_t word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
 
-			levels += magazine_level(word);
+			levels += magazine_level(magazine, word);
 			operations += magazine_operations(word);
 		}
 	}
@@ -119,8 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MODEL_REQUIRE(percpu_create(&set.percpu, CLASSES, slots) == 0);
 	for (uint32_t block = 0; block < set.percpu.blocks; block++) {
 		for (unsigned class = 0; class < CLASSES; class ++)
-			atomic_store_explicit(&percpu_magazine(&set.percpu, block, class)->capacity,
-			                      slots[class], memory_order_relaxed);
+			percpu_set_capacity(&set.percpu, block, class, slots[class]);
 	}
 	while (input_more(&in))
 		one_call(&set, &in);

@@ -17,10 +17,11 @@ IST_BEGIN_DECLS
  */
 struct ist_shm {
 	struct ist_view view;
-	/* Private: which pool, which allocation of it, and which use of that place. */
-	uint32_t pool_slot;
-	uint32_t pool_generation;
-	uint64_t tag;
+	/* Private: which pool, which use of which place of it, and on which CPU it ends at the lowest price. */
+	uint64_t pool;
+	uint32_t use;
+	uint32_t place;
+	uint64_t bias;
 };
 
 /*
@@ -32,14 +33,16 @@ struct ist_shm {
  *              an interior address, another size, another pool's address;
  *   -EALREADY  this allocation is already free: a copy of the handle was freed before, by this or another thread,
  *              also when its place has been handed out again since. Exact while the memory is free. After that a copy
- *              is told by a use count of the place: 20 bits in a client pool; in a driver pool 11 bits, 4 for sizes
- *              up to 8. It is mistaken if the place holds an allocation of the same size and this count came round.
+ *              is told by a use count of the place: 20 bits in a client pool; in a driver pool 11 bits, 9 for sizes up
+ *              to 16 and 3 up to 8. It is mistaken if the place holds an allocation of the same size and this count
+ *              came round.
  *   -ECHILD    this process is a child of the one that made the manager, by fork.
  *   -ENOMEM    only for an isolated buffer (share.h): the system refused to put the pool's pages back.
  * On an error nothing changes, *shm neither; the pool counts a misuse where it could be told.
  *
- * Never blocks, takes no lock, allocates nothing from the heap; usable in a signal handler. (For an isolated buffer
- * it makes a system call.)
+ * Never blocks, takes no lock, allocates nothing from the heap; usable in a signal handler. It makes a system call for an
+ * isolated buffer; and now and then (membarrier) when a driver message is freed on another CPU than it came from: then
+ * that CPU's messages are freed with an atomic operation for a while.
  * Source: requirements P7, P17.
  */
 IST_API int ist_shm_free(struct ist_shm *shm);

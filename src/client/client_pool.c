@@ -71,8 +71,7 @@ static void publish(struct ist_client_pool *pool, size_t start, const struct ist
 	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
 	atomic_store_explicit(&pool->record[start], record_live(use, request->size, isolated),
 	                      memory_order_release); /* [R1] */
-	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, request->size,
-	              record_tag(use, start, request->size), out);
+	record_make_shm(&pool->pool, use, start, request->size, out);
 	tools_allocated(pool, out->view.vaddr, request->size);
 }
 
@@ -179,7 +178,7 @@ int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, stru
 /* Why this handle may not be obeyed, given the record of its place; 0 if it may. */
 static int judge(uint64_t record, const struct ist_shm *shm)
 {
-	if (record_use(record) != (uint32_t)shm->tag)
+	if (record_use(record) != shm->use)
 		return -EALREADY; /* the place has been given back since, whatever it is now */
 	if (!record_is_live(record) || record_size(record) != shm->view.size)
 		return -EINVAL;
@@ -189,12 +188,13 @@ static int judge(uint64_t record, const struct ist_shm *shm)
 /* The record that a handle names, and what it says of the handle. */
 static int find_record(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t *record)
 {
-	if (!pool_shm_is_intact(&pool->pool, shm) || pool_offset(&pool->pool, shm) % IST_PAGE_SIZE ||
-	    shm->tag >> 32 != pool_tag_check(pool_offset(&pool->pool, shm) / IST_PAGE_SIZE, shm->view.size))
+	size_t offset = pool_offset(&pool->pool, shm);
+
+	if (!pool_shm_is_intact(&pool->pool, shm) || offset != shm->place * (size_t)IST_PAGE_SIZE ||
+	    shm->use > RECORD_USE_MASK || shm->bias != 0)
 		return -EINVAL;
 	/* Acquire: pairs with [R1]. */
-	*record = atomic_load_explicit(&pool->record[pool_offset(&pool->pool, shm) / IST_PAGE_SIZE],
-	                               memory_order_acquire);
+	*record = atomic_load_explicit(&pool->record[shm->place], memory_order_acquire);
 	return judge(*record, shm);
 }
 
@@ -216,7 +216,7 @@ static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 	if (pool->pool.is_careful)
 		pool_give_carefully(&pool->pool, &pool->slabs, start, count, IST_PAGE_SIZE);
 	else
-		slabs_give(&pool->slabs, slabs_at_exactly(&pool->slabs, count), start, count);
+		slabs_give_run(&pool->slabs, start, count);
 }
 
 int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
@@ -228,8 +228,7 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 	if (error)
 		return error;
 	/* Relaxed: it guards no other memory; buddy_free releases what was done to the pages. */
-	if (!atomic_compare_exchange_strong_explicit(&pool->record[start], &record,
-	                                             record_free((uint32_t)shm->tag + 1),
+	if (!atomic_compare_exchange_strong_explicit(&pool->record[start], &record, record_free(shm->use + 1),
 	                                             memory_order_relaxed, memory_order_relaxed))
 		return judge(record, shm);
 	if (record & RECORD_ISOLATED) {
@@ -246,7 +245,7 @@ int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
 void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
 	atomic_store_explicit(&pool->record[pool_offset(&pool->pool, shm) / IST_PAGE_SIZE],
-	                      record_free((uint32_t)shm->tag + 1), memory_order_relaxed);
+	                      record_free(shm->use + 1), memory_order_relaxed);
 	give_back(pool, shm);
 }
 

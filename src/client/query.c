@@ -109,13 +109,12 @@ int client_pool_handle(struct ist_client_pool *pool, const struct ist_client_all
 	uint64_t record = atomic_load_explicit(&pool->record[start], memory_order_acquire);
 	struct ist_client_allocation now;
 
-	/* The use that the record names had this owner and size at one instant; a later use is told by its tag. */
+	/* The use that the record names had this owner and size at one instant; a later use is told by its count. */
 	if (!read_allocation(pool, start, &now) || now.owner != found->owner ||
 	    now.view.size != found->view.size ||
 	    atomic_load_explicit(&pool->record[start], memory_order_acquire) != record)
 		return -ENOENT;
-	pool_make_shm(&pool->pool, start * IST_PAGE_SIZE, found->view.size,
-	              record_tag(record_use(record), start, found->view.size), out);
+	record_make_shm(&pool->pool, record_use(record), start, found->view.size, out);
 	return 0;
 }
 

@@ -54,10 +54,14 @@ static inline size_t record_size(uint64_t record)
 	return (size_t)(record & RECORD_SIZE_MASK) + 1;
 }
 
-/* The tag of a handle: the use count, and the check of place and size (pool.h). */
-static inline uint64_t record_tag(uint64_t use, size_t start, size_t size)
+/* The handle of the allocation that starts at this page: its use is that of the record. */
+static inline void record_make_shm(const struct pool *pool, uint64_t use, size_t start, size_t size,
+                                   struct ist_shm *out)
 {
-	return use | (uint64_t)pool_tag_check(start, size) << 32;
+	pool_make_shm(pool, start * IST_PAGE_SIZE, size, out);
+	out->use = (uint32_t)use;
+	out->place = (uint32_t)start;
+	out->bias = 0;
 }
 
 #endif

@@ -57,7 +57,7 @@ int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
 
 	if (!shm || !out)
 		return -EINVAL;
-	pool = pool_find(shm->pool_slot, shm->pool_generation);
+	pool = pool_find(shm->pool);
 	if (!pool || pool->kind != POOL_CLIENT)
 		return -EINVAL;
 	client = (struct ist_client_pool *)(void *)pool;

@@ -4,6 +4,13 @@
 
 #include <errno.h>
 
+#include "base/bytes.h"
+#include "base/twin.h"
+
+/* Check and store in place of the compare-exchange that decides a free. */
+#define DRIVER_TWIN_FREE_WITHOUT_EXCHANGE 111
+
+#define TRIES 8 /* of an aborted sequence */
 #define EXACT_BELOW ((size_t)256 << 10) /* bytes: smaller pools have a class for every count of granules */
 
 static size_t granule_count(size_t bytes)
@@ -26,7 +33,7 @@ size_t driver_pool_bytes(size_t size)
 /*
  * Mark the last granule of [start, start + count), which the caller owns. Marks are left behind when an allocation
  * is freed and corrected here: a mark counts only inside a live allocation, and with sizes that repeat, no shared
- * word is written at all. Relaxed: the release of the state byte publishes them to whoever frees.
+ * word is written at all. Relaxed: who frees has the handle from us (begin_life).
  */
 static void mark_last(struct ist_driver_pool *pool, size_t start, size_t count)
 {
@@ -70,13 +77,17 @@ int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
 {
 	size_t granules = pool->pool.size / DRIVER_GRANULE;
 	char *at = (char *)zeroed_memory + buddy_bytes(granules);
+	int error;
 
 	pool->last = (_Atomic uint64_t *)(void *)at;
 	at += last_bytes(granules);
 	pool->state = (_Atomic uint8_t *)(void *)at;
 	pool->slabs.carve = carve;
 	choose_classes(pool);
-	return slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
+	error = slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
+	if (!error && !pool->pool.is_careful)
+		percpu_use_bias(&pool->slabs.percpu);
+	return error;
 }
 
 void driver_pool_end(struct ist_driver_pool *pool)
@@ -85,40 +96,42 @@ void driver_pool_end(struct ist_driver_pool *pool)
 }
 
 /*
- * Make an allocation of `count` granules of a run of `granted` that is ours alone: the last one who wrote these bytes
- * gave it back before we took it. `class` as of byte 1. Returns its handle's tag. (Through a pointer of its own: a
- * store of a byte could change any pointer, as far as the compiler knows.)
+ * Make an allocation of a run that is ours alone: the last one who wrote its state gave it back before we took it.
+ * Relaxed: who frees it has the handle from us, directly or through others, and with it all that we wrote; who has an
+ * older handle finds that the state is not what that says.
  */
-static inline __attribute__((always_inline)) uint64_t bring_to_life(struct ist_driver_pool *pool,
-                                                                    size_t start, size_t count,
-                                                                    size_t granted, size_t class, size_t size)
+static inline __attribute__((always_inline)) void begin_life(struct ist_driver_pool *pool, size_t start,
+                                                             size_t size, enum state_form form,
+                                                             uint32_t behind, uint64_t bias,
+                                                             struct ist_shm *out)
 {
-	_Atomic uint8_t *state = pool->state + start;
-	uint8_t first =
-	        state_live(atomic_load_explicit(&state[0], memory_order_relaxed), -size % DRIVER_GRANULE);
-	size_t use_high = 0, extra = granted - count;
+	_Atomic uint8_t *state = &pool->state[start];
+	unsigned bytes = form == STATE_TINY ? 1 : 2;
+	uint32_t use = state_next_use(form, arch_load(state, bytes));
 
-	if (__builtin_expect(count >= STATE_BYTES, 1)) {
-		atomic_store_explicit(&state[1], (uint8_t) class, memory_order_relaxed);
-		use_high = atomic_load_explicit(&state[2], memory_order_relaxed);
-		atomic_store_explicit(&state[3], (uint8_t)extra, memory_order_relaxed);
-	} else if (count > 1) {
-		atomic_store_explicit(&state[1], (uint8_t) class, memory_order_relaxed);
-		if (count > 2)
-			use_high = atomic_load_explicit(&state[2], memory_order_relaxed);
-	} else {
-		class = 0;
-	}
-	/* Release: pairs with the acquire in driver_pool_free, which reads the marks and the other bytes. */
-	atomic_store_explicit(&state[0], first, memory_order_release);
-	return state_tag(first, class, use_high, extra, pool_tag_check(start, size));
+	arch_store(state, bytes, state_number(form, use, size));
+	if (form > STATE_SHORT)
+		arch_store(state + 2, form - 2, behind);
+	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, out);
+	out->use = use;
+	out->place = (uint32_t)start;
+	out->bias = bias;
+	tools_allocated(pool, out->view.vaddr, size);
+}
+
+/* Short runs need none: they are as long as their class, or there are no classes. */
+static uint32_t run_flag(enum state_form form)
+{
+	return form == STATE_LONG ? STATE_RUN : 0;
 }
 
 static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, size_t size,
                                                 struct ist_shm *out)
 {
-	size_t start, granted, at, count = granule_count(size), class = STATE_RUN;
-	uint64_t tag;
+	size_t start, granted, count = granule_count(size);
+	enum state_form form = state_form(size);
+	uint32_t behind;
+	bool has_class;
 	int error;
 
 	if (size == 0)
@@ -129,80 +142,197 @@ static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, si
 			pool_count_failure(&pool->pool);
 		return error;
 	}
-	at = slabs_at_exactly(&pool->slabs, granted);
-	if (slabs_granules(&pool->slabs, at))
-		class = PERCPU_CLASS(at) + 1;
-	tag = bring_to_life(pool, start, count, granted, class, size);
-	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, tag, out);
-	tools_allocated(pool, out->view.vaddr, size);
+	has_class = slabs_granules(&pool->slabs, slabs_at(&pool->slabs, count)) == granted;
+	behind = state_behind(form, size) | (has_class ? 0 : run_flag(form)) >> 16;
+	begin_life(pool, start, size, form, behind, 0, out);
 	return 0;
+}
+
+static inline __attribute__((always_inline)) int alloc_as(struct ist_driver_pool *pool, size_t size,
+                                                          enum state_form form, struct ist_shm *out)
+{
+	size_t at = slabs_at_sure(&pool->slabs, (size - 1) / DRIVER_GRANULE + 1);
+	uint64_t start, bias;
+
+	if (__builtin_expect(!percpu_pop_biased(&pool->slabs.percpu, at, &start, &bias), 0))
+		return alloc_slow(pool, size, out);
+	begin_life(pool, start, size, form, state_behind(form, size), bias, out);
+	return 0;
+}
+
+static __attribute__((noinline)) int alloc_other(struct ist_driver_pool *pool, size_t size,
+                                                 struct ist_shm *out)
+{
+	if (size - 1 >= STATE_SIZES)
+		return alloc_slow(pool, size, out);
+	if (size <= 8)
+		return alloc_as(pool, size, STATE_TINY, out);
+	if (size <= 16)
+		return alloc_as(pool, size, STATE_SHORT, out);
+	return alloc_as(pool, size, STATE_MIDDLE, out);
 }
 
 int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_shm *out)
 {
-	/* Size 0 becomes more than there can be, and is told from that in the slow path. */
-	size_t at, count = (size - 1) / DRIVER_GRANULE + 1;
-	uint64_t tag;
-	uint32_t start;
-
 	if (__builtin_expect(!pool || !out, 0))
 		return -EINVAL;
-	at = slabs_at(&pool->slabs, count);
-	if (__builtin_expect(!percpu_pop(&pool->slabs.percpu, at, &start), 0))
-		return alloc_slow(pool, size, out);
-	tag = bring_to_life(pool, start, count, slabs_granules(&pool->slabs, at), PERCPU_CLASS(at) + 1, size);
-	pool_make_shm(&pool->pool, (size_t)start * DRIVER_GRANULE, size, tag, out);
-	tools_allocated(pool, out->view.vaddr, size);
+	if (__builtin_expect(size - STATE_LONG_FROM > STATE_SIZES - STATE_LONG_FROM, 0))
+		return alloc_other(pool, size, out);
+	return alloc_as(pool, size, STATE_LONG, out);
+}
+
+/* How many granules the run that starts at `start` has, by the next mark; 0 if there is none as far as `most`. */
+static size_t run_length(const struct ist_driver_pool *pool, size_t start, size_t most)
+{
+	size_t at = start, end = start + most;
+
+	do {
+		/* Relaxed: who has the run's handle has its marks as well (begin_life). */
+		uint64_t marks =
+		        atomic_load_explicit(&pool->last[at / 64], memory_order_relaxed) >> (at % 64);
+
+		if (marks)
+			return at + bits_lowest(marks) + 1 - start;
+		at = (at / 64 + 1) * 64;
+	} while (at < end);
 	return 0;
 }
 
-int driver_pool_free_run(struct ist_driver_pool *pool, const struct ist_shm *shm)
+/* Whether a handle is one that begin_life could have made. */
+static bool is_intact(const struct ist_driver_pool *pool, const struct ist_shm *shm)
 {
-	size_t count = granule_count(shm->view.size), start = pool_offset(&pool->pool, shm) / DRIVER_GRANULE;
+	size_t offset = pool_offset(&pool->pool, shm);
 
-	if (shm->view.size > pool->pool.size - start * DRIVER_GRANULE ||
-	    driver_pool_run(pool, start, count) != count ||
-	    !driver_pool_end_life(pool->state + start, shm->tag, shm->view.size))
-		return driver_pool_refuse(pool, shm);
-	tools_freed(pool, shm->view.vaddr, count * DRIVER_GRANULE);
-	if (pool->pool.is_careful)
-		pool_give_carefully(&pool->pool, &pool->slabs, start, count, DRIVER_GRANULE);
-	else
-		slabs_give_slow(&pool->slabs, start, count);
+	return pool_shm_is_intact(&pool->pool, shm) && offset % DRIVER_GRANULE == 0 &&
+	       shm->place == (uint32_t)(offset / DRIVER_GRANULE) &&
+	       shm->use == state_use(state_form(shm->view.size), shm->use);
+}
+
+/* By compare-exchange: whether it was this call that ended the life. */
+static bool end_anywhere(_Atomic uint8_t *state, uint32_t live)
+{
+	uint8_t first = (uint8_t)live, next = first & (uint8_t)~STATE_LIVE;
+
+	/*
+	 * Acquire: for the case that the place was used again since it was looked at. No release is needed: giving the
+	 * run back releases what we did to the memory.
+	 */
+	if (TWIN_BROKEN(DRIVER_TWIN_FREE_WITHOUT_EXCHANGE))
+		atomic_store_explicit(state, next, memory_order_relaxed);
+	else if (!atomic_compare_exchange_strong_explicit(state, &first, next, memory_order_acquire,
+	                                                  memory_order_relaxed))
+		return false;
+	return true;
+}
+
+/* 0 for the one of several calls that ends this life; the others are told why not. */
+static int end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, enum state_form form, uint32_t live,
+                    uint64_t bias)
+{
+	struct percpu *percpu = &pool->slabs.percpu;
+
+	for (int i = 0; i < TRIES && percpu_holds_bias(percpu, bias); i++) {
+		if (percpu_retire(percpu, bias, state, form, live & 0xffff, live >> 16))
+			return 0;
+		if (bytes_load(state, form) != live)
+			return -EALREADY;
+	}
+	if (percpu_unbias(percpu, bias))
+		return -EINVAL;
+	if (!end_anywhere(state, live))
+		return -EALREADY;
+	percpu_ended_at_home(percpu, bias);
 	return 0;
 }
 
 /*
- * A handle that agrees with itself was handed out once: if it is not live now, it was freed. One that does not was
- * changed, and names nothing.
+ * Why a handle is refused of which the state knows nothing. It was handed out once, since it is intact, and freed;
+ * or only its size was changed, and what lives there lives on in the same use.
  */
-int driver_pool_refuse(const struct ist_driver_pool *pool, const struct ist_shm *shm)
+static int refuse(const struct ist_driver_pool *pool, const struct ist_shm *shm)
 {
-	size_t size = shm->view.size, offset = pool_offset(&pool->pool, shm);
+	size_t start = pool_offset(&pool->pool, shm) / DRIVER_GRANULE;
+	size_t run = run_length(pool, start, pool->pool.size / DRIVER_GRANULE - start);
+	enum state_form form = state_form(bits_max(run, 1) * DRIVER_GRANULE);
+	uint32_t state = bytes_load(&pool->state[start], form);
 
-	if (!pool_shm_is_intact(&pool->pool, shm) || offset % DRIVER_GRANULE ||
-	    !state_agrees(shm->tag, offset / DRIVER_GRANULE, size) ||
-	    !(state_byte(shm->tag, 0) & STATE_LIVE) ||
-	    (state_byte(shm->tag, 0) & STATE_SLACK) != -size % DRIVER_GRANULE)
-		return -EINVAL;
-	return -EALREADY;
+	return (state & STATE_LIVE) && state_use(form, state) == shm->use ? -EINVAL : -EALREADY;
 }
 
-/* Bytes as asked of the allocation that starts at `start`, and the granules of its run; 0 if none does. */
+static int free_judged(struct ist_driver_pool *pool, struct ist_shm *shm)
+{
+	size_t size = shm->view.size, start = pool_offset(&pool->pool, shm) / DRIVER_GRANULE;
+	size_t count = granule_count(size), at = slabs_at(&pool->slabs, count);
+	size_t granules = slabs_granules(&pool->slabs, at);
+	enum state_form form = state_form(size);
+	_Atomic uint8_t *state;
+	uint32_t live, seen;
+	int error;
+
+	if (!is_intact(pool, shm))
+		return -EINVAL;
+	state = &pool->state[start];
+	seen = bytes_load(state, form);
+	live = state_live(form, shm->use, size) + (seen & run_flag(form));
+	if (seen != live)
+		return refuse(pool, shm);
+	if (granules == 0 || seen & run_flag(form)) {
+		granules = count;
+		if (run_length(pool, start, granules) != granules)
+			return -EINVAL;
+	}
+	error = end_life(pool, state, form, live, shm->bias);
+	if (error)
+		return error;
+	tools_freed(pool, shm->view.vaddr, granules * DRIVER_GRANULE);
+	*shm = (struct ist_shm){0};
+	if (pool->pool.is_careful)
+		pool_give_carefully(&pool->pool, &pool->slabs, start, granules, DRIVER_GRANULE);
+	else
+		slabs_give_run(&pool->slabs, start, granules);
+	return 0;
+}
+
+int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm)
+{
+	int error = free_judged(pool, shm);
+
+	if (error)
+		pool_count_misuse(&pool->pool);
+	return error;
+}
+
+int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start)
+{
+	slabs_give_slow(&pool->slabs, start, slabs_granules(&pool->slabs, at));
+	return 0;
+}
+
+int driver_pool_free_other(struct ist_driver_pool *pool, struct ist_shm *shm)
+{
+	size_t size = shm->view.size;
+
+	if (size - 1 >= STATE_SIZES)
+		return driver_pool_free_slow(pool, shm);
+	if (size <= 8)
+		return driver_pool_free_as(pool, shm, STATE_TINY);
+	if (size <= 16)
+		return driver_pool_free_as(pool, shm, STATE_SHORT);
+	return driver_pool_free_as(pool, shm, STATE_MIDDLE);
+}
+
+/* Bytes as asked of the allocation that starts at `start`, 0 if none does; and the granules of its run. */
 static size_t live_size(const struct ist_driver_pool *pool, size_t start, size_t *granules)
 {
-	uint8_t first = atomic_load_explicit(&pool->state[start], memory_order_acquire);
-	size_t run, extra = 0;
+	size_t run = run_length(pool, start, pool->pool.size / DRIVER_GRANULE - start);
+	enum state_form form = state_form(run * DRIVER_GRANULE);
+	uint32_t state;
 
-	if (!(first & STATE_LIVE))
+	*granules = bits_max(run, 1);
+	if (run == 0)
 		return 0;
-	run = driver_pool_run(pool, start, pool->pool.size / DRIVER_GRANULE - start);
-	/* Relaxed: it belongs to whoever owns the run; byte 0 orders it. */
-	if (run >= STATE_BYTES)
-		extra = bits_min(atomic_load_explicit(&pool->state[start + 3], memory_order_relaxed),
-		                 run - 1);
-	*granules = run;
-	return run ? (run - extra) * DRIVER_GRANULE - (first & STATE_SLACK) : 0;
+	state = bytes_load(&pool->state[start], form);
+	return state & STATE_LIVE ? state_size(form, state, run) : 0;
 }
 
 /* What lives, and the longest stretch between, whether it lies in the buddy or in magazines: all of it can be had. */
@@ -213,10 +343,10 @@ static void survey_live(struct ist_driver_pool *pool, struct pool_use *use)
 	*use = (struct pool_use){0};
 	/* By the buddy's map, so that free stretches cost a bit a granule. */
 	while ((at = bitmap_next_used(pool->slabs.buddy.map, at, end)) < end) {
-		size_t granules = 0, size = live_size(pool, at, &granules);
+		size_t granules, size = live_size(pool, at, &granules);
 
-		if (size == 0) {
-			at++;
+		if (size == 0) { /* in a magazine, or on its way */
+			at += granules;
 			continue;
 		}
 		use->bytes += size;

@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * The state bytes of an allocation of n granules: its first n granules' bytes, up to four of them.
+ * The state of an allocation, in the state bytes of its first granules, up to four: a number, and what is behind it.
+ * Which, is the form (members of a byte from its highest bit down, the lowest byte last):
  *
- *   0          {live 1, use 4, slack 3}: slack is how many bytes of the last granule that was asked for were not
- *   1  n >= 2  its class + 1, or STATE_RUN for a run of another length, which the marks give
- *   2  n >= 3  the higher 7 bits of the use count
- *   3  n >= 4  how many granules more than asked for its class gave it
+ *   bytes asked   number                                                          behind it
+ *   1 to 8        {live: 1, 1: 1, size - 1: 3, use: 3}
+ *   9 to 16       {0: 2, size - 9: 3, use: 3} {live: 1, 0: 1, use: 6}
+ *   17 to 24      {0: 1, 2: 2, use: 5} {live: 1, 0: 1, use: 6}                    {size - 17: 8}
+ *   more          {0: 1, 3: 2, use: 5} {live: 1, 0: 1, use: 6}                    {0: 1, run: 1, x: 6} {0: 1, x: 7}
  *
- * Only byte 0 is ever live, so an address inside an allocation is told by its byte alone. When an allocation is freed
- * its bytes stay, but for live and the use count, which is one more: that tells a handle from an older one of the
- * same place. A place that was inside another allocation meanwhile may have bytes of that.
+ * x is the lowest 12 bits of size - 1; `run` says that the run is not as long as its class, but as long as the marks say
+ * (driver_pool.h). The highest bit of a byte is set only where an allocation lives that starts there; so whatever lies
+ * inside of one, or was left behind, is not live. No state of one form is one of another.
  *
- * A handle's tag has the four bytes as they were when it was handed out (0 where there is none), and a check of its
- * place and size, so that one that was changed is told from a stale one: {check 32, byte 3, byte 2, byte 1, byte 0}.
+ * When an allocation is freed it is not live any more; all else stays. The next one at the place has the next use, which
+ * tells its handle from older ones. A place that was inside another allocation meanwhile has whatever that left there.
  *
- * Only the owner of a run (slab.h [S1]) makes its byte 0 live; only the compare-exchange in driver_pool_free makes it
- * not live, and it is the linearization point that decides which of several frees is obeyed.
+ * A handle has the use. With its size that makes a state, and the handle is obeyed if that is what is there: so one
+ * that was freed, whose place was used again, or whose size was changed is refused. Where the allocation starts is in
+ * the handle once more, so that a changed address is told as well.
+ *
+ * Only the owner of a run (slab.h [S1]) makes its state live. What makes it not live, in driver_pool_free, is the
+ * linearization point that decides which of several frees is obeyed: percpu_retire on the CPU that the allocation is
+ * biased to, else a compare-exchange of the first byte (percpu/bias.h says why these two never meet).
  */
 #ifndef DRIVER_STATE_H
 #define DRIVER_STATE_H
@@ -25,43 +32,84 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pool/pool.h"
+#include "percpu/percpu.h"
 
-#define STATE_LIVE 0x80u
-#define STATE_USE_SHIFT 3
-#define STATE_USE_LOW 0x78u /* of byte 0, where it is */
-#define STATE_USE_HIGH 0x7fu /* of byte 2 */
-#define STATE_SLACK 0x07u
-#define STATE_RUN 0x7fu
-#define STATE_BYTES 4u
+#define STATE_LIVE PERCPU_LIVE
+#define STATE_RUN (UINT32_C(1) << 30)
+#define STATE_SIZES 4096u /* a state without STATE_RUN says sizes up to this */
+#define STATE_LONG_FROM 25u /* bytes asked */
 
-/* Byte 0 of an allocation whose granule had `before`. */
-static inline uint8_t state_live(uint8_t before, size_t slack)
+/* By how many state bytes they take. */
+enum state_form {
+	STATE_TINY = 1,
+	STATE_SHORT = 2,
+	STATE_MIDDLE = 3,
+	STATE_LONG = 4,
+};
+
+static inline enum state_form state_form(size_t size)
 {
-	return (uint8_t)(STATE_LIVE | (before & STATE_USE_LOW) | slack);
+	return size >= STATE_LONG_FROM ? STATE_LONG
+	       : size > 16             ? STATE_MIDDLE
+	       : size > 8              ? STATE_SHORT
+	                               : STATE_TINY;
 }
 
-/* What it becomes when freed: the next use. */
-static inline uint8_t state_freed(uint8_t live)
+static inline __attribute__((always_inline)) uint32_t state_use(enum state_form form, uint32_t number)
 {
-	return (uint8_t)((live & STATE_USE_LOW) + (1u << STATE_USE_SHIFT)) & STATE_USE_LOW;
+	return number & (form == STATE_TINY ? 0x07 : form == STATE_SHORT ? 0x073f : 0x1f3f);
 }
 
-static inline uint8_t state_byte(uint64_t tag, unsigned which)
+/* The use after that in a number: the carry passes through the bits that are not the use's. */
+static inline __attribute__((always_inline)) uint32_t state_next_use(enum state_form form, uint32_t number)
 {
-	return (uint8_t)(tag >> 8 * which);
+	return state_use(form, (form == STATE_TINY ? number : number | 0xc0) + 1);
 }
 
-static inline uint64_t state_tag(uint8_t first, size_t class, size_t use_high, size_t extra, uint32_t check)
+/* The number of a live allocation. */
+static inline __attribute__((always_inline)) uint32_t state_number(enum state_form form, uint32_t use,
+                                                                   size_t size)
 {
-	return first | (uint64_t) class << 8 | (uint64_t)use_high << 16 | (uint64_t)extra << 24 |
-	       (uint64_t)check << 32;
+	switch (form) {
+	case STATE_TINY:
+		return use + ((uint32_t)(size - 1) << 3) + 0x40 + STATE_LIVE;
+	case STATE_SHORT:
+		return use + ((uint32_t)(size - 9) << 11) + STATE_LIVE;
+	case STATE_MIDDLE:
+		return use + 0x4000 + STATE_LIVE;
+	default:
+		return use + 0x6000 + STATE_LIVE;
+	}
 }
 
-/* Whether a handle's place and size are those that its tag was made for. */
-static inline bool state_agrees(uint64_t tag, size_t start, size_t size)
+/* What is behind it, without STATE_RUN. */
+static inline __attribute__((always_inline)) uint32_t state_behind(enum state_form form, size_t size)
 {
-	return (uint32_t)(tag >> 32) == pool_tag_check(start, size);
+	uint32_t x = (uint32_t)(size - 1) & (STATE_SIZES - 1);
+
+	return form == STATE_MIDDLE ? (uint32_t)(size - 17) : form == STATE_LONG ? x + (x & ~0x7fu) : 0;
+}
+
+/* The whole state. */
+static inline uint32_t state_live(enum state_form form, uint32_t use, size_t size)
+{
+	return state_number(form, use, size) | state_behind(form, size) << 16;
+}
+
+/* Of a live state, with the length of its run in granules of 8 bytes: how many bytes were asked for. */
+static inline size_t state_size(enum state_form form, uint32_t state, size_t granules)
+{
+	switch (form) {
+	case STATE_TINY:
+		return (state >> 3 & 7) + 1;
+	case STATE_SHORT:
+		return (state >> 11 & 7) + 9;
+	case STATE_MIDDLE:
+		return (state >> 16 & 7) + 17;
+	default:
+		return state & STATE_RUN ? (granules - 1) * 8 + (state >> 16 & 7) + 1
+		                         : ((state >> 16 & 0x7f) | (state >> 17 & 0xf80)) + 1;
+	}
 }
 
 #endif

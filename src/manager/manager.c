@@ -71,6 +71,7 @@ static void place_pool(struct pool *pool, enum pool_kind kind, const struct plan
 	pool->zero_on_free = plan->zero_on_free;
 	pool->quarantine = plan->quarantine;
 	pool->is_careful = plan->zero_on_free || plan->quarantine;
+	pool->is_simple = kind == POOL_DRIVER && !pool->is_careful;
 }
 
 /* All bookkeeping is one private mapping: the manager, then each pool's. */

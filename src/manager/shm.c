@@ -7,29 +7,33 @@
 #include "client/client_pool.h"
 #include "driver/driver_pool.h"
 
-static __attribute__((noinline)) int refuse(struct pool *pool, int error)
+/* What the fast path does not do: other pools, and errors. */
+static __attribute__((noinline)) int free_otherwise(struct ist_shm *shm)
 {
-	pool_count_misuse(pool);
+	struct pool *pool = pool_find(shm->pool);
+	int error;
+
+	if (!pool)
+		return pool_registry_is_ours() ? -EINVAL : -ECHILD;
+	if (pool->kind == POOL_DRIVER)
+		return driver_pool_free_slow((struct ist_driver_pool *)(void *)pool, shm);
+	error = client_pool_free((struct ist_client_pool *)(void *)pool, shm);
+	if (error)
+		pool_count_misuse(pool);
+	else
+		*shm = (struct ist_shm){0};
 	return error;
 }
 
 int ist_shm_free(struct ist_shm *shm)
 {
-	struct pool *pool;
-	int error;
+	const struct pool_slot *slot;
 
-	if (!shm)
+	if (__builtin_expect(!shm, 0))
 		return -EINVAL;
-	pool = pool_find(shm->pool_slot, shm->pool_generation);
-	if (__builtin_expect(!pool, 0))
-		return pool_registry_is_ours() ? -EINVAL : -ECHILD;
-	/* The driver pool's path is here, inlined, for the sake of messages. */
-	if (__builtin_expect(pool->kind == POOL_DRIVER, 1))
-		error = driver_pool_free((struct ist_driver_pool *)(void *)pool, shm);
-	else
-		error = client_pool_free((struct ist_client_pool *)(void *)pool, shm);
-	if (__builtin_expect(error != 0, 0))
-		return refuse(pool, error);
-	*shm = (struct ist_shm){0};
-	return 0;
+	slot = pool_find_simple(shm->pool);
+	if (__builtin_expect(!slot, 0))
+		return free_otherwise(shm);
+	/* The driver pool's fast path is here, inlined, for the sake of messages. */
+	return driver_pool_free((struct ist_driver_pool *)(void *)pool_in(slot), shm);
 }

@@ -10,9 +10,9 @@
 #include <arch_model.h> /* tests/model: sequences whose steps an explorer can come between */
 #elif defined(PERCPU_TWIN_ONLY) || defined(TSAN_BUILD)
 #include "percpu/arch_none.h"
-#elif defined(__x86_64__) && defined(__LP64__)
+#elif defined(__x86_64__) && defined(__LP64__) /* not x32 */
 #include "percpu/arch_x86_64.h"
-#elif defined(__aarch64__) && defined(__LP64__)
+#elif defined(__aarch64__) && defined(__LP64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #include "percpu/arch_aarch64.h"
 #else
 #include "percpu/arch_none.h"

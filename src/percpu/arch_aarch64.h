@@ -57,157 +57,216 @@
 	"adrp %[t], 901b\n"                                                                                  \
 	"add %[t], %[t], :lo12:901b\n" ANNOUNCE "902:\n" STEP(1)
 
-#define FIND_MAGAZINE                                                                                        \
+/* [t] = this CPU's block. */
+#define FIND_BLOCK                                                                                           \
 	"ldrsw %[t], [%[id]]\n"                                                                              \
 	"ldr %[t], [%[table], %[t], lsl #3]\n"                                                               \
-	"add %[t], %[t], %[table]\n"                                                                         \
-	"add %[t], %[t], %[at]\n" STEP(2)
+	"add %[t], %[t], %[table]\n"
+
+/* [t] = this CPU's magazine, [c] = its word, [k] = its position. */
+#define FIND_MAGAZINE                                                                                        \
+	FIND_BLOCK                                                                                           \
+	"add %[t], %[t], %[at]\n" LOOK
+
+#define LOOK                                                                                                 \
+	STEP(2)                                                                                              \
+	"ldr %[c], [%[t]]\n"                                                                                 \
+	"and %[k], %[c], #0xffff\n"
 
 #define LEAVE "903:\n"
+
+#define PLACE                                                                                                \
+	[rs] "r"(arch_thread_pointer() + percpu_area.base),                                                  \
+	        [id] "r"(arch_thread_pointer() + percpu_area.cpu), [table] "r"(*table)
+#define CLOBBERED "memory", "cc", "x15", "x16", "x17"
 
 static inline const char *arch_thread_pointer(void)
 {
 	return (const char *)__builtin_thread_pointer();
 }
 
-static inline __attribute__((always_inline)) bool arch_pop(const struct percpu_thread_area *area, char *table,
-                                                           uint64_t at, uint32_t *value)
+/*
+ * bytes_load and bytes_store (base/bytes.h) of one byte or two in one instruction, which need not be aligned. To another thread it may look
+ * like that many accesses of a byte each, in any order, and that is what those are.
+ */
+static inline __attribute__((always_inline)) uint32_t arch_load(const _Atomic uint8_t *at, unsigned bytes)
 {
-	uint64_t t, c, b, s;
+	uint32_t value;
 
-	__asm__ goto volatile(ENTER FIND_MAGAZINE
-	                      "ldr %[c], [%[t]]\n"
-	                      "ands %[s], %[c], #0xfff\n"
-	                      "b.eq %l[no]\n"
-	                      "ldr %w[b], [%[t], #12]\n"
-	                      "add %[b], %[b], %[t]\n"
-	                      "add %[b], %[b], %[s], lsl #2\n"
-	                      "ldur %w[b], [%[b], #-4]\n" STEP(
-	                              3) "add %[c], %[c], #0xfff\n" /* one operation more, one level less */
-	                                 "str %[c], [%[t]]\n" LEAVE
-	                      : [t] "=&r"(t), [c] "=&r"(c), [b] "=&r"(b), [s] "=&r"(s)
-	                      : [rs] "r"(arch_thread_pointer() + area->base),
-	                        [id] "r"(arch_thread_pointer() + area->cpu), [table] "r"(table), [at] "r"(at)
-	                      : "memory", "cc", "x15", "x16", "x17"
-	                      : no);
-	*value = (uint32_t)b;
-	return true;
-no:
-	return false;
+	if (bytes == 1)
+		__asm__ volatile("ldrb %w[value], %[at]" : [value] "=r"(value) : [at] "m"(at[0]));
+	else
+		__asm__ volatile("ldrh %w[value], %[at]" : [value] "=r"(value) : [at] "m"(at[0]), "m"(at[1]));
+	return value;
 }
 
-static inline __attribute__((always_inline)) bool arch_push(const struct percpu_thread_area *area,
-                                                            char *table, uint64_t at, uint32_t value)
+static inline __attribute__((always_inline)) void arch_store(_Atomic uint8_t *at, unsigned bytes,
+                                                             uint32_t value)
 {
-	uint64_t t, c, b, s;
+	if (bytes == 1)
+		__asm__ volatile("strb %w[value], %[at]" : [at] "=m"(at[0]) : [value] "r"(value));
+	else
+		__asm__ volatile("strh %w[value], %[at]"
+		                 : [at] "=m"(at[0]), "=m"(at[1])
+		                 : [value] "r"(value));
+}
+
+static inline __attribute__((always_inline)) bool arch_pop(char *const *table, size_t at, uint64_t *value,
+                                                           uint64_t *bias)
+{
+	uint64_t t, s, c, k, b, w;
 
 	__asm__ goto volatile(
-	        ENTER FIND_MAGAZINE "ldr %[c], [%[t]]\n"
-	                            "and %[s], %[c], #0xfff\n"
-	                            "ldp %w[b], %w[c], [%[t], #8]\n" /* capacity, slots */
-	                            "cmp %w[s], %w[b]\n"
-	                            "b.hs %l[no]\n"
-	                            "add %[b], %[t], %w[c], uxtw\n"
-	                            "str %w[value], [%[b], %[s], lsl #2]\n" STEP(
-	                                    3) "ldr %[c], [%[t]]\n"
-	                                       "add %[c], %[c], #1, lsl #12\n" /* one operation more */
-	                                       "add %[c], %[c], #1\n" /* one level more */
-	                                       "str %[c], [%[t]]\n" LEAVE
-	        : [t] "=&r"(t), [c] "=&r"(c), [b] "=&r"(b), [s] "=&r"(s)
-	        : [rs] "r"(arch_thread_pointer() + area->base), [id] "r"(arch_thread_pointer() + area->cpu),
-	          [table] "r"(table), [at] "r"(at), [value] "r"(value)
-	        : "memory", "cc", "x15", "x16", "x17"
+	        ENTER FIND_BLOCK "ldur %[w], [%[t], #-8]\n"
+	                         "add %[t], %[t], %[at]\n" LOOK "ldr %w[s], [%[t], #12]\n" /* base */
+	                         "cmp %w[k], %w[s]\n"
+	                         "b.eq %l[no]\n"
+	                         "add %[b], %[t], %[k], lsl #2\n"
+	                         "ldur %w[b], [%[b], #-4]\n" STEP(3)
+	        /* one operation more, one position less */
+	        "add %[c], %[c], #16, lsl #12\n"
+	        "sub %[c], %[c], #1\n"
+	        "str %[c], [%[t]]\n" LEAVE
+	        : [t] "=&r"(t), [s] "=&r"(s), [c] "=&r"(c), [k] "=&r"(k), [b] "=&r"(b), [w] "=&r"(w)
+	        : PLACE, [at] "r"(at)
+	        : CLOBBERED
 	        : no);
+	*value = b;
+	*bias = w;
 	return true;
 no:
 	return false;
 }
 
-static inline unsigned arch_pop_batch(const struct percpu_thread_area *area, char *table, uint64_t at,
-                                      uint32_t *values, uint64_t most)
+static inline __attribute__((always_inline)) bool arch_push(char *const *table, size_t at, uint32_t value)
 {
-	uint64_t t, c, b, s, n, i;
+	uint64_t t, s, c, k;
+
+	__asm__ goto volatile(ENTER FIND_MAGAZINE "ldr %w[s], [%[t], #8]\n" /* limit */
+	                                          "cmp %w[k], %w[s]\n"
+	                                          "b.hs %l[no]\n"
+	                                          "str %w[value], [%[t], %[k], lsl #2]\n" STEP(3)
+	                      /* one operation more, one position more */
+	                      "add %[c], %[c], #16, lsl #12\n"
+	                      "add %[c], %[c], #1\n"
+	                      "str %[c], [%[t]]\n" LEAVE
+	                      : [t] "=&r"(t), [s] "=&r"(s), [c] "=&r"(c), [k] "=&r"(k)
+	                      : PLACE, [at] "r"(at), [value] "r"(value)
+	                      : CLOBBERED
+	                      : no);
+	return true;
+no:
+	return false;
+}
+
+static inline unsigned arch_pop_batch(char *const *table, size_t at, uint32_t *values, uint64_t most)
+{
+	uint64_t t, s, c, k, n, i;
 
 	__asm__ goto volatile(
-	        ENTER FIND_MAGAZINE "ldr %[c], [%[t]]\n"
-	                            "ands %[s], %[c], #0xfff\n"
+	        ENTER FIND_MAGAZINE "ldr %w[s], [%[t], #12]\n"
+	                            "subs %[n], %[k], %[s]\n" /* level */
 	                            "b.eq %l[no]\n"
-	                            "cmp %[s], %[most]\n"
-	                            "csel %[n], %[s], %[most], ls\n" /* n = min(level, most) */
-	                            "ldr %w[b], [%[t], #12]\n"
-	                            "add %[b], %[b], %[t]\n"
-	                            "sub %[s], %[s], %[n]\n"
-	                            "add %[b], %[b], %[s], lsl #2\n"
+	                            "cmp %[n], %[most]\n"
+	                            "csel %[n], %[n], %[most], ls\n" /* n = min(level, most) */
+	                            "sub %[k], %[k], %[n]\n"
+	                            "add %[k], %[t], %[k], lsl #2\n"
 	                            "mov %[i], %[n]\n"
 	                            "905: sub %[i], %[i], #1\n"
-	                            "ldr %w[s], [%[b], %[i], lsl #2]\n"
+	                            "ldr %w[s], [%[k], %[i], lsl #2]\n"
 	                            "str %w[s], [%[values], %[i], lsl #2]\n"
-	                            "cbnz %[i], 905b\n" STEP(3) "add %[c], %[c], %[n], lsl #12\n"
+	                            "cbnz %[i], 905b\n" STEP(3) "add %[c], %[c], %[n], lsl #16\n"
 	                                                        "sub %[c], %[c], %[n]\n"
 	                                                        "str %[c], [%[t]]\n" LEAVE
-	        : [t] "=&r"(t), [c] "=&r"(c), [b] "=&r"(b), [s] "=&r"(s), [n] "=&r"(n), [i] "=&r"(i)
-	        : [rs] "r"(arch_thread_pointer() + area->base), [id] "r"(arch_thread_pointer() + area->cpu),
-	          [table] "r"(table), [at] "r"(at), [values] "r"(values), [most] "r"(most)
-	        : "memory", "cc", "x15", "x16", "x17"
+	        : [t] "=&r"(t), [s] "=&r"(s), [c] "=&r"(c), [k] "=&r"(k), [n] "=&r"(n), [i] "=&r"(i)
+	        : PLACE, [at] "r"(at), [values] "r"(values), [most] "r"(most)
+	        : CLOBBERED
 	        : no);
 	return (unsigned)n;
 no:
 	return 0;
 }
 
-static inline unsigned arch_push_batch(const struct percpu_thread_area *area, char *table, uint64_t at,
-                                       const uint32_t *values, uint64_t count)
+static inline unsigned arch_push_batch(char *const *table, size_t at, const uint32_t *values, uint64_t count)
 {
-	uint64_t t, c, b, s, n, i;
+	uint64_t t, s, c, k, n, i;
 
 	__asm__ goto volatile(
-	        ENTER FIND_MAGAZINE "ldr %[c], [%[t]]\n"
-	                            "and %[s], %[c], #0xfff\n"
-	                            "ldr %w[n], [%[t], #8]\n"
-	                            "subs %[n], %[n], %[s]\n"
+	        ENTER FIND_MAGAZINE "ldr %w[n], [%[t], #8]\n"
+	                            "subs %[n], %[n], %[k]\n" /* limit - position */
 	                            "b.ls %l[no]\n"
 	                            "cmp %[n], %[count]\n"
 	                            "csel %[n], %[n], %[count], ls\n" /* n = min(room, count) */
-	                            "ldr %w[b], [%[t], #12]\n"
-	                            "add %[b], %[b], %[t]\n"
-	                            "add %[b], %[b], %[s], lsl #2\n"
+	                            "add %[k], %[t], %[k], lsl #2\n"
 	                            "mov %[i], %[n]\n"
 	                            "905: sub %[i], %[i], #1\n"
 	                            "ldr %w[s], [%[values], %[i], lsl #2]\n"
-	                            "str %w[s], [%[b], %[i], lsl #2]\n"
-	                            "cbnz %[i], 905b\n" STEP(3) "add %[c], %[c], %[n], lsl #12\n"
+	                            "str %w[s], [%[k], %[i], lsl #2]\n"
+	                            "cbnz %[i], 905b\n" STEP(3) "add %[c], %[c], %[n], lsl #16\n"
 	                                                        "add %[c], %[c], %[n]\n"
 	                                                        "str %[c], [%[t]]\n" LEAVE
-	        : [t] "=&r"(t), [c] "=&r"(c), [b] "=&r"(b), [s] "=&r"(s), [n] "=&r"(n), [i] "=&r"(i)
-	        : [rs] "r"(arch_thread_pointer() + area->base), [id] "r"(arch_thread_pointer() + area->cpu),
-	          [table] "r"(table), [at] "r"(at), [values] "r"(values), [count] "r"(count)
-	        : "memory", "cc", "x15", "x16", "x17"
+	        : [t] "=&r"(t), [s] "=&r"(s), [c] "=&r"(c), [k] "=&r"(k), [n] "=&r"(n), [i] "=&r"(i)
+	        : PLACE, [at] "r"(at), [values] "r"(values), [count] "r"(count)
+	        : CLOBBERED
 	        : no);
 	return (unsigned)n;
 no:
 	return 0;
 }
 
-static inline bool arch_plug(const struct percpu_thread_area *area, char *table, uint64_t cpu,
-                             int64_t distance, const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
+/*
+ * percpu_retire. That the loads may be made in any order does not matter: they belong to one
+ * sequence, and one that was fenced between them does not get to its store.
+ */
+#define RETIRE(bytes, width, compare_behind)                                                                 \
+	static inline __attribute__((always_inline)) bool arch_retire_##bytes(                               \
+	        char *const *table, uint64_t bias, _Atomic uint8_t *state, uint32_t number, uint32_t behind) \
+	{                                                                                                    \
+		uint64_t t, s, k;                                                                            \
+                                                                                                             \
+		__asm__ goto volatile(                                                                       \
+		        ENTER FIND_BLOCK STEP(2) "ldur %[t], [%[t], #-8]\n"                                  \
+		                                 "cmp %[t], %[bias]\n"                                       \
+		                                 "b.ne %l[no]\n" compare_behind "ldr" width                  \
+		                                 " %w[k], [%[state]]\n"                                      \
+		                                 "cmp %w[k], %w[number]\n"                                   \
+		                                 "b.ne %l[no]\n" STEP(3) "and %w[k], %w[k], #0xffffff7f\n"   \
+		                                                         "str" width                         \
+		                                                         " %w[k], [%[state]]\n" LEAVE        \
+		        : [t] "=&r"(t), [s] "=&r"(s), [k] "=&r"(k)                                           \
+		        : PLACE, [bias] "r"(bias), [state] "r"(state), [number] "r"(number),                 \
+		          [behind] "r"(behind)                                                               \
+		        : CLOBBERED                                                                          \
+		        : no);                                                                               \
+		(void)s;                                                                                     \
+		return true;                                                                                 \
+	no:                                                                                                  \
+		return false;                                                                                \
+	}
+RETIRE(1, "b", "")
+RETIRE(2, "h", "")
+RETIRE(3, "h", "ldrb %w[k], [%[state], #2]\ncmp %w[k], %w[behind]\nb.ne %l[no]\n")
+RETIRE(4, "h", "ldrh %w[k], [%[state], #2]\ncmp %w[k], %w[behind]\nb.ne %l[no]\n")
+#undef RETIRE
+
+static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
+                             const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
 {
 	uint64_t t, s;
 
-	__asm__ goto volatile(
-	        ENTER
-	        "ldrsw %[t], [%[id]]\n"
-	        "cmp %[t], %[cpu]\n"
-	        "b.ne %l[no]\n"
-	        "ldr %w[s], [%[drainers]]\n"
-	        "cbnz %w[s], %l[no]\n" STEP(2) "ldrb %w[s], [%[ready]]\n"
+	__asm__ goto volatile(ENTER "ldrsw %[t], [%[id]]\n"
+	                            "cmp %[t], %[cpu]\n"
+	                            "b.ne %l[no]\n"
+	                            "ldr %w[s], [%[drainers]]\n"
+	                            "cbnz %w[s], %l[no]\n" STEP(
+	                                    2) "ldrb %w[s], [%[ready]]\n"
 	                                       "cbz %w[s], %l[no]\n" STEP(
 	                                               3) "str %[distance], [%[table], %[t], lsl #3]\n" LEAVE
-	        : [t] "=&r"(t), [s] "=&r"(s)
-	        : [rs] "r"(arch_thread_pointer() + area->base), [id] "r"(arch_thread_pointer() + area->cpu),
-	          [table] "r"(table), [cpu] "r"(cpu), [distance] "r"(distance), [drainers] "r"(drainers),
-	          [ready] "r"(ready)
-	        : "memory", "cc", "x15", "x16", "x17"
-	        : no);
+	                      : [t] "=&r"(t), [s] "=&r"(s)
+	                      : PLACE, [cpu] "r"(cpu), [distance] "r"(distance), [drainers] "r"(drainers),
+	                        [ready] "r"(ready)
+	                      : CLOBBERED
+	                      : no);
 	return true;
 no:
 	return false;
@@ -216,7 +275,11 @@ no:
 #undef STEP
 #undef ANNOUNCE
 #undef ENTER
+#undef FIND_BLOCK
 #undef FIND_MAGAZINE
+#undef LOOK
 #undef LEAVE
+#undef PLACE
+#undef CLOBBERED
 
 #endif

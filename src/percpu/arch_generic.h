@@ -35,9 +35,9 @@ static inline bool twin_pop(struct magazine *magazine, uint32_t *value)
 	uint64_t next, word = atomic_load_explicit(&magazine->word, memory_order_acquire); /* [T1] */
 
 	do {
-		if (magazine_level(word) == 0)
+		if (magazine_position(word) == magazine_base(magazine))
 			return false;
-		*value = atomic_load_explicit(magazine_slot(magazine, magazine_level(word) - 1),
+		*value = atomic_load_explicit(magazine_slot(magazine, magazine_position(word) - 1),
 		                              memory_order_relaxed);
 		next = TWIN_BROKEN(TWIN_POP_WITHOUT_VERSION) ? word - 1 : word - 1 + MAGAZINE_OPERATION;
 		/* Acquire for the next round and for the object; release only keeps the sequence whole, so none. */
@@ -52,9 +52,9 @@ static inline bool twin_push(struct magazine *magazine, uint32_t value)
 	uint64_t next, word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
 
 	do {
-		if (magazine_level(word) >= atomic_load_explicit(&magazine->capacity, memory_order_relaxed))
+		if (magazine_position(word) >= atomic_load_explicit(&magazine->limit, memory_order_relaxed))
 			return false;
-		atomic_store_explicit(magazine_slot(magazine, magazine_level(word)), value,
+		atomic_store_explicit(magazine_slot(magazine, magazine_position(word)), value,
 		                      memory_order_relaxed);
 		next = TWIN_BROKEN(TWIN_POP_WITHOUT_VERSION) ? word + 1 : word + 1 + MAGAZINE_OPERATION;
 	} while (!atomic_compare_exchange_weak_explicit(

@@ -8,38 +8,51 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
 #define PERCPU_HAVE_RSEQ 0
 
-static inline bool arch_pop(const struct percpu_thread_area *area, char *table, uint64_t at, uint32_t *value)
+#define arch_load bytes_load
+#define arch_store bytes_store
+
+static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint64_t *bias)
 {
-	(void)area, (void)table, (void)at, (void)value;
+	(void)table, (void)at, (void)value, (void)bias;
 	return false;
 }
 
-static inline bool arch_push(const struct percpu_thread_area *area, char *table, uint64_t at, uint32_t value)
+static inline bool arch_push(char *const *table, size_t at, uint32_t value)
 {
-	(void)area, (void)table, (void)at, (void)value;
+	(void)table, (void)at, (void)value;
 	return false;
 }
 
-static inline unsigned arch_pop_batch(const struct percpu_thread_area *area, char *table, uint64_t at,
-                                      uint32_t *values, uint64_t most)
+static inline bool arch_retire_1(char *const *table, uint64_t bias, _Atomic uint8_t *state, uint32_t number,
+                                 uint32_t behind)
 {
-	(void)area, (void)table, (void)at, (void)values, (void)most;
+	(void)table, (void)bias, (void)state, (void)number, (void)behind;
+	return false;
+}
+#define arch_retire_2 arch_retire_1
+#define arch_retire_3 arch_retire_1
+#define arch_retire_4 arch_retire_1
+
+static inline unsigned arch_pop_batch(char *const *table, size_t at, uint32_t *values, uint64_t most)
+{
+	(void)table, (void)at, (void)values, (void)most;
 	return 0;
 }
 
-static inline unsigned arch_push_batch(const struct percpu_thread_area *area, char *table, uint64_t at,
-                                       const uint32_t *values, uint64_t count)
+static inline unsigned arch_push_batch(char *const *table, size_t at, const uint32_t *values, uint64_t count)
 {
-	(void)area, (void)table, (void)at, (void)values, (void)count;
+	(void)table, (void)at, (void)values, (void)count;
 	return 0;
 }
 
-static inline bool arch_plug(const struct percpu_thread_area *area, char *table, uint64_t cpu,
-                             int64_t distance, const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
+static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
+                             const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
 {
-	(void)area, (void)table, (void)cpu, (void)distance, (void)drainers, (void)ready;
+	(void)table, (void)cpu, (void)distance, (void)drainers, (void)ready;
 	return false;
 }
 

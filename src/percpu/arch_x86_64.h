@@ -12,9 +12,9 @@
  * An aborted sequence is not begun again here: the caller's slow path does that a bounded number of times, so a
  * debugger that stops in every one cannot keep a thread in a loop.
  *
- * Registers: [rs] and [id] are offsets from the thread pointer of the area shared with the kernel and of the number
- * of this CPU in it; [table] is percpu.table, [at] the bytes from a block to the magazine. The abort stubs have a
- * section of their own: what GCC lays near cold code may be reached by falling into it.
+ * Operands: [base] and [id] are those of percpu_area, [table] is percpu.table, all three left in memory, so that
+ * the callers need not save registers; [at] the bytes from a block to the magazine; [t] and [s] are scratch. The abort
+ * stubs have a section of their own: what GCC lays near cold code may be reached by falling into it.
  */
 #ifndef PERCPU_ARCH_H
 #define PERCPU_ARCH_H
@@ -27,7 +27,7 @@
 #define PERCPU_RSEQ_SIGNATURE 0x53053053
 
 #ifdef PERCPU_INJECT
-/* For tests: spin at step n of every sequence, so that preemption and fences hit it there. */
+/* For tests: spin at step n of every sequence, so that preemption and fences hit it there. [s] is lost. */
 #define STEP(n)                                                                                              \
 	"movl percpu_inject+4*" #n "(%%rip), %k[s]\n"                                                        \
 	"91" #n ": subl $1, %k[s]\n"                                                                         \
@@ -40,7 +40,7 @@
 #ifdef PERCPU_NO_SEQUENCE
 #define ANNOUNCE ""
 #else
-#define ANNOUNCE "movq %[t], %%fs:8(%[rs])\n"
+#define ANNOUNCE "movq %[s], %%fs:8(%[t])\n"
 #endif
 
 #define ENTER                                                                                                \
@@ -58,61 +58,95 @@
 	"904: lock incq percpu_aborts(%%rip)\n"                                                              \
 	"jmp %l[no]\n"                                                                                       \
 	".popsection\n"                                                                                      \
-	"leaq 901b(%%rip), %[t]\n" ANNOUNCE "902:\n" STEP(1)
+	"movq %[base], %[t]\n"                                                                               \
+	"leaq 901b(%%rip), %[s]\n" ANNOUNCE "902:\n" STEP(1)
 
-/* [t] = this CPU's magazine: an entry of the table is the distance from the table to the block. */
+/* [t] = the distance to this CPU's block, [s] = the table that it is counted from. */
+#define FIND_DISTANCE                                                                                        \
+	"movq %[id], %[t]\n"                                                                                 \
+	"movslq %%fs:(%[t]), %[t]\n"                                                                         \
+	"movq %[table], %[s]\n"                                                                              \
+	"movq (%[s],%[t],8), %[t]\n"
+
+/* [t] = this CPU's magazine, [c] = its word, [s] = its position. */
 #define FIND_MAGAZINE                                                                                        \
-	"movslq %%fs:(%[id]), %[t]\n"                                                                        \
-	"movq (%[table],%[t],8), %[t]\n"                                                                     \
-	"addq %[table], %[t]\n"                                                                              \
-	"addq %[at], %[t]\n" STEP(2)
+	FIND_DISTANCE                                                                                        \
+	"addq %[s], %[t]\n"                                                                                  \
+	"addq %[at], %[t]\n" LOOK
+
+#define LOOK                                                                                                 \
+	STEP(2)                                                                                              \
+	"movq (%[t]), %[c]\n"                                                                                \
+	"movzwl %w[c], %k[s]\n"
 
 #define LEAVE "903:\n"
 
-static inline __attribute__((always_inline)) bool arch_pop(const struct percpu_thread_area *area, char *table,
-                                                           uint64_t at, uint32_t *value)
-{
-	uint64_t t, c, b, s;
+#define PLACE [base] "m"(percpu_area.base), [id] "m"(percpu_area.cpu), [table] "m"(*table)
 
-	__asm__ goto volatile(ENTER FIND_MAGAZINE
-	                      "movq (%[t]), %[c]\n"
-	                      "movl %k[c], %k[s]\n"
-	                      "andl $0xfff, %k[s]\n"
-	                      "jz %l[no]\n"
-	                      "movl 12(%[t]), %k[b]\n"
-	                      "addq %[t], %[b]\n"
-	                      "movl -4(%[b],%[s],4), %k[b]\n" STEP(
-	                              3) "addq $0xfff, %[c]\n" /* one operation more, one level less */
-	                                 "movq %[c], (%[t])\n" LEAVE
-	                      : [t] "=&r"(t), [c] "=&r"(c), [b] "=&r"(b), [s] "=&r"(s)
-	                      : [rs] "r"(area->base), [id] "r"(area->cpu), [table] "r"(table), [at] "r"(at)
+/*
+ * bytes_load and bytes_store (base/bytes.h) of one byte or two in one instruction, which need not be aligned. To another thread it may look
+ * like that many accesses of a byte each, in any order, and that is what those are.
+ */
+static inline __attribute__((always_inline)) uint32_t arch_load(const _Atomic uint8_t *at, unsigned bytes)
+{
+	uint32_t value;
+
+	if (bytes == 1)
+		__asm__ volatile("movzbl %[at], %[value]" : [value] "=r"(value) : [at] "m"(at[0]));
+	else
+		__asm__ volatile("movzwl %[at], %[value]"
+		                 : [value] "=r"(value)
+		                 : [at] "m"(at[0]), "m"(at[1]));
+	return value;
+}
+
+static inline __attribute__((always_inline)) void arch_store(_Atomic uint8_t *at, unsigned bytes,
+                                                             uint32_t value)
+{
+	if (bytes == 1)
+		__asm__ volatile("movb %b[value], %[at]" : [at] "=m"(at[0]) : [value] "r"(value));
+	else
+		__asm__ volatile("movw %w[value], %[at]"
+		                 : [at] "=m"(at[0]), "=m"(at[1])
+		                 : [value] "r"(value));
+}
+
+static inline __attribute__((always_inline)) bool arch_pop(char *const *table, size_t at, uint64_t *value,
+                                                           uint64_t *bias)
+{
+	uint64_t t, s, c, b, w;
+
+	__asm__ goto volatile(ENTER FIND_DISTANCE
+	                      "addq %[s], %[t]\n"
+	                      "movq -8(%[t]), %[w]\n"
+	                      "addq %[at], %[t]\n" LOOK "cmpl 12(%[t]), %k[s]\n" /* base */
+	                      "je %l[no]\n"
+	                      "movl -4(%[t],%[s],4), %k[b]\n"
+	                      "addq $0xffff, %[c]\n" /* one operation more, one position less */
+	                      STEP(3) "movq %[c], (%[t])\n" LEAVE
+	                      : [t] "=&r"(t), [s] "=&r"(s), [c] "=&r"(c), [b] "=&r"(b), [w] "=&r"(w)
+	                      : PLACE, [at] "rm"(at)
 	                      : "memory", "cc"
 	                      : no);
-	*value = (uint32_t)b;
+	*value = b;
+	*bias = w;
 	return true;
 no:
 	return false;
 }
 
-static inline __attribute__((always_inline)) bool arch_push(const struct percpu_thread_area *area,
-                                                            char *table, uint64_t at, uint32_t value)
+static inline __attribute__((always_inline)) bool arch_push(char *const *table, size_t at, uint32_t value)
 {
-	uint64_t t, c, b, s;
+	uint64_t t, s, c;
 
 	__asm__ goto volatile(ENTER FIND_MAGAZINE
-	                      "movq (%[t]), %[c]\n"
-	                      "movl %k[c], %k[s]\n"
-	                      "andl $0xfff, %k[s]\n"
-	                      "cmpl 8(%[t]), %k[s]\n"
+	                      "cmpl 8(%[t]), %k[s]\n" /* limit */
 	                      "jae %l[no]\n"
-	                      "movl 12(%[t]), %k[b]\n"
-	                      "addq %[t], %[b]\n"
-	                      "movl %[value], (%[b],%[s],4)\n" STEP(
-	                              3) "addq $0x1001, %[c]\n" /* one operation more, one level more */
-	                                 "movq %[c], (%[t])\n" LEAVE
-	                      : [t] "=&r"(t), [c] "=&r"(c), [b] "=&r"(b), [s] "=&r"(s)
-	                      : [rs] "r"(area->base), [id] "r"(area->cpu), [table] "r"(table), [at] "r"(at),
-	                        [value] "r"(value)
+	                      "movl %[value], (%[t],%[s],4)\n"
+	                      "addq $0x10001, %[c]\n" /* one operation more, one position more */
+	                      STEP(3) "movq %[c], (%[t])\n" LEAVE
+	                      : [t] "=&r"(t), [s] "=&r"(s), [c] "=&r"(c)
+	                      : PLACE, [at] "rm"(at), [value] "r"(value)
 	                      : "memory", "cc"
 	                      : no);
 	return true;
@@ -120,33 +154,27 @@ no:
 	return false;
 }
 
-static inline unsigned arch_pop_batch(const struct percpu_thread_area *area, char *table, uint64_t at,
-                                      uint32_t *values, uint64_t most)
+static inline unsigned arch_pop_batch(char *const *table, size_t at, uint32_t *values, uint64_t most)
 {
-	uint64_t t, c, b, s, n, i;
+	uint64_t t, s, c, k, n, i;
 
 	__asm__ goto volatile(
-	        ENTER FIND_MAGAZINE "movq (%[t]), %[c]\n"
-	                            "movl %k[c], %k[s]\n"
-	                            "andl $0xfff, %k[s]\n"
+	        ENTER FIND_MAGAZINE "movq %[s], %[n]\n"
+	                            "subl 12(%[t]), %k[n]\n" /* level */
 	                            "jz %l[no]\n"
-	                            "movq %[s], %[n]\n"
 	                            "cmpq %[most], %[n]\n"
 	                            "cmovaq %[most], %[n]\n" /* n = min(level, most) */
-	                            "movl 12(%[t]), %k[b]\n"
-	                            "addq %[t], %[b]\n"
 	                            "subq %[n], %[s]\n"
-	                            "leaq (%[b],%[s],4), %[b]\n"
+	                            "leaq (%[t],%[s],4), %[k]\n"
 	                            "movq %[n], %[i]\n"
-	                            "905: movl -4(%[b],%[i],4), %k[s]\n"
+	                            "905: movl -4(%[k],%[i],4), %k[s]\n"
 	                            "movl %k[s], -4(%[values],%[i],4)\n"
 	                            "subq $1, %[i]\n"
-	                            "jnz 905b\n" STEP(3) "imulq $0xfff, %[n], %[s]\n"
+	                            "jnz 905b\n" STEP(3) "imulq $0xffff, %[n], %[s]\n"
 	                                                 "addq %[s], %[c]\n"
 	                                                 "movq %[c], (%[t])\n" LEAVE
-	        : [t] "=&r"(t), [c] "=&r"(c), [b] "=&r"(b), [s] "=&r"(s), [n] "=&r"(n), [i] "=&r"(i)
-	        : [rs] "r"(area->base), [id] "r"(area->cpu), [table] "r"(table), [at] "r"(at),
-	          [values] "r"(values), [most] "r"(most)
+	        : [t] "=&r"(t), [s] "=&r"(s), [c] "=&r"(c), [k] "=&r"(k), [n] "=&r"(n), [i] "=&r"(i)
+	        : PLACE, [at] "rm"(at), [values] "r"(values), [most] "r"(most)
 	        : "memory", "cc"
 	        : no);
 	return (unsigned)n;
@@ -154,33 +182,26 @@ no:
 	return 0;
 }
 
-static inline unsigned arch_push_batch(const struct percpu_thread_area *area, char *table, uint64_t at,
-                                       const uint32_t *values, uint64_t count)
+static inline unsigned arch_push_batch(char *const *table, size_t at, const uint32_t *values, uint64_t count)
 {
-	uint64_t t, c, b, s, n, i;
+	uint64_t t, s, c, k, n, i;
 
 	__asm__ goto volatile(
-	        ENTER FIND_MAGAZINE "movq (%[t]), %[c]\n"
-	                            "movl %k[c], %k[s]\n"
-	                            "andl $0xfff, %k[s]\n"
-	                            "movl 8(%[t]), %k[n]\n"
-	                            "subq %[s], %[n]\n"
+	        ENTER FIND_MAGAZINE "movl 8(%[t]), %k[n]\n"
+	                            "subq %[s], %[n]\n" /* limit - position */
 	                            "jbe %l[no]\n"
 	                            "cmpq %[count], %[n]\n"
 	                            "cmovaq %[count], %[n]\n" /* n = min(room, count) */
-	                            "movl 12(%[t]), %k[b]\n"
-	                            "addq %[t], %[b]\n"
-	                            "leaq (%[b],%[s],4), %[b]\n"
+	                            "leaq (%[t],%[s],4), %[k]\n"
 	                            "movq %[n], %[i]\n"
 	                            "905: movl -4(%[values],%[i],4), %k[s]\n"
-	                            "movl %k[s], -4(%[b],%[i],4)\n"
+	                            "movl %k[s], -4(%[k],%[i],4)\n"
 	                            "subq $1, %[i]\n"
-	                            "jnz 905b\n" STEP(3) "imulq $0x1001, %[n], %[s]\n"
+	                            "jnz 905b\n" STEP(3) "imulq $0x10001, %[n], %[s]\n"
 	                                                 "addq %[s], %[c]\n"
 	                                                 "movq %[c], (%[t])\n" LEAVE
-	        : [t] "=&r"(t), [c] "=&r"(c), [b] "=&r"(b), [s] "=&r"(s), [n] "=&r"(n), [i] "=&r"(i)
-	        : [rs] "r"(area->base), [id] "r"(area->cpu), [table] "r"(table), [at] "r"(at),
-	          [values] "r"(values), [count] "r"(count)
+	        : [t] "=&r"(t), [s] "=&r"(s), [c] "=&r"(c), [k] "=&r"(k), [n] "=&r"(n), [i] "=&r"(i)
+	        : PLACE, [at] "rm"(at), [values] "r"(values), [count] "r"(count)
 	        : "memory", "cc"
 	        : no);
 	return (unsigned)n;
@@ -188,26 +209,57 @@ no:
 	return 0;
 }
 
+/*
+ * percpu_retire. The one instruction that clears commits; it is as wide as the number, for what is written in parts is
+ * not read at once without delay.
+ */
+#define RETIRE(bytes, suffix, operand, mask, compare_behind)                                                 \
+	static inline __attribute__((always_inline)) bool arch_retire_##bytes(                               \
+	        char *const *table, uint64_t bias, _Atomic uint8_t *state, uint32_t number, uint32_t behind) \
+	{                                                                                                    \
+		uint64_t t, s;                                                                               \
+                                                                                                             \
+		__asm__ goto volatile(                                                                       \
+		        ENTER FIND_DISTANCE                                                                  \
+		        "cmpq %[bias], -8(%[s],%[t])\n"                                                      \
+		        "jne %l[no]\n" STEP(2) "cmp" suffix " %" operand "[number], (%[state])\n"            \
+		                               "jne %l[no]\n" compare_behind STEP(3) "and" suffix " $" mask  \
+		                                                                     ", (%[state])\n" LEAVE  \
+		        : [t] "=&r"(t), [s] "=&r"(s)                                                         \
+		        : PLACE, [bias] "r"(bias), [state] "r"(state), [number] "r"(number),                 \
+		          [behind] "r"(behind)                                                               \
+		        : "memory", "cc"                                                                     \
+		        : no);                                                                               \
+		return true;                                                                                 \
+	no:                                                                                                  \
+		return false;                                                                                \
+	}
+RETIRE(1, "b", "b", "0x7f", "")
+RETIRE(2, "w", "w", "0xff7f", "")
+RETIRE(3, "w", "w", "0xff7f", "cmpb %b[behind], 2(%[state])\njne %l[no]\n")
+RETIRE(4, "w", "w", "0xff7f", "cmpw %w[behind], 2(%[state])\njne %l[no]\n")
+#undef RETIRE
+
 /* entry[cpu] = distance, if this is `cpu`, *drainers is 0 and *ready is not. */
-static inline bool arch_plug(const struct percpu_thread_area *area, char *table, uint64_t cpu,
-                             int64_t distance, const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
+static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
+                             const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
 {
 	uint64_t t, s;
 
 	__asm__ goto volatile(
-	        ENTER
-	        "movslq %%fs:(%[id]), %[t]\n"
-	        "cmpq %[cpu], %[t]\n"
-	        "jne %l[no]\n"
-	        "cmpl $0, (%[drainers])\n"
-	        "jne %l[no]\n" STEP(2) "cmpb $0, (%[ready])\n"
-	                               "je %l[no]\n" STEP(3) "movq %[distance], (%[table],%[t],8)\n" LEAVE
+	        ENTER "movq %[id], %[t]\n"
+	              "movslq %%fs:(%[t]), %[t]\n"
+	              "cmpq %[cpu], %[t]\n"
+	              "jne %l[no]\n"
+	              "cmpl $0, (%[drainers])\n"
+	              "jne %l[no]\n" STEP(2) "cmpb $0, (%[ready])\n"
+	                                     "je %l[no]\n" STEP(3) "movq %[table], %[s]\n"
+	                                                           "movq %[distance], (%[s],%[t],8)\n" LEAVE
 	        : [t] "=&r"(t), [s] "=&r"(s)
-	        : [rs] "r"(area->base), [id] "r"(area->cpu), [table] "r"(table), [cpu] "r"(cpu),
-	          [distance] "r"(distance), [drainers] "r"(drainers), [ready] "r"(ready)
+	        : PLACE, [cpu] "r"(cpu), [distance] "r"(distance), [drainers] "r"(drainers),
+	          [ready] "r"(ready)
 	        : "memory", "cc"
 	        : no);
-	(void)s;
 	return true;
 no:
 	return false;
@@ -216,7 +268,10 @@ no:
 #undef STEP
 #undef ANNOUNCE
 #undef ENTER
+#undef FIND_DISTANCE
 #undef FIND_MAGAZINE
+#undef LOOK
 #undef LEAVE
+#undef PLACE
 
 #endif

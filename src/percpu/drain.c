@@ -130,10 +130,10 @@ static uint64_t stamp_of_words(const struct percpu *percpu)
 		if (!percpu_is_ready(percpu, block))
 			continue;
 		for (unsigned class = 0; class < percpu->classes; class ++) {
-			uint64_t word = atomic_load_explicit(&percpu_magazine(percpu, block, class)->word,
-			                                     memory_order_seq_cst);
+			const struct magazine *magazine = percpu_magazine(percpu, block, class);
+			uint64_t word = atomic_load_explicit(&magazine->word, memory_order_seq_cst);
 
-			if (magazine_level(word))
+			if (magazine_level(magazine, word))
 				return 0;
 			sum += magazine_operations(word);
 		}

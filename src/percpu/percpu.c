@@ -48,8 +48,7 @@ static void lay_out_block(struct percpu *percpu, uint32_t block)
 	size_t at = percpu->classes * sizeof(struct magazine);
 
 	for (unsigned c = 0; c < percpu->classes; c++) {
-		atomic_store_explicit(&magazine[c].slots, (uint32_t)(at - c * sizeof(struct magazine)),
-		                      memory_order_relaxed);
+		magazine_begin(&magazine[c], (uint32_t)((at - PERCPU_AT(c)) / sizeof(uint32_t)));
 		at += slots[c] * sizeof(uint32_t);
 	}
 }
@@ -62,7 +61,9 @@ static int make_table(struct percpu *percpu)
 {
 	size_t entries = percpu->blocks + NEGATIVE_ENTRIES,
 	       magazines = percpu->classes * sizeof(struct magazine);
-	size_t ours = entries * sizeof(int64_t), empty = bits_round_up(ours + sizeof(uint32_t), CACHE_LINE);
+	size_t ours = entries * sizeof(int64_t);
+	/* The empty block, too, has a word before it (0: no bias). */
+	size_t empty = bits_round_up(ours + sizeof(uint64_t) + sizeof(uint64_t), CACHE_LINE);
 	char *memory;
 
 	percpu->table_bytes = empty + magazines;
@@ -85,6 +86,8 @@ static int make_blocks(struct percpu *percpu, unsigned classes, const uint16_t *
 	char *memory;
 
 	percpu->block_bytes = measure_block(classes, slots);
+	if (percpu->block_bytes / sizeof(uint32_t) > MAGAZINE_POSITION_MAX)
+		return -EINVAL;
 	percpu->all_bytes =
 	        bits_round_up(ready_bytes, platform_page_size()) + percpu->blocks * percpu->block_bytes;
 	memory = platform_map(percpu->all_bytes);
@@ -101,7 +104,6 @@ int percpu_create(struct percpu *percpu, unsigned classes, const uint16_t *slots
 	int error;
 
 	percpu->sequences = rseq_start();
-	percpu->area = percpu_area;
 	topology_start();
 	percpu->classes = classes;
 	percpu->blocks = rseq_possible_cpus();
@@ -143,7 +145,14 @@ static void make_block(struct percpu *percpu, uint32_t block)
 	if (atomic_load_explicit(&percpu_head(percpu, block)->made, memory_order_acquire))
 		return;
 	lay_out_block(percpu, block);
+	percpu_begin_bias(percpu, block);
 	atomic_store_explicit(&percpu_head(percpu, block)->made, 1, memory_order_release);
+}
+
+void percpu_set_capacity(struct percpu *percpu, uint32_t block, unsigned class, uint32_t capacity)
+{
+	make_block(percpu, block);
+	magazine_set_capacity(percpu_magazine(percpu, block, class), capacity);
 }
 
 /*
@@ -158,7 +167,7 @@ static bool plug(struct percpu *percpu, uint32_t block)
 	atomic_store_explicit(&percpu_head(percpu, block)->home, rseq_cpu(), memory_order_relaxed);
 	atomic_fetch_add_explicit(&percpu->plugs, 1, memory_order_seq_cst); /* percpu_empty_stamp */
 	atomic_store_explicit(&percpu->ready[block], 1, memory_order_seq_cst);
-	return arch_plug(&percpu->area, percpu->table, block, distance_to(percpu, block), &percpu->drainers,
+	return arch_plug(&percpu->table, block, distance_to(percpu, block), &percpu->drainers,
 	                 &percpu->ready[block]);
 }
 
@@ -174,8 +183,8 @@ static bool worth_a_try(struct percpu *percpu, bool may_plug, unsigned class)
 	if (!is_plugged(percpu, number))
 		return may_plug && plug(percpu, (uint32_t)number);
 	magazine = percpu_magazine(percpu, (uint32_t)number, class);
-	level = magazine_level(atomic_load_explicit(&magazine->word, memory_order_relaxed));
-	return level != 0 && level < atomic_load_explicit(&magazine->capacity, memory_order_relaxed);
+	level = magazine_level(magazine, atomic_load_explicit(&magazine->word, memory_order_relaxed));
+	return level != 0 && level < magazine_capacity(magazine);
 }
 
 /* Only from this thread's shard: what is in others, a drain brings back. */
@@ -220,8 +229,7 @@ unsigned percpu_take(struct percpu *percpu, unsigned class, uint32_t *values, un
 	if (!percpu->sequences)
 		return twin_take(percpu, class, values, count);
 	for (int i = 0; i < TRIES; i++) {
-		unsigned taken =
-		        arch_pop_batch(&percpu->area, percpu->table, PERCPU_AT(class), values, count);
+		unsigned taken = arch_pop_batch(&percpu->table, PERCPU_AT(class), values, count);
 
 		if (taken || !worth_a_try(percpu, may_plug, class))
 			return taken;
@@ -235,7 +243,7 @@ unsigned percpu_put(struct percpu *percpu, unsigned class, const uint32_t *value
 	if (!percpu->sequences)
 		return twin_put(percpu, class, values, count);
 	for (int i = 0; i < TRIES; i++) {
-		unsigned put = arch_push_batch(&percpu->area, percpu->table, PERCPU_AT(class), values, count);
+		unsigned put = arch_push_batch(&percpu->table, PERCPU_AT(class), values, count);
 
 		if (put || !worth_a_try(percpu, may_plug, class))
 			return put;

@@ -49,6 +49,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "percpu/bias.h"
 #include "percpu/magazine.h"
 
 /* Where a thread finds what it shares with the kernel, as offsets from its thread pointer; one for the process. */
@@ -56,22 +57,28 @@ struct percpu_thread_area {
 	int64_t base;
 	int64_t cpu; /* the 32-bit number that indexes the table */
 };
-extern struct percpu_thread_area percpu_area;
+extern struct percpu_thread_area percpu_area __attribute__((visibility("hidden")));
 
 #include "percpu/arch.h"
 
-#define PERCPU_NOTES 8u
+#define PERCPU_NOTES 8u /* makes the head a multiple of 16 bytes */
 
 /* What lies before a block's magazines. */
 struct percpu_head {
 	_Atomic uint32_t claim; /* without rseq: held by who puts in */
 	_Atomic uint32_t made; /* the magazines have been laid out */
 	_Atomic uint32_t home; /* the CPU that last plugged it, for the order of drains */
+	_Atomic uint32_t ended,
+	        patience; /* how many objects ended here while the bias was off, how many turn it on */
+	_Atomic uint32_t settled; /* the last epoch that ended, with a fence */
 	_Atomic uint64_t note[PERCPU_NOTES]; /* the owner's, relaxed: counters of its slow paths */
+	_Atomic uint64_t bias; /* last, where arch_*.h looks for it; bias.h says what it is */
 };
+_Static_assert(sizeof(struct percpu_head) % 16 == 0 &&
+                       offsetof(struct percpu_head, bias) == sizeof(struct percpu_head) - 8,
+               "arch_*.h has the distance from a block back to its word in its assembly");
 
 struct percpu {
-	struct percpu_thread_area area; /* percpu_area, where the fast paths have it at hand */
 	char *table; /* of int64_t, from entry -2; zeroed in a forked child, and so is `ours` behind it */
 	_Atomic uint32_t *ours;
 	uint32_t blocks; /* entries from 0, each with a block */
@@ -81,6 +88,7 @@ struct percpu {
 	size_t block_bytes;
 	size_t table_bytes, all_bytes;
 	bool sequences; /* rseq is in use */
+	bool is_biased; /* blocks have words of bias.h */
 	const uint16_t *slots; /* of each class */
 	_Atomic uint8_t *ready; /* a byte a block: 1 before it is plugged, 0 when drained */
 	_Alignas(64) _Atomic uint32_t drainers;
@@ -88,8 +96,8 @@ struct percpu {
 };
 
 /*
- * Make one for `classes` magazines a block, the nth with room for slots[n] (1 to MAGAZINE_LEVEL_MAX) values and a
- * capacity of 0. `slots` must stay. 0, or -ENOMEM. May block. No call may be running or follow percpu_destroy.
+ * Make one for `classes` magazines a block, the nth with room for slots[n] >= 1 values and a capacity of 0. `slots` must
+ * stay. 0, -ENOMEM, or -EINVAL: a block would be larger than 256 KiB. May block. No call may be running or follow percpu_destroy.
  */
 int percpu_create(struct percpu *percpu, unsigned classes, const uint16_t *slots);
 void percpu_destroy(struct percpu *percpu);
@@ -101,7 +109,8 @@ static inline bool percpu_is_ours(const struct percpu *percpu)
 }
 
 /*
- * Take a value out of this CPU's magazine, or put one in; `at` is PERCPU_AT(class). False: it is empty (full), or not plugged, or aborted.
+ * Take a value out of this CPU's magazine, or put one in; `at` is PERCPU_AT(class). False: it is empty (full), or not
+ * plugged, or aborted.
  */
 #define PERCPU_AT(class) ((class) * sizeof(struct magazine))
 #define PERCPU_CLASS(at) ((at) / sizeof(struct magazine))
@@ -109,17 +118,68 @@ static inline bool percpu_is_ours(const struct percpu *percpu)
 static inline __attribute__((always_inline)) bool percpu_pop(struct percpu *percpu, size_t at,
                                                              uint32_t *value)
 {
-	return arch_pop(&percpu->area, percpu->table, at, value);
+	uint64_t taken, bias;
+
+	if (!arch_pop(&percpu->table, at, &taken, &bias))
+		return false;
+	*value = (uint32_t)taken;
+	return true;
+}
+
+/* The same, widened, and the word (bias.h) of the block that it came from: 0 where there is no bias. */
+static inline __attribute__((always_inline)) bool percpu_pop_biased(struct percpu *percpu, size_t at,
+                                                                    uint64_t *value, uint64_t *bias)
+{
+	return arch_pop(&percpu->table, at, value, bias);
 }
 
 static inline __attribute__((always_inline)) bool percpu_push(struct percpu *percpu, size_t at,
                                                               uint32_t value)
 {
-	return arch_push(&percpu->area, percpu->table, at, value);
+	return arch_push(&percpu->table, at, value);
 }
 
 /*
- * The same for slow paths, and for up to `count` values; they try again a few times, plug the block if that is
+ * Clear the bit PERCPU_LIVE of the number at `state`, if it is `number` and this CPU's block has the word `bias`, which is
+ * on. `bytes`: 1, a number of one byte; 2, of two bytes; 3 and 4, of two bytes, and the one or two behind it must be
+ * `behind`. False: one of these is not so, or aborted. It need not be aligned; others may access it byte by byte.
+ */
+#define PERCPU_LIVE 0x80u /* arch_*.h has this number in its assembly */
+static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *percpu, uint64_t bias,
+                                                                _Atomic uint8_t *state, unsigned bytes,
+                                                                uint32_t number, uint32_t behind)
+{
+	bias |= BIAS_ON; /* so a word that is off becomes one that no block has */
+	switch (bytes) {
+	case 1:
+		return arch_retire_1(&percpu->table, bias, state, number, 0);
+	case 2:
+		return arch_retire_2(&percpu->table, bias, state, number, 0);
+	case 3:
+		return arch_retire_3(&percpu->table, bias, state, number, behind);
+	default:
+		return arch_retire_4(&percpu->table, bias, state, number, behind);
+	}
+}
+
+/* To be called before anybody else knows it: give words to blocks. Nothing without rseq. */
+void percpu_use_bias(struct percpu *percpu);
+void percpu_begin_bias(struct percpu *percpu, uint32_t block);
+
+/* Whether percpu_retire on this CPU would have found this word a moment ago: it was aborted, or the state differs. */
+bool percpu_holds_bias(const struct percpu *percpu, uint64_t word);
+
+/*
+ * From now on, what has this word (or 0) is anybody's to end with a compare-exchange. -EINVAL: no block gave out such
+ * a word. May make a fence, a system call; does not wait.
+ */
+int percpu_unbias(struct percpu *percpu, uint64_t word);
+
+/* What has this word was ended by a compare-exchange: perhaps on its own CPU, so that the bias would have paid. */
+void percpu_ended_at_home(struct percpu *percpu, uint64_t word);
+
+/*
+ * Like pop and push for slow paths, and for up to `count` values; they try again a few times, plug the block if that is
  * allowed (`may_plug`), and without rseq use the twin. Return how many were taken out or put in, lowest first: what is
  * put in is taken out again from the last one down.
  */
@@ -147,6 +207,9 @@ static inline struct percpu_head *percpu_head(const struct percpu *percpu, uint3
 {
 	return (struct percpu_head *)(void *)percpu_magazine(percpu, block, 0) - 1;
 }
+
+/* Let a magazine have up to this many values: at most its slots. */
+void percpu_set_capacity(struct percpu *percpu, uint32_t block, unsigned class, uint32_t capacity);
 
 /* Whether anything was ever put into a block since it was last drained. */
 static inline bool percpu_is_ready(const struct percpu *percpu, uint32_t block)

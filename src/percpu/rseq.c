@@ -157,22 +157,26 @@ struct trial {
 	uint8_t ready;
 };
 
-static bool try_sequences(char *table, struct trial *trial)
+#define TRIAL_BASE ((uint32_t)offsetof(struct trial, slots) / (uint32_t)sizeof(uint32_t))
+
+static bool try_sequences(char *const *table, struct trial *trial)
 {
-	uint32_t values[4] = {11, 12, 13, 14}, out[4] = {0}, one = 0;
+	uint32_t values[4] = {11, 12, 13, 14}, out[4] = {0};
+	uint64_t one = 0, bias;
 	unsigned tries = 0, moved = 0, taken = 0;
 
 	/* An abort looks like a refusal: a few tries of each. */
 	while (tries++ < 16 && moved == 0)
-		moved = arch_push_batch(&percpu_area, table, 0, values, 3);
-	while (tries++ < 32 && moved == 3 && arch_push(&percpu_area, table, 0, 14))
+		moved = arch_push_batch(table, 0, values, 3);
+	while (tries++ < 32 && moved == 3 && arch_push(table, 0, 14))
 		moved++;
-	while (tries++ < 64 && !arch_pop(&percpu_area, table, 0, &one))
+	while (tries++ < 64 && !arch_pop(table, 0, &one, &bias))
 		continue;
 	while (tries++ < 96 && taken == 0)
-		taken = arch_pop_batch(&percpu_area, table, 0, out, 2);
+		taken = arch_pop_batch(table, 0, out, 2);
 	return moved == 4 && one == 14 && taken == 2 && out[0] == 12 && out[1] == 13 &&
-	       atomic_load_explicit(&trial->magazine.word, memory_order_relaxed) == (UINT64_C(7) << 12 | 1) &&
+	       atomic_load_explicit(&trial->magazine.word, memory_order_relaxed) ==
+	               (7 * MAGAZINE_OPERATION | (TRIAL_BASE + 1)) &&
 	       trial->slots[0] == 11;
 }
 
@@ -181,15 +185,17 @@ static bool passes_trial(void)
 	size_t entries = possible_cpus + 2, bytes = entries * sizeof(int64_t) + sizeof(struct trial);
 	int64_t *memory = platform_map(bytes);
 	struct trial *trial = (struct trial *)(void *)(memory + entries);
+	char *table;
 	bool passed;
 
 	if (!memory)
 		return false;
 	for (size_t i = 0; i < entries; i++)
 		memory[i] = (char *)trial - (char *)(memory + 2);
-	atomic_init(&trial->magazine.slots, (uint32_t)offsetof(struct trial, slots));
-	atomic_init(&trial->magazine.capacity, 4);
-	passed = try_sequences((char *)(memory + 2), trial);
+	magazine_begin(&trial->magazine, TRIAL_BASE);
+	magazine_set_capacity(&trial->magazine, 4);
+	table = (char *)(memory + 2);
+	passed = try_sequences(&table, trial);
 	platform_unmap(memory, bytes);
 	return passed;
 }

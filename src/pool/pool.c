@@ -18,7 +18,7 @@ void pool_give_carefully(struct pool *pool, struct slabs *slabs, size_t start, s
 	if (slabs->quarantine.count)
 		slabs_give_later(slabs, start, count);
 	else
-		slabs_give(slabs, slabs_at_exactly(slabs, count), start, count);
+		slabs_give_run(slabs, start, count);
 }
 
 void pool_count_failure(struct pool *pool)

@@ -28,8 +28,8 @@ struct pool_counters {
 
 struct pool {
 	enum pool_kind kind;
-	uint32_t slot; /* in the registry */
-	uint32_t generation;
+	bool is_simple; /* a driver pool that is not careful: the fast path of ist_shm_free */
+	uint64_t key; /* of its slot in the registry, and in handles: {generation 32, slot 32} */
 	char *vaddr;
 	uint64_t paddr;
 	size_t size; /* bytes, a multiple of IST_PAGE_SIZE */
@@ -40,66 +40,63 @@ struct pool {
 };
 
 /*
- * The registry: slot numbers for pools, any number of them. pool_register gives pool->slot and pool->generation;
- * -ENOMEM when there is no memory for another slot. A slot is used again after pool_unregister, with the next
- * generation. Both may block (they take a mutex: control path).
+ * The registry: slots for pools, any number of them. pool_register gives pool->key; -ENOMEM when there is no memory for
+ * another slot. A slot is used again after pool_unregister, with the next generation. Both may block (they take a
+ * mutex: control path).
  */
 int pool_register(struct pool *pool);
 void pool_unregister(struct pool *pool);
 
-/* A slot of the registry: the generation is odd while a pool lives in it and even while not; a handle has the odd one. */
+/* A slot of the registry. The key is that of the pool that lives in it, 0 if none does; a pool's key is never 0. */
 struct pool_slot {
-	_Atomic uint32_t generation;
-	uint32_t next_unused; /* under the mutex */
+	_Atomic uint64_t key;
+	_Atomic uint64_t simple_key; /* the same if the pool is simple, else 0 */
 	struct pool *_Atomic pool;
+	uint32_t generation; /* of the last pool in it; under the mutex, as next_unused */
+	uint32_t next_unused;
 };
 
+/* Slots 1 to POOL_FIRST_SLOTS; as many without a pool until there is one. */
 #define POOL_FIRST_SLOTS 64u
-extern struct pool_slot
-        *_Atomic pool_first_slots; /* slots 1 to POOL_FIRST_SLOTS; null until there is a pool */
-struct pool *pool_find_slow(uint32_t slot, uint32_t generation);
+extern struct pool_slot *_Atomic pool_first_slots __attribute__((visibility("hidden")));
 
 /*
- * The pool that was given this slot and generation, or null when it is gone, and always in a forked child of the
- * process that registered it. Wait-free, signal safe.
+ * The pool that was given this key, or null when it is gone, and always in a forked child of the process that
+ * registered it. Wait-free, signal safe.
  */
-static inline struct pool *pool_find(uint32_t slot, uint32_t generation)
-{
-	/* Acquire: pairs with the release in make_slot (registry.c). */
-	struct pool_slot *first = atomic_load_explicit(&pool_first_slots, memory_order_acquire);
+struct pool *pool_find(uint64_t key);
 
-	if (__builtin_expect(slot - 1 < POOL_FIRST_SLOTS && first && generation % 2 == 1, 1)) {
-		/* Acquire: pairs with pool_register. */
-		if (atomic_load_explicit(&first[slot - 1].generation, memory_order_acquire) == generation)
-			return atomic_load_explicit(&first[slot - 1].pool, memory_order_relaxed);
+/* The slot of a simple pool among the first ones; null if it is not one, or gone. As pool_find. */
+static inline const struct pool_slot *pool_find_simple(uint64_t key)
+{
+	uint32_t index = (uint32_t)key - 1;
+	const struct pool_slot *slot;
+
+	if (__builtin_expect(index >= POOL_FIRST_SLOTS, 0))
 		return NULL;
-	}
-	return pool_find_slow(slot, generation);
+	/* Acquire: pairs with the release in make_slot (registry.c). */
+	slot = atomic_load_explicit(&pool_first_slots, memory_order_acquire) + index;
+	/* Acquire: pairs with pool_register. */
+	if (__builtin_expect(atomic_load_explicit(&slot->simple_key, memory_order_acquire) != key, 0))
+		return NULL;
+	return slot;
+}
+
+static inline struct pool *pool_in(const struct pool_slot *slot)
+{
+	return atomic_load_explicit(&slot->pool, memory_order_relaxed);
 }
 
 /* False in a child of a fork: no handle means anything there. */
 bool pool_registry_is_ours(void);
 
-/*
- * The high half of a handle's tag: a check of its place (in granules) and size, so that a handle that was changed is
- * told from a stale one. Never the same for two places or for two sizes below 4 GiB;
- * for both changed at once, once in 2^32.
- */
-static inline uint32_t pool_tag_check(size_t start, size_t size)
-{
-	return (uint32_t)start * UINT32_C(0x9e3779b1) ^ (uint32_t)size;
-}
-
-/* Fill in a handle for the allocation of `size` bytes at `offset`; `tag` says which use of that place it is. */
-static inline void pool_make_shm(const struct pool *pool, size_t offset, size_t size, uint64_t tag,
-                                 struct ist_shm *out)
+/* Fill in what a handle for the allocation of `size` bytes at `offset` has in both kinds of pool. */
+static inline void pool_make_shm(const struct pool *pool, size_t offset, size_t size, struct ist_shm *out)
 {
 	out->view.vaddr = pool->vaddr + offset;
 	out->view.paddr = pool->paddr + offset;
 	out->view.size = size;
-	out->pool_slot = pool->slot;
-	out->pool_generation = pool->generation;
-	out->tag = tag;
+	out->pool = pool->key;
 }
 
 /* Where in the pool a handle says that its allocation lies; anything at all if it is not intact. */

@@ -4,7 +4,7 @@
  * Slots in blocks of doubling size, which are never given back: a stale handle may name any slot at any time. So
  * the registry is as large as the largest number of pools that ever lived at once.
  *
- * A slot's generation is odd while a pool lives in it and even while not; a handle carries the odd one.
+ * A generation is never 0, so that neither is a key. A pool's generation comes round after 2^32 - 1 pools in its slot.
  */
 #include "pool/pool.h"
 
@@ -17,7 +17,8 @@
 #define BLOCKS 26u /* 64 * (2^26 - 1) slots: the last that a 32-bit number can name */
 
 static struct pool_slot *_Atomic blocks[BLOCKS];
-struct pool_slot *_Atomic pool_first_slots; /* blocks[0] once more, for pool_find */
+static struct pool_slot nobody[POOL_FIRST_SLOTS];
+struct pool_slot *_Atomic pool_first_slots = nobody; /* then blocks[0] once more, for pool_find_simple */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* pool_register and pool_unregister only */
 static uint32_t slots_made; /* under the mutex, as the next two */
@@ -59,10 +60,11 @@ static uint32_t make_slot(void)
 			return 0;
 		/* A child of a fork shares the memory of these pools, but not their state: it finds none of them. */
 		platform_wipe_on_fork(slots, bytes);
-		atomic_init(&slots[block_slots(block)].generation, 1);
+		atomic_init(&slots[block_slots(block)].key, 1);
 		atomic_store_explicit(&blocks[block], slots, memory_order_release); /* slot_at */
 		if (block == 0)
-			atomic_store_explicit(&pool_first_slots, slots, memory_order_release); /* pool_find */
+			atomic_store_explicit(&pool_first_slots, slots,
+			                      memory_order_release); /* pool_find_simple */
 	}
 	slots_made = number;
 	return number;
@@ -91,27 +93,31 @@ int pool_register(struct pool *pool)
 	pthread_mutex_unlock(&mutex);
 	if (number == 0)
 		return -ENOMEM;
-	slot = slot_at(number);
-	pool->slot = number;
-	pool->generation = atomic_load_explicit(&slot->generation, memory_order_relaxed) + 1;
+	slot = slot_at(number); /* ours alone until it is unregistered */
+	if (++slot->generation == 0)
+		slot->generation = 1;
+	pool->key = (uint64_t)slot->generation << 32 | number;
 	atomic_store_explicit(&slot->pool, pool, memory_order_relaxed);
-	/* Release: pairs with pool_find, which then sees the pool behind the generation. */
-	atomic_store_explicit(&slot->generation, pool->generation, memory_order_release);
+	/* Release: pairs with pool_find, which then sees the pool behind the key. */
+	atomic_store_explicit(&slot->key, pool->key, memory_order_release);
+	atomic_store_explicit(&slot->simple_key, pool->is_simple ? pool->key : 0, memory_order_release);
 	return 0;
 }
 
 void pool_unregister(struct pool *pool)
 {
-	struct pool_slot *slot = slot_at(pool->slot);
+	uint32_t number = (uint32_t)pool->key;
+	struct pool_slot *slot = slot_at(number);
 
-	atomic_store_explicit(&slot->generation, pool->generation + 1, memory_order_relaxed);
+	atomic_store_explicit(&slot->simple_key, 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->key, 0, memory_order_relaxed);
 	pthread_mutex_lock(&mutex);
 	slot->next_unused = 0;
 	if (unused_last != 0)
-		slot_at(unused_last)->next_unused = pool->slot;
+		slot_at(unused_last)->next_unused = number;
 	else
-		unused_first = pool->slot;
-	unused_last = pool->slot;
+		unused_first = number;
+	unused_last = number;
 	pthread_mutex_unlock(&mutex);
 }
 
@@ -119,16 +125,15 @@ bool pool_registry_is_ours(void)
 {
 	const struct pool_slot *slots = atomic_load_explicit(&blocks[0], memory_order_acquire);
 
-	return !slots || atomic_load_explicit(&slots[block_slots(0)].generation, memory_order_relaxed) != 0;
+	return !slots || atomic_load_explicit(&slots[block_slots(0)].key, memory_order_relaxed) != 0;
 }
 
-struct pool *pool_find_slow(uint32_t slot_number, uint32_t generation)
+struct pool *pool_find(uint64_t key)
 {
-	struct pool_slot *slot = slot_at(slot_number);
+	struct pool_slot *slot = slot_at((uint32_t)key);
 
-	/* An even generation is no pool's. Acquire: pairs with pool_register. */
-	if (!slot || generation % 2 == 0 ||
-	    atomic_load_explicit(&slot->generation, memory_order_acquire) != generation)
+	/* Acquire: pairs with pool_register. */
+	if (!slot || atomic_load_explicit(&slot->key, memory_order_acquire) != key)
 		return NULL;
 	return atomic_load_explicit(&slot->pool, memory_order_relaxed);
 }

@@ -14,7 +14,7 @@ static void add_class(struct slab_classes *classes, size_t granules, bool serves
 	if (serves_smaller)
 		from = classes->count ? classes->granules[classes->count - 1] + 1u : 1;
 	for (size_t n = from; n <= granules; n++)
-		classes->at[n] = (uint16_t)PERCPU_AT(classes->count);
+		classes->at[n] = PERCPU_AT(classes->count);
 	classes->granules[classes->count++] = (uint16_t)granules;
 }
 
@@ -58,6 +58,6 @@ void slab_classes_finish(struct slab_classes *classes)
 		unsigned class = (unsigned)PERCPU_CLASS(classes->at[n]);
 
 		if (n == 0 || n > served || class >= classes->count || classes->granules[class] < n)
-			classes->at[n] = (uint16_t)PERCPU_AT(classes->count);
+			classes->at[n] = PERCPU_AT(classes->count);
 	}
 }

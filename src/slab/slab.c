@@ -88,10 +88,10 @@ size_t survey(struct slabs *slabs, uint32_t block)
 	uint64_t before, now = 0;
 
 	for (unsigned c = 0; c < slabs->classes.count; c++) {
-		uint64_t word = atomic_load_explicit(&percpu_magazine(&slabs->percpu, block, c)->word,
-		                                     memory_order_relaxed);
+		const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, c);
+		uint64_t word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
 
-		now += (uint64_t)magazine_level(word) * slabs->classes.granules[c];
+		now += (uint64_t)magazine_level(magazine, word) * slabs->classes.granules[c];
 	}
 	before = atomic_exchange_explicit(&head->note[NOTE_CACHED], now, memory_order_relaxed);
 	if (now != before)
@@ -127,8 +127,7 @@ static size_t budget(const struct slabs *slabs)
 static uint32_t adapt(struct slabs *slabs, uint32_t block, unsigned class)
 {
 	struct magazine *magazine = percpu_magazine(&slabs->percpu, block, class);
-	uint32_t capacity = atomic_load_explicit(&magazine->capacity, memory_order_relaxed),
-	         wanted = capacity;
+	uint32_t capacity = magazine_capacity(magazine), wanted = capacity;
 	size_t allowed = budget(slabs), kept = survey(slabs, block), count = slabs->classes.granules[class];
 
 	if (kept > allowed)
@@ -137,7 +136,7 @@ static uint32_t adapt(struct slabs *slabs, uint32_t block, unsigned class)
 		wanted = (uint32_t)bits_min(bits_max(FIRST_CAPACITY, 2 * (size_t)capacity),
 		                            bits_min(slabs->slots[class], allowed / count));
 	if (wanted != capacity)
-		atomic_store_explicit(&magazine->capacity, wanted, memory_order_relaxed);
+		percpu_set_capacity(&slabs->percpu, block, class, wanted);
 	return wanted;
 }
 
@@ -299,9 +298,10 @@ int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *sta
 /* Make room in a full magazine: half of it goes back to the buddy. Not when the pool is low. */
 static void flush(struct slabs *slabs, unsigned class, uint32_t block)
 {
-	uint64_t word = atomic_load_explicit(&percpu_magazine(&slabs->percpu, block, class)->word,
-	                                     memory_order_relaxed);
-	unsigned half = (unsigned)bits_max(1, bits_min(magazine_level(word) / 2, SLAB_BATCH)), taken;
+	const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, class);
+	uint32_t level =
+	        magazine_level(magazine, atomic_load_explicit(&magazine->word, memory_order_relaxed));
+	unsigned half = (unsigned)bits_max(1, bits_min(level / 2, SLAB_BATCH)), taken;
 	uint32_t values[SLAB_BATCH];
 
 	if (half > 1)
@@ -338,7 +338,7 @@ void slabs_give_later(struct slabs *slabs, size_t start, size_t count)
 	struct quarantined out = quarantine_exchange(&slabs->quarantine, (struct quarantined){start, count});
 
 	if (out.granules)
-		slabs_give(slabs, slabs_at_exactly(slabs, out.granules), out.start, out.granules);
+		slabs_give_run(slabs, out.start, out.granules);
 }
 
 void slabs_count(struct slabs *slabs, struct slab_counts *out)
@@ -352,10 +352,10 @@ void slabs_count(struct slabs *slabs, struct slab_counts *out)
 			notes[i] += atomic_load_explicit(&percpu_head(&slabs->percpu, block)->note[i],
 			                                 memory_order_relaxed);
 		for (unsigned c = 0; c < slabs->classes.count; c++) {
-			uint64_t word = atomic_load_explicit(&percpu_magazine(&slabs->percpu, block, c)->word,
-			                                     memory_order_relaxed);
+			const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, c);
+			uint64_t word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
 			uint64_t operations = magazine_operations(word);
-			uint32_t level = magazine_level(word);
+			uint32_t level = magazine_level(magazine, word);
 
 			taken += (operations - level) / 2; /* [M2] */
 			put += (operations + level) / 2;

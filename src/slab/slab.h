@@ -43,7 +43,7 @@
  */
 struct slab_classes {
 	unsigned count;
-	uint16_t at[SLAB_LARGEST + 2]; /* the last entry: for all that is larger */
+	size_t at[SLAB_LARGEST + 2]; /* the last entry: for all that is larger */
 	uint16_t granules[SLAB_CLASSES + 1];
 };
 
@@ -110,6 +110,12 @@ static inline size_t slabs_at(const struct slabs *slabs, size_t count)
 	return slabs->classes.at[count <= SLAB_LARGEST ? count : SLAB_LARGEST + 1];
 }
 
+/* The same of a count that is known to be SLAB_LARGEST at most. */
+static inline size_t slabs_at_sure(const struct slabs *slabs, size_t count)
+{
+	return slabs->classes.at[count];
+}
+
 /* The granules of the class with this `at`; 0 for the one behind the last. */
 static inline size_t slabs_granules(const struct slabs *slabs, size_t at)
 {
@@ -132,23 +138,26 @@ static inline __attribute__((always_inline)) int slabs_take(struct slabs *slabs,
 	return 0;
 }
 
-/* Give back a run as it was granted: `count` granules, which are what the class with this `at` has, if it is one. */
-static inline __attribute__((always_inline)) void slabs_give(struct slabs *slabs, size_t at, size_t start,
-                                                             size_t count)
+/* Give back a run as it was granted, of the length of the class with this `at`. */
+static inline __attribute__((always_inline)) void slabs_give(struct slabs *slabs, size_t at, size_t start)
 {
 	if (__builtin_expect(!percpu_push(&slabs->percpu, at, (uint32_t)start), 0))
-		slabs_give_slow(slabs, start, count);
+		slabs_give_slow(slabs, start, slabs_granules(slabs, at));
 }
 
 /* Give back a run by way of the quarantine. */
 void slabs_give_later(struct slabs *slabs, size_t start, size_t count);
 
-/* What slabs_give wants for a run of `count` granules. */
-static inline size_t slabs_at_exactly(const struct slabs *slabs, size_t count)
+/* Give back a run as it was granted, whatever its length. */
+static inline __attribute__((always_inline)) void slabs_give_run(struct slabs *slabs, size_t start,
+                                                                 size_t count)
 {
 	size_t at = slabs_at(slabs, count);
 
-	return slabs_granules(slabs, at) == count ? at : PERCPU_AT(slabs->classes.count);
+	if (slabs_granules(slabs, at) == count)
+		slabs_give(slabs, at, start);
+	else
+		slabs_give_slow(slabs, start, count);
 }
 
 /* What has to come from a particular place, by what `alloc` asks of the buddy: as slabs_take, past the magazines. */

@@ -74,12 +74,12 @@ static const struct {
 	void (*run)(size_t argument);
 	size_t argument;
 } whats[] = {
-        {"percpu-pair", floor_pair, 0},        {"driver-pair-8", driver_pair, 8},
-        {"driver-pair-64", driver_pair, 64},   {"driver-pair-256", driver_pair, 256},
+        {"percpu-pair", floor_pair, 0},          {"driver-pair-8", driver_pair, 8},
+        {"driver-pair-64", driver_pair, 64},     {"driver-pair-256", driver_pair, 256},
         {"driver-pair-1024", driver_pair, 1024}, {"driver-pair-9000", driver_pair, 9000},
-        {"client-pair-1", client_pair, 1},     {"client-pair-16", client_pair, 16},
-        {"client-pair-100", client_pair, 100}, {"client-pair-512", client_pair, 512},
-        {"client-refused", refused, 0},        {"phys-to-virt-pool", translate, 0},
+        {"client-pair-1", client_pair, 1},       {"client-pair-16", client_pair, 16},
+        {"client-pair-100", client_pair, 100},   {"client-pair-512", client_pair, 512},
+        {"client-refused", refused, 0},          {"phys-to-virt-pool", translate, 0},
 };
 
 static void set_up(void)
@@ -95,7 +95,7 @@ static void set_up(void)
 	client = ist_manager_client_pool(manager);
 	must(ist_driver_pool_alloc(driver, 8, &held));
 	must(percpu_create(&magazines, 1, slots));
-	atomic_store_explicit(&percpu_magazine(&magazines, 0, 0)->capacity, 64, memory_order_relaxed);
+	percpu_set_capacity(&magazines, 0, 0, 64);
 	must(percpu_put(&magazines, 0, &value, 1, true) != 1);
 }
 

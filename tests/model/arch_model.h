@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/twin.h"
 #include "model.h"
 #include "percpu/magazine.h"
@@ -21,6 +22,7 @@
 /* Faults that must be found. */
 #define TWIN_PLUG_WHILE_DRAINED 306 /* the sequence that plugs does not look at `drainers` */
 #define TWIN_PLUG_UNREADY 307 /* nor at `ready` */
+#define TWIN_RETIRE_UNBIASED 310 /* the sequence that retires does not look at the bias */
 
 extern unsigned model_fences;
 void explore_point(void);
@@ -46,71 +48,115 @@ static inline bool model_goes_on(const struct model_sequence *sequence)
 	return sequence->fences == model_fences && sequence->switches == explore_switches[model_cpu()];
 }
 
-/* What a push and a pop begin with: this CPU's magazine and its word, a step each. False if aborted. */
-static inline bool model_look(const struct model_sequence *sequence, char *table, uint64_t at,
-                              struct magazine **magazine, uint64_t *word)
+#define arch_load bytes_load
+#define arch_store bytes_store
+
+/* What every sequence but that which plugs begins with: this CPU's block. False if aborted. */
+static inline bool model_block(const struct model_sequence *sequence, char *const *table, char **block)
 {
 	if (!model_goes_on(sequence))
 		return false;
-	*magazine = (struct magazine *)(void *)(table + ((_Atomic int64_t *)(void *)table)[model_cpu()] + at);
-	if (!model_goes_on(sequence))
+	*block = *table + ((_Atomic int64_t *)(void *)*table)[model_cpu()];
+	return true;
+}
+
+/* And a push and a pop: the magazine and its word, a step each. */
+static inline bool model_look(const struct model_sequence *sequence, char *const *table, size_t at,
+                              struct magazine **magazine, uint64_t *word)
+{
+	char *block;
+
+	if (!model_block(sequence, table, &block) || !model_goes_on(sequence))
 		return false;
+	*magazine = (struct magazine *)(void *)(block + at);
 	*word = (*magazine)->word;
 	return true;
 }
 
-static inline bool arch_pop(const struct percpu_thread_area *area, char *table, uint64_t at, uint32_t *value)
+static inline uint64_t model_bias(const char *block)
+{
+	return ((const _Atomic uint64_t *)(const void *)block)[-1];
+}
+
+static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint64_t *bias)
 {
 	struct model_sequence sequence = model_begin();
 	struct magazine *magazine;
 	uint64_t word;
+	char *block;
 
-	(void)area;
-	if (!model_look(&sequence, table, at, &magazine, &word) || magazine_level(word) == 0 ||
-	    !model_goes_on(&sequence))
+	if (!model_block(&sequence, table, &block))
 		return false;
-	*value = *magazine_slot(magazine, magazine_level(word) - 1);
+	*bias = model_bias(block);
+	if (!model_look(&sequence, table, at, &magazine, &word) ||
+	    magazine_position(word) == magazine->base || !model_goes_on(&sequence))
+		return false;
+	*value = *magazine_slot(magazine, magazine_position(word) - 1);
 	if (!model_goes_on(&sequence))
 		return false;
 	magazine->word = word - 1 + MAGAZINE_OPERATION;
 	return true;
 }
 
-static inline bool arch_push(const struct percpu_thread_area *area, char *table, uint64_t at, uint32_t value)
+static inline bool arch_push(char *const *table, size_t at, uint32_t value)
 {
 	struct model_sequence sequence = model_begin();
 	struct magazine *magazine;
 	uint64_t word;
 
-	(void)area;
 	if (!model_look(&sequence, table, at, &magazine, &word) ||
-	    magazine_level(word) >= magazine->capacity || !model_goes_on(&sequence))
+	    magazine_position(word) >= magazine->limit || !model_goes_on(&sequence))
 		return false;
-	*magazine_slot(magazine, magazine_level(word)) = value;
+	*magazine_slot(magazine, magazine_position(word)) = value;
 	if (!model_goes_on(&sequence))
 		return false;
 	magazine->word = word + 1 + MAGAZINE_OPERATION;
 	return true;
 }
 
-static inline unsigned arch_pop_batch(const struct percpu_thread_area *area, char *table, uint64_t at,
-                                      uint32_t *values, uint64_t most)
+static inline unsigned arch_pop_batch(char *const *table, size_t at, uint32_t *values, uint64_t most)
 {
-	return most && arch_pop(area, table, at, values);
+	uint64_t value, bias;
+
+	if (!most || !arch_pop(table, at, &value, &bias))
+		return 0;
+	*values = (uint32_t)value;
+	return 1;
 }
 
-static inline unsigned arch_push_batch(const struct percpu_thread_area *area, char *table, uint64_t at,
-                                       const uint32_t *values, uint64_t count)
+static inline unsigned arch_push_batch(char *const *table, size_t at, const uint32_t *values, uint64_t count)
 {
-	return count && arch_push(area, table, at, values[0]);
+	return count && arch_push(table, at, values[0]);
 }
 
-static inline bool arch_plug(const struct percpu_thread_area *area, char *table, uint64_t cpu,
-                             int64_t distance, const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
+static inline bool model_retire(char *const *table, uint64_t bias, _Atomic uint8_t *state, unsigned bytes,
+                                uint32_t number, uint32_t behind)
+{
+	struct model_sequence sequence = model_begin();
+	unsigned width = bytes == 1 ? 1 : 2;
+	char *block;
+
+	if (!model_block(&sequence, table, &block))
+		return false;
+	if (model_bias(block) != bias && !TWIN_BROKEN(TWIN_RETIRE_UNBIASED))
+		return false;
+	if (!model_goes_on(&sequence) || bytes_load(state, width) != number ||
+	    bytes_load(state + width, bytes - width) != behind || !model_goes_on(&sequence))
+		return false;
+	state[0] = (uint8_t)(number & 0x7f); /* no point before this */
+	return true;
+}
+
+#define arch_retire_1(table, bias, state, number, behind) model_retire(table, bias, state, 1, number, behind)
+#define arch_retire_2(table, bias, state, number, behind) model_retire(table, bias, state, 2, number, behind)
+#define arch_retire_3(table, bias, state, number, behind) model_retire(table, bias, state, 3, number, behind)
+#define arch_retire_4(table, bias, state, number, behind) model_retire(table, bias, state, 4, number, behind)
+
+static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
+                             const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
 {
 	struct model_sequence sequence = model_begin();
 
-	(void)area;
 	if (!model_goes_on(&sequence) || (uint64_t)model_cpu() != cpu)
 		return false;
 	if (*drainers && !TWIN_BROKEN(TWIN_PLUG_WHILE_DRAINED))
@@ -118,7 +164,7 @@ static inline bool arch_plug(const struct percpu_thread_area *area, char *table,
 	if (!model_goes_on(&sequence) || (!*ready && !TWIN_BROKEN(TWIN_PLUG_UNREADY)) ||
 	    !model_goes_on(&sequence))
 		return false;
-	((_Atomic int64_t *)(void *)table)[cpu] = distance;
+	((_Atomic int64_t *)(void *)*table)[cpu] = distance;
 	return true;
 }
 

@@ -115,7 +115,82 @@ static void quota_check(void)
 	MODEL_ASSERT(mine[0].view.vaddr != mine[1].view.vaddr);
 }
 
+static void place_thread_2(int cpu)
+{
+#ifdef PERCPU_MODEL
+	explore_cpu[2] = cpu;
+#else
+	(void)cpu;
+#endif
+}
+
+/* One that came out of a magazine, and so is biased to CPU 0 where there are sequences; freed there and elsewhere. */
+static struct ist_shm third;
+
+static void set_up_biased(void)
+{
+	place_thread_2(0);
+	set_up();
+	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
+	MODEL_ASSERT(ist_driver_pool_alloc(&pool, 30, &first) == 0);
+	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
+	MODEL_ASSERT(ist_driver_pool_alloc(&pool, 30, &first) == 0);
+#ifdef PERCPU_MODEL
+	MODEL_ASSERT(first.bias & BIAS_ON);
+#endif
+	second = third = first;
+}
+
+static void set_up_biased_two_afar(void)
+{
+	set_up_biased();
+	place_thread_2(1);
+}
+
+static void free_third(void)
+{
+	result[2] = driver_pool_free(&pool, &third);
+}
+
+static void check_one_of_three(void)
+{
+	place_thread_2(0);
+	MODEL_ASSERT((result[0] == 0) + (result[1] == 0) + (result[2] == 0) == 1);
+	for (int i = 0; i < 3; i++)
+		MODEL_ASSERT(result[i] == 0 || result[i] == -EALREADY);
+	MODEL_ASSERT(largest_free() == 512);
+}
+
+/* The next owner of the place is on the first one's CPU, and its allocation must outlive the copies. */
+static void reuse_biased(void)
+{
+	result[2] = ist_driver_pool_alloc(&pool, 30, &got);
+}
+
+static void check_reuse_biased(void)
+{
+	struct ist_shm last = got;
+
+	MODEL_ASSERT((result[0] == 0) + (result[1] == 0) == 1);
+	MODEL_ASSERT(result[2] == 0);
+	got.view.size = 0;
+	MODEL_ASSERT(driver_pool_free(&pool, &last) == 0);
+	MODEL_ASSERT(largest_free() == 512);
+}
+
 const struct model_scenario model_scenarios[] = {
+        {"biased: two free at home, one afar",
+         set_up_biased,
+         {free_first, free_second, free_third},
+         check_one_of_three},
+        {"biased: one frees at home, two afar",
+         set_up_biased_two_afar,
+         {free_first, free_second, free_third},
+         check_one_of_three},
+        {"biased: freed at home and afar, allocated at home",
+         set_up_biased,
+         {free_first, free_second, reuse_biased},
+         check_reuse_biased},
         {"two within their quota",
          set_up_quota,
          {first_within_quota, second_within_quota, NULL},

@@ -11,6 +11,7 @@
  * usage: explore [--preemptions N] [--random RUNS] [--must-find-fault]
  * With --must-find-fault (for broken twins) success means that some run met a fault.
  */
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,10 @@ struct step {
 };
 
 static const struct model_scenario *scenario;
-static ucontext_t explorer, context[MODEL_THREADS];
+/* Contexts only to begin a thread on a stack of its own: each switch of them is a system call for the signal mask. */
+static ucontext_t context[MODEL_THREADS];
+static jmp_buf explorer, thread[MODEL_THREADS];
+static bool begun[MODEL_THREADS];
 static char stack[MODEL_THREADS][STACK];
 static int running = EXPLORER;
 /* Which CPU each thread is on, who ran there last, and how often that changed: for models of restartable sequences. */
@@ -52,7 +56,7 @@ void model_fault(const char *what, int line)
 	snprintf(fault, sizeof(fault), "line %d: not so: %s", line, what);
 	if (running != EXPLORER) {
 		running = EXPLORER;
-		setcontext(&explorer); /* the run ends here */
+		_longjmp(explorer, 1); /* the run ends here */
 	}
 }
 
@@ -60,7 +64,8 @@ void explore_point(void)
 {
 	if (running != EXPLORER) {
 		points++;
-		swapcontext(&context[running], &explorer);
+		if (_setjmp(thread[running]) == 0)
+			_longjmp(explorer, 1);
 	}
 }
 
@@ -73,7 +78,18 @@ static void thread_main(int number)
 {
 	scenario->thread[number]();
 	enabled &= ~(1u << number);
-	setcontext(&explorer);
+	_longjmp(explorer, 1);
+}
+
+/* Until its next point. A function of its own: it has no variable that a jump could spoil. */
+static __attribute__((noinline)) void run_thread(int number)
+{
+	if (_setjmp(explorer))
+		return;
+	if (begun[number])
+		_longjmp(thread[number], 1);
+	begun[number] = true;
+	setcontext(&context[number]);
 }
 
 static void start_threads(void)
@@ -85,7 +101,8 @@ static void start_threads(void)
 		getcontext(&context[i]);
 		context[i].uc_stack.ss_sp = stack[i];
 		context[i].uc_stack.ss_size = STACK;
-		context[i].uc_link = &explorer;
+		context[i].uc_link = NULL;
+		begun[i] = false;
 		makecontext(&context[i], (void (*)(void))thread_main, 1, i);
 		enabled |= 1u << i;
 	}
@@ -163,7 +180,7 @@ static void run_once(void)
 			explore_last[explore_cpu[running]] = running;
 			explore_switches[explore_cpu[running]]++;
 		}
-		swapcontext(&explorer, &context[running]);
+		run_thread(running);
 		running = EXPLORER;
 	}
 	if (!fault[0])

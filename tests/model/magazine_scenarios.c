@@ -24,8 +24,8 @@ static void fill(uint32_t values)
 	memset(got, 0, sizeof(got));
 	memset(count, 0, sizeof(count));
 	memset(contents, 0, sizeof(contents));
-	atomic_init(&block.magazine.capacity, SLOTS);
-	atomic_init(&block.magazine.slots, (uint32_t)offsetof(struct block, slots));
+	magazine_begin(&block.magazine, offsetof(struct block, slots) / sizeof(uint32_t));
+	magazine_set_capacity(&block.magazine, SLOTS);
 	for (uint32_t value = 1; value <= values; value++) {
 		contents[value] = 1;
 		MODEL_ASSERT(twin_push(&block.magazine, value));

@@ -24,7 +24,7 @@ static void fresh(void)
 	memset(count, 0, sizeof(count));
 	MODEL_ASSERT(percpu_create(&percpu, 1, slots) == 0);
 	for (uint32_t block = 0; block < percpu.blocks; block++)
-		percpu_magazine(&percpu, block, 0)->capacity = 4;
+		percpu_set_capacity(&percpu, block, 0, 4);
 }
 
 /* CPU 0 has all values. */
@@ -75,7 +75,8 @@ static unsigned levels(void)
 	unsigned sum = 0;
 
 	for (uint32_t block = 0; block < percpu.blocks; block++)
-		sum += magazine_level(percpu_magazine(&percpu, block, 0)->word);
+		sum += magazine_level(percpu_magazine(&percpu, block, 0),
+		                      percpu_magazine(&percpu, block, 0)->word);
 	return sum;
 }
 

@@ -199,8 +199,7 @@ static void disturb(uint64_t *seed)
 		                 __ATOMIC_RELAXED);
 #endif
 	for (uint32_t block = 0; block < percpu.blocks; block++)
-		atomic_store_explicit(&percpu_magazine(&percpu, block, random_below(seed, CLASSES))->capacity,
-		                      random_below(seed, 65), memory_order_relaxed);
+		percpu_set_capacity(&percpu, block, random_below(seed, CLASSES), random_below(seed, 65));
 	nanosleep(&pause, NULL);
 }
 

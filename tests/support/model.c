@@ -110,7 +110,7 @@ static void take(struct model *model, size_t index, size_t size)
 void model_alloc(struct model *model, size_t index, size_t size)
 {
 	struct model_object *object = &model->objects[index % model->object_count];
-	static const struct ist_shm untouched = {.tag = 0x5a5a};
+	static const struct ist_shm untouched = {.use = 0x5a5a};
 	struct ist_shm shm = untouched;
 	int result;
 
@@ -163,13 +163,13 @@ void model_free(struct model *model, size_t index)
 	model->frees++;
 }
 
-/* A driver pool tells a stale copy for certain until 16 more allocations started at its place, or one covered it. */
+/* A driver pool tells a stale copy for certain until 8 more allocations started at its place, or one covered it. */
 static bool can_be_told(const struct model *model, const struct model_object *object)
 {
 	size_t first = (size_t)((char *)object->stale.view.vaddr - model->vaddr) / model->granule;
 
 	return model->kind != MODEL_DRIVER ||
-	       (model->covered[first] <= object->stale_since && model->uses[first] - object->stale_uses < 16);
+	       (model->covered[first] <= object->stale_since && model->uses[first] - object->stale_uses < 8);
 }
 
 void model_free_stale(struct model *model, size_t index)

@@ -31,8 +31,7 @@ static void set_capacity(struct percpu *percpu, uint32_t capacity)
 {
 	for (uint32_t block = 0; block < percpu->blocks; block++) {
 		for (unsigned class = 0; class < CLASSES; class ++)
-			atomic_store_explicit(&percpu_magazine(percpu, block, class)->capacity, capacity,
-			                      memory_order_relaxed);
+			percpu_set_capacity(percpu, block, class, capacity);
 	}
 }
 
@@ -143,10 +142,9 @@ static void unused_cpus_cost_no_memory(void **state)
 	for (unsigned c = 0; c < MANY; c++) {
 		uint32_t values[64] = {0};
 
-		atomic_store_explicit(&percpu_magazine(&percpu, percpu_here(&percpu), c)->capacity, 64,
-		                      memory_order_relaxed);
+		percpu_set_capacity(&percpu, percpu_here(&percpu), c, 64);
 		percpu_put(&percpu, c, values, 64, true);
-		atomic_store_explicit(&percpu_magazine(&percpu, 255, c)->capacity, 64, memory_order_relaxed);
+		percpu_set_capacity(&percpu, 255, c, 64);
 	}
 	bytes = resident((void *)(uintptr_t)percpu.ready, percpu.all_bytes) +
 	        resident(percpu.table - 2 * sizeof(int64_t), percpu.table_bytes);

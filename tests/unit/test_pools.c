@@ -32,7 +32,7 @@ static struct ist_pool_stats stats_of(const struct any_pool *pool)
 
 static void check_alloc_refused(const struct any_pool *pool, size_t size, int error)
 {
-	const struct ist_shm untouched = {.pool_slot = 77, .tag = 78};
+	const struct ist_shm untouched = {.pool = 77, .use = 78};
 	struct ist_shm shm = untouched;
 	uint64_t failures = stats_of(pool).failures;
 
@@ -279,16 +279,16 @@ static void handles_that_name_no_pool(void **state)
 	assert_int_equal(ist_driver_pool_alloc(fixture.driver, 64, &shm), 0);
 	for (uint32_t slot = 0; slot < 100000; slot = slot * 5 + 1) {
 		forged = shm;
-		if (slot == shm.pool_slot)
+		if (slot == (uint32_t)shm.pool)
 			continue;
-		forged.pool_slot = slot;
+		forged.pool = (shm.pool & ~(uint64_t)UINT32_MAX) | slot;
 		assert_int_equal(ist_shm_free(&forged), -EINVAL);
 	}
 	forged = shm;
-	forged.pool_slot = UINT32_MAX;
+	forged.pool |= UINT32_MAX;
 	assert_int_equal(ist_shm_free(&forged), -EINVAL);
 	forged = shm;
-	forged.pool_generation++;
+	forged.pool += UINT64_C(1) << 32;
 	assert_int_equal(ist_shm_free(&forged), -EINVAL);
 	memset(&forged, 0, sizeof(forged));
 	assert_int_equal(ist_shm_free(&forged), -EINVAL);
@@ -308,12 +308,10 @@ static void handles_of_the_other_pool(void **state)
 	assert_int_equal(ist_driver_pool_alloc(fixture.driver, 64, &driver), 0);
 	assert_int_equal(ist_client_pool_alloc(fixture.client, 64, &client), 0);
 	mixed = driver;
-	mixed.pool_slot = client.pool_slot;
-	mixed.pool_generation = client.pool_generation;
+	mixed.pool = client.pool;
 	assert_int_equal(ist_shm_free(&mixed), -EINVAL);
 	mixed = client;
-	mixed.pool_slot = driver.pool_slot;
-	mixed.pool_generation = driver.pool_generation;
+	mixed.pool = driver.pool;
 	assert_int_equal(ist_shm_free(&mixed), -EINVAL);
 	assert_int_equal(ist_shm_free(&driver), 0);
 	assert_int_equal(ist_shm_free(&client), 0);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* Ends and beginnings of epochs. The argument is in bias.h. */
+#include "percpu/bias.h"
+
+#include <errno.h>
+
+#include "base/bits.h"
+#include "base/twin.h"
+#include "percpu/percpu.h"
+#include "percpu/rseq.h"
+
+/* Faults that the tests must find. */
+#define TWIN_UNBIAS_WITHOUT_FENCE 308
+#define TWIN_UNBIAS_UNSETTLED 309 /* an epoch that has ended counts as settled */
+
+void percpu_use_bias(struct percpu *percpu)
+{
+	percpu->is_biased = percpu->sequences;
+}
+
+void percpu_begin_bias(struct percpu *percpu, uint32_t block)
+{
+	uint64_t none = 0;
+
+	if (percpu->is_biased)
+		/* Relaxed, here and below: [B5] is coherence of one word, and [B2] is the fence's. */
+		atomic_compare_exchange_strong_explicit(&percpu_head(percpu, block)->bias, &none,
+		                                        bias_word(block, 1, true), memory_order_relaxed,
+		                                        memory_order_relaxed);
+}
+
+bool percpu_holds_bias(const struct percpu *percpu, uint64_t word)
+{
+	int32_t number = rseq_number();
+
+	return number >= 0 && (uint32_t)number == bias_block(word) && bias_block(word) < percpu->blocks &&
+	       atomic_load_explicit(percpu_entry(percpu, number), memory_order_relaxed) != percpu->empty &&
+	       atomic_load_explicit(&percpu_head(percpu, (uint32_t)number)->bias, memory_order_relaxed) ==
+	               word;
+}
+
+/* Nobody gives out the word any more. It costs more and more to have it taken away again. */
+static void end_epoch(struct percpu_head *head, uint64_t word)
+{
+	uint32_t patience = atomic_load_explicit(&head->patience, memory_order_relaxed);
+	uint64_t off = bias_word(bias_block(word), bias_epoch(word), false);
+
+	if (atomic_compare_exchange_strong_explicit(&head->bias, &word, off, memory_order_relaxed,
+	                                            memory_order_relaxed))
+		atomic_store_explicit(&head->patience,
+		                      (uint32_t)bits_min(bits_max(2 * (size_t)patience, BIAS_PATIENCE_FIRST),
+		                                         BIAS_PATIENCE_MOST),
+		                      memory_order_relaxed);
+}
+
+static void raise_settled(struct percpu_head *head, uint32_t epoch)
+{
+	uint32_t settled = atomic_load_explicit(&head->settled, memory_order_relaxed);
+
+	/* Release: the fence comes before [B2]. Ends when it is ours or higher. */
+	while (settled < epoch &&
+	       !atomic_compare_exchange_weak_explicit(&head->settled, &settled, epoch, memory_order_release,
+	                                              memory_order_relaxed))
+		continue;
+}
+
+int percpu_unbias(struct percpu *percpu, uint64_t word)
+{
+	struct percpu_head *head;
+	uint64_t now;
+
+	if (word == 0)
+		return 0;
+	if (!percpu->is_biased || !bias_is_word(word) || bias_block(word) >= percpu->blocks)
+		return -EINVAL;
+	head = percpu_head(percpu, bias_block(word));
+	now = atomic_load_explicit(&head->bias, memory_order_relaxed);
+	if (bias_epoch(word) > bias_epoch(now) || bias_epoch(word) == 0)
+		return -EINVAL;
+	/* Acquire: [B2]. */
+	if (!(word & BIAS_ON) ||
+	    atomic_load_explicit(&head->settled, memory_order_acquire) >= bias_epoch(word))
+		return 0;
+	end_epoch(head, word);
+	if (TWIN_BROKEN(TWIN_UNBIAS_UNSETTLED) && now != word)
+		return 0;
+	if (!TWIN_BROKEN(TWIN_UNBIAS_WITHOUT_FENCE))
+		rseq_fence();
+	raise_settled(head, bias_epoch(word));
+	return 0;
+}
+
+void percpu_ended_at_home(struct percpu *percpu, uint64_t word)
+{
+	int32_t number = rseq_number();
+	struct percpu_head *head;
+	uint32_t count;
+
+	if (word == 0 || word & BIAS_ON || number < 0 || (uint32_t)number != bias_block(word) ||
+	    bias_epoch(word) == BIAS_EPOCH_LAST)
+		return;
+	head = percpu_head(percpu, (uint32_t)number);
+	/* An estimate: it does not matter if a thread that comes between loses one. */
+	count = atomic_load_explicit(&head->ended, memory_order_relaxed) + 1;
+	if (count >= atomic_load_explicit(&head->patience, memory_order_relaxed)) {
+		count = 0;
+		atomic_compare_exchange_strong_explicit(
+		        &head->bias, &word, bias_word(bias_block(word), bias_epoch(word) + 1, true),
+		        memory_order_relaxed, memory_order_relaxed);
+	}
+	atomic_store_explicit(&head->ended, count, memory_order_relaxed);
+}

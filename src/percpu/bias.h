@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Biased words: on which CPU something that came out of a magazine may be ended without an atomic operation.
+ *
+ * Who ends the life of an object must learn whether somebody else has ended it, also at the same instant. A
+ * compare-exchange tells, and costs more than all the rest of a free. As long as only one CPU ends an object, a
+ * sequence that compares and then stores tells as well. So each block has a word {on 1, block 16, epoch 31, check 16}, a
+ * pop brings it along, and it stays with the object (in the handle of an allocation, for one).
+ *  - An object whose word is that of the block of the CPU that we are on, and on: percpu_retire compares the block's
+ *    word and the object's state, and stores the state, in one sequence.
+ *  - Any other: percpu_unbias makes it anybody's, from then on a compare-exchange decides.
+ *
+ * The argument
+ *  [B1] A word that is on is given out by one block in one epoch, and an epoch is never used again (after 2^31 of them the
+ *       bias of the block stays off). So whoever finds a word in a block that equals an object's knows: it is that
+ *       block, and the epoch has not ended.
+ *  [B2] An epoch ends when its word is taken out of the block by compare-exchange. A sequence that still uses it has
+ *       read it before; the fence that follows sends that back to its start, where it finds another word, and makes
+ *       visible what earlier ones stored. Only then is `settled` raised to the epoch (release); who finds it raised
+ *       (acquire) knows the same. So sequences and compare-exchanges never meet on an object.
+ *  [B3] Among sequences of one block, the kernel lets one finish or start again before the next begins; and who runs on
+ *       a CPU later sees what was stored there earlier. Among compare-exchanges, one succeeds.
+ *  [B4] An object of a word that is off, or 0, was never in reach of a sequence: 0 comes from slow paths.
+ *  [B5] Who has an object's word got it from a pop, directly or through whatever handed it on, so it finds this epoch or a
+ *       later one in the block.
+ * Linearization: the store of percpu_retire, or the caller's compare-exchange. Stopped threads: who stops before the
+ * fence leaves the epoch ended and not settled, and the next makes a fence of its own; nobody waits.
+ *
+ * Where membarrier was forbidden after it had been in use (seccomp), epochs end without a fence: then two frees of one
+ * object at the same instant, on two CPUs, may both be obeyed.
+ *
+ * When it pays. A fence costs some microseconds. So a block whose word was taken away stays off until as many of its
+ * objects have been ended on its own CPU as would have paid for it; twice as many after each time, up to a limit.
+ */
+#ifndef PERCPU_BIAS_H
+#define PERCPU_BIAS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BIAS_ON UINT64_C(1)
+#define BIAS_BLOCK_SHIFT 1
+#define BIAS_EPOCH_SHIFT 17
+#define BIAS_EPOCH_LAST 0x7fffffffu
+#define BIAS_PATIENCE_FIRST 512u
+#define BIAS_PATIENCE_MOST (1u << 18)
+
+static inline uint32_t bias_block(uint64_t word)
+{
+	return (uint32_t)(word >> BIAS_BLOCK_SHIFT) & 0xffff;
+}
+
+static inline uint32_t bias_epoch(uint64_t word)
+{
+	return (uint32_t)(word >> BIAS_EPOCH_SHIFT) & BIAS_EPOCH_LAST;
+}
+
+/* 16 bits that change with every single bit of the others: a word that was tampered with is none. */
+static inline uint64_t bias_check(uint64_t word)
+{
+	return (word ^ word >> 16 ^ word >> 32 ^ 0xb1a5) & 0xffff;
+}
+
+static inline uint64_t bias_word(uint32_t block, uint32_t epoch, bool on)
+{
+	uint64_t word = (on ? BIAS_ON : 0) | (uint64_t)block << BIAS_BLOCK_SHIFT |
+	                (uint64_t)epoch << BIAS_EPOCH_SHIFT;
+
+	return word | bias_check(word) << 48;
+}
+
+static inline bool bias_is_word(uint64_t word)
+{
+	return word >> 48 == bias_check(word & ((UINT64_C(1) << 48) - 1));
+}
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * The driver pool under threads that all free copies of the same handles at once, at home and from other CPUs, with
+ * sequences stretched by spins at random steps. Of each handle one free must be obeyed and the others refused, whether
+ * a sequence or a compare-exchange decides, and while blocks lose their bias and get it back.
+ *
+ * What the numbers mean: frees and aborts say how much happened, "biased" how many of the handles were; "obeyed twice",
+ * "never obeyed" and "lost" (bytes that stay in use) must be 0.
+ *
+ * usage: torture_free [--must-find-fault] [SECONDS]       (the former for broken twins and the control)
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "driver/driver_pool.h"
+#include "platform/platform.h"
+
+enum { THREADS = 4, HANDLES = 32, POOL = 1 << 20 };
+
+static struct ist_driver_pool pool;
+static struct ist_shm handles[HANDLES];
+static _Atomic int obeyed[HANDLES];
+static _Atomic long round_number, done;
+static _Atomic int stop;
+static _Atomic long obeyed_twice, never_obeyed, frees, biased, wrong;
+
+extern int32_t percpu_inject[4];
+
+static uint32_t random_below(uint64_t *state, uint32_t limit)
+{
+	*state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)(*state >> 33) % limit;
+}
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static void pin_somewhere(uint64_t *seed)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(random_below(seed, (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)), &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void free_all(uint64_t *seed)
+{
+	uint32_t first = random_below(seed, 4) ? 0 : random_below(seed, HANDLES);
+
+	for (uint32_t i = 0; i < HANDLES; i++) {
+		struct ist_shm copy = handles[(first + i) % HANDLES];
+		int result = driver_pool_free(&pool, &copy);
+
+		if (result == 0)
+			atomic_fetch_add_explicit(&obeyed[(first + i) % HANDLES], 1, memory_order_relaxed);
+		else if (result != -EALREADY)
+			atomic_fetch_add_explicit(&wrong, 1, memory_order_relaxed);
+	}
+	atomic_fetch_add_explicit(&frees, HANDLES, memory_order_relaxed);
+}
+
+static void *work(void *context)
+{
+	uint64_t seed = (uint64_t)(uintptr_t)context;
+	long seen = 0;
+
+	while (!atomic_load_explicit(&stop, memory_order_acquire)) {
+		long current = atomic_load_explicit(&round_number, memory_order_acquire);
+
+		if (current == seen) {
+			sched_yield();
+			continue;
+		}
+		seen = current;
+		free_all(&seed);
+		if (random_below(&seed, 50) == 0)
+			pin_somewhere(&seed);
+		atomic_fetch_add_explicit(&done, 1, memory_order_acq_rel);
+	}
+	return NULL;
+}
+
+/* Spins at random steps: as a rule short, at times so long that the thread is preempted there. */
+static void disturb(uint64_t *seed)
+{
+#ifdef PERCPU_INJECT
+	for (int step = 1; step <= 3; step++) {
+		uint32_t most = random_below(seed, 20) ? 3000 : 300000;
+
+		__atomic_store_n(&percpu_inject[step],
+		                 random_below(seed, 3) ? 0 : (int32_t)random_below(seed, most),
+		                 __ATOMIC_RELAXED);
+	}
+#else
+	(void)seed;
+#endif
+}
+
+static void one_round(uint64_t *seed)
+{
+	static const size_t sizes[] = {3, 12, 20, 64, 100, 700, 4000, 5000};
+
+	for (int i = 0; i < HANDLES; i++) {
+		if (ist_driver_pool_alloc(&pool, sizes[random_below(seed, 8)], &handles[i]))
+			abort();
+		atomic_fetch_add_explicit(&biased, (long)(handles[i].bias & BIAS_ON), memory_order_relaxed);
+		atomic_store_explicit(&obeyed[i], 0, memory_order_relaxed);
+	}
+	disturb(seed);
+	atomic_store_explicit(&done, 0, memory_order_relaxed);
+	atomic_fetch_add_explicit(&round_number, 1, memory_order_release);
+	while (atomic_load_explicit(&done, memory_order_acquire) < THREADS)
+		sched_yield();
+	for (int i = 0; i < HANDLES; i++) {
+		int times = atomic_load_explicit(&obeyed[i], memory_order_relaxed);
+
+		atomic_fetch_add_explicit(&obeyed_twice, times > 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&never_obeyed, times == 0, memory_order_relaxed);
+	}
+	if (random_below(seed, 8) == 0)
+		pin_somewhere(seed);
+}
+
+static bool found_fault(void)
+{
+	return atomic_load_explicit(&obeyed_twice, memory_order_relaxed) ||
+	       atomic_load_explicit(&never_obeyed, memory_order_relaxed) ||
+	       atomic_load_explicit(&wrong, memory_order_relaxed);
+}
+
+/* Blocks that lost their bias get it back soon, so that there are many ends of epochs. */
+static void be_impatient(void)
+{
+	for (uint32_t block = 0; block < pool.slabs.percpu.blocks; block++)
+		atomic_store_explicit(&percpu_head(&pool.slabs.percpu, block)->patience, 4,
+		                      memory_order_relaxed);
+}
+
+int main(int argc, char **argv)
+{
+	bool must_find = false;
+	double seconds = 2, end;
+	pthread_t threads[THREADS];
+	struct ist_pool_stats stats;
+	uint64_t seed = 11;
+	char *region = aligned_alloc(4096, POOL);
+	void *memory = platform_map(driver_pool_bytes(POOL));
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--must-find-fault"))
+			must_find = true;
+		else
+			seconds = atof(argv[i]);
+	}
+	pool.pool.vaddr = region;
+	pool.pool.paddr = 1 << 30;
+	pool.pool.size = POOL;
+	if (!region || !memory || driver_pool_init(&pool, memory))
+		return 1;
+	if (must_find && !pool.slabs.percpu.sequences) {
+		printf("skipped: sequences are not in use, and the fault is in them\n");
+		return 77;
+	}
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)(i + 1));
+	/* A twin gets longer, but only until it is found out; then the pool is not to be trusted any more. */
+	for (end = now() + seconds * (must_find ? 20 : 1); now() < end && !found_fault();) {
+		be_impatient();
+		one_round(&seed);
+	}
+	atomic_store_explicit(&stop, 1, memory_order_release);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	ist_driver_pool_stats(&pool, &stats);
+	printf("sequences %s: %ld frees, %ld handles biased, %llu aborts\n",
+	       pool.slabs.percpu.sequences ? "in use" : "not in use", atomic_load(&frees),
+	       atomic_load(&biased),
+	       (unsigned long long)atomic_load_explicit(&percpu_aborts, memory_order_relaxed));
+	printf("obeyed twice %ld, never obeyed %ld, refused with another error %ld, lost %zu (must be 0)\n",
+	       atomic_load(&obeyed_twice), atomic_load(&never_obeyed), atomic_load(&wrong), stats.used);
+	if (must_find)
+		return found_fault() ? 0 : 1;
+	return found_fault() || stats.used ||
+	       (pool.slabs.percpu.sequences && (!percpu_aborts || !atomic_load(&biased)));
+}
