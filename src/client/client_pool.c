@@ -39,6 +39,7 @@ int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 {
 	size_t pages = pool->pool.size / IST_PAGE_SIZE;
 	char *at = zeroed_memory;
+	int error;
 
 	at += buddy_bytes(pages);
 	pool->record = (_Atomic uint64_t *)(void *)at;
@@ -49,7 +50,10 @@ int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 	pool->slabs.most_cached = bits_min(pages / 8, CACHE_PAGES);
 	pool->slabs.most_objects = CACHE_RUNS;
 	pool->slabs.most_batch = 1;
-	return slabs_create(&pool->slabs, zeroed_memory, pages, pool->pool.quarantine);
+	error = slabs_create(&pool->slabs, zeroed_memory, pages, pool->pool.quarantine);
+	if (!error && !pool->pool.is_careful)
+		percpu_use_bias(&pool->slabs.percpu);
+	return error;
 }
 
 void client_pool_end(struct ist_client_pool *pool)
@@ -58,21 +62,22 @@ void client_pool_end(struct ist_client_pool *pool)
 }
 
 /* Make the record of a run that was just claimed; the handle in *out is then the only one there is. */
-static void publish(struct ist_client_pool *pool, size_t start, const struct ist_client_request *request,
-                    bool isolated, struct ist_shm *out)
+static inline __attribute__((always_inline)) void publish(struct ist_client_pool *pool, size_t start,
+                                                          size_t size, uint32_t owner, bool isolated,
+                                                          struct ist_shm *out)
 {
-	size_t end = start + page_count(request->size);
+	size_t end = start + page_count(size);
 	uint64_t use;
 
-	atomic_store_explicit(&pool->owner[start], request->owner, memory_order_relaxed);
+	atomic_store_explicit(&pool->owner[start], owner, memory_order_relaxed);
 	for (size_t page = bits_round_up(start + 1, RECORD_LINK_PAGES); page < end; page += RECORD_LINK_PAGES)
 		atomic_store_explicit(&pool->owner[page], (uint32_t)(page - start), memory_order_relaxed);
 	/* Relaxed: the page is ours, and the free that wrote its record last happened before our claim. */
 	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
-	atomic_store_explicit(&pool->record[start], record_live(use, request->size, isolated),
+	atomic_store_explicit(&pool->record[start], record_live(use, size, isolated),
 	                      memory_order_release); /* [R1] */
-	record_make_shm(&pool->pool, use, start, request->size, out);
-	tools_allocated(pool, out->view.vaddr, request->size);
+	record_make_shm(&pool->pool, use, start, size, out);
+	tools_allocated(pool, out->view.vaddr, size);
 }
 
 /* What only the buddy can serve: runs at a place, or aligned. */
@@ -92,13 +97,19 @@ static int claim_placed(struct slabs *slabs, const void *context, size_t *start)
 	return buddy_alloc(&slabs->buddy, page_count(request->size), alignment, start);
 }
 
-static int claim(struct ist_client_pool *pool, const struct ist_client_request *request, size_t *start)
+static int claim(struct ist_client_pool *pool, const struct ist_client_request *request, size_t *start,
+                 uint64_t *bias)
 {
 	size_t granted, count = page_count(request->size);
+	uint64_t value;
 
+	*bias = 0;
 	if (request->flags & IST_CLIENT_AT || request->align > IST_PAGE_SIZE)
 		return slabs_take_with(&pool->slabs, count, request->size, claim_placed, request, start);
-	return slabs_take(&pool->slabs, slabs_at(&pool->slabs, count), count, request->size, start, &granted);
+	if (!percpu_pop_biased(&pool->slabs.percpu, slabs_at(&pool->slabs, count), &value, bias))
+		return slabs_take_slow(&pool->slabs, count, request->size, start, &granted);
+	*start = value;
+	return 0;
 }
 
 int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request)
@@ -121,14 +132,16 @@ int client_request_check(const struct ist_client_pool *pool, const struct ist_cl
 int client_pool_take(struct ist_client_pool *pool, const struct ist_client_request *request, bool isolated,
                      struct ist_shm *out)
 {
+	uint64_t bias;
 	size_t start;
-	int error = request->size > pool->pool.size ? -ENOSPC : claim(pool, request, &start);
+	int error = request->size > pool->pool.size ? -ENOSPC : claim(pool, request, &start, &bias);
 
 	if (error == -ENOSPC)
 		pool_count_failure(&pool->pool);
 	if (error)
 		return error;
-	publish(pool, start, request, isolated, out);
+	publish(pool, start, request->size, request->owner, isolated, out);
+	out->bias = isolated ? 0 : bias; /* who ends an isolated one has more to do than a sequence can */
 	return 0;
 }
 
@@ -161,18 +174,38 @@ int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist
 	return error;
 }
 
-int ist_client_pool_alloc(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
-{
-	struct ist_client_request request = {.size = size};
-
-	return ist_client_pool_alloc_request(pool, &request, out);
-}
-
-int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
+static __attribute__((noinline)) int alloc_slow(struct ist_client_pool *pool, size_t size,
+                                                struct ist_shm *out)
 {
 	struct ist_client_request request = {.size = size, .flags = IST_CLIENT_NOZERO};
 
 	return ist_client_pool_alloc_request(pool, &request, out);
+}
+
+/* A run out of this CPU's magazine, for nobody in particular; all else goes the way of requests. */
+int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
+{
+	uint64_t start, bias;
+
+	if (__builtin_expect(!pool || !out || size - 1 >= SLAB_LARGEST * (size_t)IST_PAGE_SIZE, 0))
+		return alloc_slow(pool, size, out);
+	if (__builtin_expect(!percpu_pop_biased(&pool->slabs.percpu,
+	                                        slabs_at_sure(&pool->slabs, (size - 1) / IST_PAGE_SIZE + 1),
+	                                        &start, &bias),
+	                     0))
+		return alloc_slow(pool, size, out);
+	publish(pool, start, size, 0, false, out);
+	out->bias = bias;
+	return 0;
+}
+
+int ist_client_pool_alloc(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
+{
+	int error = ist_client_pool_alloc_nozero(pool, size, out);
+
+	if (!error)
+		zero_pages(out);
+	return error;
 }
 
 /* Why this handle may not be obeyed, given the record of its place; 0 if it may. */
@@ -191,7 +224,7 @@ static int find_record(struct ist_client_pool *pool, const struct ist_shm *shm, 
 	size_t offset = pool_offset(&pool->pool, shm);
 
 	if (!pool_shm_is_intact(&pool->pool, shm) || offset != shm->place * (size_t)IST_PAGE_SIZE ||
-	    shm->use > RECORD_USE_MASK || shm->bias != 0)
+	    shm->use > RECORD_USE_MASK)
 		return -EINVAL;
 	/* Acquire: pairs with [R1]. */
 	*record = atomic_load_explicit(&pool->record[shm->place], memory_order_acquire);
@@ -219,26 +252,92 @@ static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 		slabs_give_run(&pool->slabs, start, count);
 }
 
-int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm)
+#define TRIES 8 /* of an aborted sequence */
+
+/* 0 for the one of several calls that ends the life that `record` tells of; the others are told why not. */
+static int end_life(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t record)
 {
-	size_t start = pool_offset(&pool->pool, shm) / IST_PAGE_SIZE;
+	_Atomic uint64_t *at = &pool->record[shm->place];
+	struct percpu *percpu = &pool->slabs.percpu;
+
+	for (int i = 0; i < TRIES && percpu_holds_bias(percpu, shm->bias); i++) {
+		uint64_t now;
+
+		if (percpu_replace(percpu, shm->bias, at, record, record_free(shm->use + 1)))
+			return 0;
+		now = atomic_load_explicit(at, memory_order_relaxed);
+		if (now != record)
+			return judge(now, shm);
+	}
+	if (percpu_unbias(percpu, shm->bias))
+		return -EINVAL;
+	/* Relaxed: it guards no other memory; buddy_free releases what was done to the pages. */
+	if (!atomic_compare_exchange_strong_explicit(at, &record, record_free(shm->use + 1),
+	                                             memory_order_relaxed, memory_order_relaxed))
+		return judge(record, shm);
+	percpu_ended_at_home(percpu, shm->bias);
+	return 0;
+}
+
+static int free_judged(struct ist_client_pool *pool, const struct ist_shm *shm)
+{
 	uint64_t record;
 	int error = find_record(pool, shm, &record);
 
+	if (!error)
+		error = end_life(pool, shm, record);
 	if (error)
 		return error;
-	/* Relaxed: it guards no other memory; buddy_free releases what was done to the pages. */
-	if (!atomic_compare_exchange_strong_explicit(&pool->record[start], &record, record_free(shm->use + 1),
-	                                             memory_order_relaxed, memory_order_relaxed))
-		return judge(record, shm);
 	if (record & RECORD_ISOLATED) {
-		error = client_share_end(pool, start, page_count(shm->view.size));
+		error = client_share_end(pool, shm->place, page_count(shm->view.size));
 		if (error) { /* as if never freed: nobody could take the place meanwhile */
-			atomic_store_explicit(&pool->record[start], record, memory_order_release);
+			atomic_store_explicit(&pool->record[shm->place], record, memory_order_release);
 			return error;
 		}
 	}
 	give_back(pool, shm);
+	return 0;
+}
+
+static __attribute__((noinline)) int free_slow(struct ist_client_pool *pool, struct ist_shm *shm)
+{
+	int error = free_judged(pool, shm);
+
+	if (error)
+		pool_count_misuse(&pool->pool);
+	else
+		*shm = (struct ist_shm){0};
+	return error;
+}
+
+static __attribute__((noinline)) int give_slow(struct ist_client_pool *pool, size_t at, size_t start)
+{
+	slabs_give_slow(&pool->slabs, start, slabs_granules(&pool->slabs, at));
+	return 0;
+}
+
+/*
+ * The fast path is that of a run out of this CPU's magazine (its bias and its record say that it is one, so it is as
+ * long as its class) which goes back there.
+ */
+int client_pool_free(struct ist_client_pool *pool, struct ist_shm *shm)
+{
+	size_t size = shm->view.size, start = shm->place, offset = start * IST_PAGE_SIZE, at;
+
+	if (__builtin_expect(
+	            pool_offset(&pool->pool, shm) != offset || shm->view.paddr - pool->pool.paddr != offset ||
+	                    offset >= pool->pool.size || size - 1 >= SLAB_LARGEST * (size_t)IST_PAGE_SIZE ||
+	                    shm->use > RECORD_USE_MASK,
+	            0) ||
+	    __builtin_expect(!percpu_replace(&pool->slabs.percpu, shm->bias, &pool->record[start],
+	                                     record_live(shm->use, size, false), record_free(shm->use + 1)),
+	                     0))
+		return free_slow(pool, shm);
+	at = slabs_at_sure(&pool->slabs, (size - 1) / IST_PAGE_SIZE + 1);
+	tools_freed(pool, shm->view.vaddr, slabs_granules(&pool->slabs, at) * IST_PAGE_SIZE);
+	*shm = (struct ist_shm){0};
+	if (__builtin_expect(!percpu_push(&pool->slabs.percpu, at, (uint32_t)start), 0))
+		return give_slow(pool, at, start);
 	return 0;
 }
 

@@ -44,7 +44,7 @@ static inline size_t client_pool_used_pages(const struct ist_client_pool *pool)
 bool client_pool_is_used(struct ist_client_pool *pool);
 
 /* ist_shm_free for a handle that names this pool. */
-int client_pool_free(struct ist_client_pool *pool, const struct ist_shm *shm);
+int client_pool_free(struct ist_client_pool *pool, struct ist_shm *shm);
 
 /* 0, or the error with which client_pool_free would refuse this handle now. */
 int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, bool *isolated);

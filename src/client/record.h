@@ -3,8 +3,9 @@
 /*
  * The record of a page: {live 1, isolated 1, use 20, size - 1 in bytes 42}. Live while an allocation starts at the
  * page; otherwise it keeps only the use count for the next one. Only the owner of the page (by the buddy) makes it
- * live; only the compare-exchange in client_pool_free makes it not live, and it is the linearization point that
- * decides which of several frees is obeyed. A use count that comes round is the only ABA, and shm.h states it.
+ * live. What makes it not live, in client_pool_free, is the linearization point that decides which of several frees is
+ * obeyed: percpu_replace on the CPU that the allocation is biased to, else a compare-exchange (percpu/bias.h says why
+ * these two never meet). A use count that comes round is the only ABA, and shm.h states it.
  *
  * The owner word of the page that an allocation starts at is its owner's tag. Inside an allocation, the owner word of
  * every page whose number is a multiple of RECORD_LINK_PAGES is a link: the distance in pages down to the start.

@@ -7,22 +7,16 @@
 #include "client/client_pool.h"
 #include "driver/driver_pool.h"
 
-/* What the fast path does not do: other pools, and errors. */
+/* What the fast paths do not do: pools behind the first slots, careful ones, and errors. */
 static __attribute__((noinline)) int free_otherwise(struct ist_shm *shm)
 {
 	struct pool *pool = pool_find(shm->pool);
-	int error;
 
 	if (!pool)
 		return pool_registry_is_ours() ? -EINVAL : -ECHILD;
 	if (pool->kind == POOL_DRIVER)
 		return driver_pool_free_slow((struct ist_driver_pool *)(void *)pool, shm);
-	error = client_pool_free((struct ist_client_pool *)(void *)pool, shm);
-	if (error)
-		pool_count_misuse(pool);
-	else
-		*shm = (struct ist_shm){0};
-	return error;
+	return client_pool_free((struct ist_client_pool *)(void *)pool, shm);
 }
 
 int ist_shm_free(struct ist_shm *shm)
@@ -31,9 +25,13 @@ int ist_shm_free(struct ist_shm *shm)
 
 	if (__builtin_expect(!shm, 0))
 		return -EINVAL;
-	slot = pool_find_simple(shm->pool);
+	slot = pool_first_slot(shm->pool);
 	if (__builtin_expect(!slot, 0))
 		return free_otherwise(shm);
 	/* The driver pool's fast path is here, inlined, for the sake of messages. */
-	return driver_pool_free((struct ist_driver_pool *)(void *)pool_in(slot), shm);
+	if (__builtin_expect(pool_is_simple(slot, shm->pool), 1))
+		return driver_pool_free((struct ist_driver_pool *)(void *)pool_in(slot), shm);
+	if (pool_is_client(slot, shm->pool))
+		return client_pool_free((struct ist_client_pool *)(void *)pool_in(slot), shm);
+	return free_otherwise(shm);
 }

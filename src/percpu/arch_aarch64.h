@@ -249,6 +249,28 @@ RETIRE(3, "h", "ldrb %w[k], [%[state], #2]\ncmp %w[k], %w[behind]\nb.ne %l[no]\n
 RETIRE(4, "h", "ldrh %w[k], [%[state], #2]\ncmp %w[k], %w[behind]\nb.ne %l[no]\n")
 #undef RETIRE
 
+static inline __attribute__((always_inline)) bool
+arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
+{
+	uint64_t t, s, k;
+
+	__asm__ goto volatile(
+	        ENTER FIND_BLOCK STEP(2) "ldur %[t], [%[t], #-8]\n"
+	                                 "cmp %[t], %[bias]\n"
+	                                 "b.ne %l[no]\n"
+	                                 "ldr %[k], [%[at]]\n"
+	                                 "cmp %[k], %[expected]\n"
+	                                 "b.ne %l[no]\n" STEP(3) "str %[next], [%[at]]\n" LEAVE
+	        : [t] "=&r"(t), [s] "=&r"(s), [k] "=&r"(k)
+	        : PLACE, [bias] "r"(bias), [at] "r"(at), [expected] "r"(expected), [next] "r"(next)
+	        : CLOBBERED
+	        : no);
+	(void)s;
+	return true;
+no:
+	return false;
+}
+
 static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
                              const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
 {

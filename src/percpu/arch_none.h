@@ -37,6 +37,13 @@ static inline bool arch_retire_1(char *const *table, uint64_t bias, _Atomic uint
 #define arch_retire_3 arch_retire_1
 #define arch_retire_4 arch_retire_1
 
+static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
+                                uint64_t next)
+{
+	(void)table, (void)bias, (void)at, (void)expected, (void)next;
+	return false;
+}
+
 static inline unsigned arch_pop_batch(char *const *table, size_t at, uint32_t *values, uint64_t most)
 {
 	(void)table, (void)at, (void)values, (void)most;

@@ -240,6 +240,25 @@ RETIRE(3, "w", "w", "0xff7f", "cmpb %b[behind], 2(%[state])\njne %l[no]\n")
 RETIRE(4, "w", "w", "0xff7f", "cmpw %w[behind], 2(%[state])\njne %l[no]\n")
 #undef RETIRE
 
+static inline __attribute__((always_inline)) bool
+arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
+{
+	uint64_t t, s;
+
+	__asm__ goto volatile(
+	        ENTER FIND_DISTANCE
+	        "cmpq %[bias], -8(%[s],%[t])\n"
+	        "jne %l[no]\n" STEP(2) "cmpq %[expected], (%[at])\n"
+	                               "jne %l[no]\n" STEP(3) "movq %[next], (%[at])\n" LEAVE
+	        : [t] "=&r"(t), [s] "=&r"(s)
+	        : PLACE, [bias] "r"(bias), [at] "r"(at), [expected] "r"(expected), [next] "r"(next)
+	        : "memory", "cc"
+	        : no);
+	return true;
+no:
+	return false;
+}
+
 /* entry[cpu] = distance, if this is `cpu`, *drainers is 0 and *ready is not. */
 static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
                              const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)

@@ -162,6 +162,13 @@ static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *p
 	}
 }
 
+/* The same for a word: put `next` in the place of `expected`. */
+static inline __attribute__((always_inline)) bool
+percpu_replace(struct percpu *percpu, uint64_t bias, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
+{
+	return arch_replace(&percpu->table, bias | BIAS_ON, at, expected, next);
+}
+
 /* To be called before anybody else knows it: give words to blocks. Nothing without rseq. */
 void percpu_use_bias(struct percpu *percpu);
 void percpu_begin_bias(struct percpu *percpu, uint32_t block);

@@ -50,11 +50,14 @@ void pool_unregister(struct pool *pool);
 /* A slot of the registry. The key is that of the pool that lives in it, 0 if none does; a pool's key is never 0. */
 struct pool_slot {
 	_Atomic uint64_t key;
-	_Atomic uint64_t simple_key; /* the same if the pool is simple, else 0 */
+	_Atomic uint64_t simple_key,
+	        client_key; /* the same if the pool is simple, or a client pool, else 0 */
 	struct pool *_Atomic pool;
 	uint32_t generation; /* of the last pool in it; under the mutex, as next_unused */
 	uint32_t next_unused;
+	uint64_t unused[3];
 };
+_Static_assert(sizeof(struct pool_slot) == 64, "a power of two is found with a shift");
 
 /* Slots 1 to POOL_FIRST_SLOTS; as many without a pool until there is one. */
 #define POOL_FIRST_SLOTS 64u
@@ -66,20 +69,25 @@ extern struct pool_slot *_Atomic pool_first_slots __attribute__((visibility("hid
  */
 struct pool *pool_find(uint64_t key);
 
-/* The slot of a simple pool among the first ones; null if it is not one, or gone. As pool_find. */
-static inline const struct pool_slot *pool_find_simple(uint64_t key)
+/* The slot that a key names, if it is one of the first ones; null if not. Whose it is, the next two tell. */
+static inline __attribute__((always_inline)) const struct pool_slot *pool_first_slot(uint64_t key)
 {
 	uint32_t index = (uint32_t)key - 1;
-	const struct pool_slot *slot;
 
 	if (__builtin_expect(index >= POOL_FIRST_SLOTS, 0))
 		return NULL;
 	/* Acquire: pairs with the release in make_slot (registry.c). */
-	slot = atomic_load_explicit(&pool_first_slots, memory_order_acquire) + index;
-	/* Acquire: pairs with pool_register. */
-	if (__builtin_expect(atomic_load_explicit(&slot->simple_key, memory_order_acquire) != key, 0))
-		return NULL;
-	return slot;
+	return atomic_load_explicit(&pool_first_slots, memory_order_acquire) + index;
+}
+
+static inline bool pool_is_simple(const struct pool_slot *slot, uint64_t key)
+{
+	return atomic_load_explicit(&slot->simple_key, memory_order_acquire) == key; /* pool_register */
+}
+
+static inline bool pool_is_client(const struct pool_slot *slot, uint64_t key)
+{
+	return atomic_load_explicit(&slot->client_key, memory_order_acquire) == key; /* pool_register */
 }
 
 static inline struct pool *pool_in(const struct pool_slot *slot)

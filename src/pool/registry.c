@@ -18,7 +18,7 @@
 
 static struct pool_slot *_Atomic blocks[BLOCKS];
 static struct pool_slot nobody[POOL_FIRST_SLOTS];
-struct pool_slot *_Atomic pool_first_slots = nobody; /* then blocks[0] once more, for pool_find_simple */
+struct pool_slot *_Atomic pool_first_slots = nobody; /* then blocks[0] once more, for pool_first_slot */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* pool_register and pool_unregister only */
 static uint32_t slots_made; /* under the mutex, as the next two */
@@ -64,7 +64,7 @@ static uint32_t make_slot(void)
 		atomic_store_explicit(&blocks[block], slots, memory_order_release); /* slot_at */
 		if (block == 0)
 			atomic_store_explicit(&pool_first_slots, slots,
-			                      memory_order_release); /* pool_find_simple */
+			                      memory_order_release); /* pool_first_slot */
 	}
 	slots_made = number;
 	return number;
@@ -101,6 +101,8 @@ int pool_register(struct pool *pool)
 	/* Release: pairs with pool_find, which then sees the pool behind the key. */
 	atomic_store_explicit(&slot->key, pool->key, memory_order_release);
 	atomic_store_explicit(&slot->simple_key, pool->is_simple ? pool->key : 0, memory_order_release);
+	atomic_store_explicit(&slot->client_key, pool->kind == POOL_CLIENT ? pool->key : 0,
+	                      memory_order_release);
 	return 0;
 }
 
@@ -110,6 +112,7 @@ void pool_unregister(struct pool *pool)
 	struct pool_slot *slot = slot_at(number);
 
 	atomic_store_explicit(&slot->simple_key, 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->client_key, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->key, 0, memory_order_relaxed);
 	pthread_mutex_lock(&mutex);
 	slot->next_unused = 0;

@@ -152,6 +152,20 @@ static inline bool model_retire(char *const *table, uint64_t bias, _Atomic uint8
 #define arch_retire_3(table, bias, state, number, behind) model_retire(table, bias, state, 3, number, behind)
 #define arch_retire_4(table, bias, state, number, behind) model_retire(table, bias, state, 4, number, behind)
 
+static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
+                                uint64_t next)
+{
+	struct model_sequence sequence = model_begin();
+	char *block;
+
+	if (!model_block(&sequence, table, &block) || model_bias(block) != bias)
+		return false;
+	if (!model_goes_on(&sequence) || *at != expected || !model_goes_on(&sequence))
+		return false;
+	*at = next;
+	return true;
+}
+
 static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
                              const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
 {
