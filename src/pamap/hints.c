@@ -2,10 +2,15 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "pamap/hints.h"
 
+/*
+ * For each leaf or block, when the hints are made, at most MANY buckets; but FEW in between, while that keeps the slots
+ * in a core's own cache: there, a miss on the way to a hint costs more than the level that it saves.
+ */
+#define BUCKETS_MANY 4u
+#define BUCKETS_FEW 2u
+#define BUCKETS_NEAR 32768u
+#define BUCKETS_FAR 131072u
 #define BUCKETS_MIN 496u /* what fits the page that hints take at least */
-#define BUCKETS_NEAR 32768u /* what a core's own cache keeps beside the nodes: up to there */
-#define BUCKETS_SMALL 4u /* so many for each leaf or block, when the hints are made, at most; */
-#define BUCKETS_LARGE 2u /* beyond, so many: a miss on the way to a hint costs more than the level it saves */
 #define TARGETS_MIN 2u /* a tree that is one leaf needs no hints */
 #define STRETCH                                                                                              \
 	32 /* a leaf is named in all buckets from its first key to its last if they are no more than this */
@@ -158,9 +163,11 @@ bool hints_are_few(const struct root *root)
 
 size_t hints_wanted(const struct root *root)
 {
-	size_t near = bits_min(BUCKETS_NEAR, BUCKETS_SMALL * root->targets);
+	size_t many = BUCKETS_MANY * root->targets, few = BUCKETS_FEW * root->targets;
 
-	return bits_max(bits_max(BUCKETS_MIN, near), BUCKETS_LARGE * root->targets);
+	if (many > BUCKETS_NEAR && few <= BUCKETS_FAR)
+		return bits_max(BUCKETS_NEAR, few);
+	return bits_max(BUCKETS_MIN, many);
 }
 
 static void learn_below(struct hints *hints, node_ref ref, int32_t from, int32_t low, int32_t high)
