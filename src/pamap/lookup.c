@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Readers. A lookup goes from a root to a leaf or block, at most one load of a pointer a level, then to one word:
- * wait-free, since the height is bounded by the fill of nodes and nothing is ever tried again. It may pass nodes that
- * have been replaced meanwhile; these still hold what they held when they were [P2], so the answer is the one of an
- * instant between the replacement and the load that led here, which lies within the lookup. Its linearization point
- * is the load of the word; or, when that is in a leaf that had been replaced, the replacement.
+ * Readers. A lookup goes from a root, or from where a hint leads (hints.h [P3]), to a leaf or block, at most one load of
+ * a pointer a level, then to one word: wait-free, since the height is bounded by the fill of nodes and nothing is ever
+ * tried again. It may pass nodes that have been replaced meanwhile; these still hold what they held when they were
+ * [P2], so the answer is the one of an instant between the replacement and the load that led here, which lies within
+ * the lookup. Its linearization point is the load of the word; or, when that is in a leaf that had been replaced, the
+ * replacement.
  */
 #include "pamap/map.h"
 
@@ -136,19 +137,19 @@ static inline bool find_in_block(struct pamap *map, const struct place *place, i
 	return true;
 }
 
-static inline struct place start(struct pamap *map, uint64_t page)
-{
-	_Atomic node_ref *root = map_root(map, page >> REGION_BITS);
-	struct place place = {0, 0};
-
-	if (root)
-		place.ref = atomic_load_explicit(root, memory_order_acquire); /* [P1] */
-	return place;
-}
-
 static inline int32_t in_region(uint64_t page)
 {
 	return (int32_t)(page & (uint64_t)REGION_LAST);
+}
+
+static inline struct place start(struct pamap *map, uint64_t page)
+{
+	struct root *root = map_root(map, page >> REGION_BITS);
+	struct place place = {0, in_region(page)}; /* a hint names a block only for pages that are in it */
+
+	if (root)
+		place.ref = root_start(root, in_region(page));
+	return place;
 }
 
 static inline bool map_is_new(struct pamap *map)
@@ -296,6 +297,9 @@ static size_t look_up_batch(struct pamap *map, const uint64_t *at, size_t count,
 		batch.place[i] = start(map, at[i] >> PAMAP_PAGE_SHIFT);
 		batch.x[i] = in_region(at[i] >> PAMAP_PAGE_SHIFT);
 	}
+	for (size_t i = 0; i < count; i++)
+		if (batch.place[i].ref)
+			touch_keys(batch.place[i].ref, batch.x[i]);
 	while (search_nodes(&batch))
 		go_down(&batch);
 	for (size_t i = 0; i < count; i++) {

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "pamap/hints.h"
 #include "pamap/node.h"
 #include "pamap/store.h"
 
@@ -15,7 +16,7 @@
 /* A region that has, or once had, mappings. Never goes before the map does. */
 struct region {
 	uint64_t number;
-	_Atomic node_ref root;
+	struct root root;
 };
 
 /* All regions but the first one, ascending. Immutable; a new region makes a new array. */
@@ -26,8 +27,8 @@ struct regions {
 };
 
 /*
- * Readers load: home.root, then home.number (written once, before the first root is published [P1]); or the regions
- * [P1]. The owners: [H1] hide stores hidden and the owner's flag before it returns; a lookup that begins later loads
+ * Readers load: home.root (hints.h), then home.number (written once, before the first root is published [P1]); or the
+ * regions [P1]. The owners: [H1] hide stores hidden and the owner's flag before it returns; a lookup that begins later loads
  * both. They are cleared after a grace period that began when none of the owner's words was left, so no reader holds
  * a word of his that it has yet to compare with the flag.
  */
@@ -38,6 +39,7 @@ struct pamap {
 	_Atomic uint32_t hidden;                 /* number of hidden owners */
 	_Atomic(_Atomic uint32_t *) owners;      /* of each owner: OWNER_HIDDEN and the number of mappings; null: none */
 
+	char apart[CACHE_LINE]; /* readers' lines end before, the writer's begin behind it */
 	pthread_mutex_t writer;
 	struct store store;
 	uint64_t mappings;
@@ -64,13 +66,13 @@ static inline bool owner_is_hidden(struct pamap *map, uint16_t owner)
 uint64_t map_next_region(struct pamap *map, uint64_t number);
 
 /* The writer's: the root for a region, made if need be. Null: no memory. */
-_Atomic node_ref *map_make_root(struct pamap *map, uint64_t region);
+struct root *map_make_root(struct pamap *map, uint64_t region);
 
 /* Count a mapping of the owner in (1) or out (-1). */
 void map_count(struct pamap *map, uint16_t owner, int change);
 
 /* The root of the tree for a region, or null. For readers, inside a section, and for the writer. */
-static inline _Atomic node_ref *map_root(struct pamap *map, uint64_t region)
+static inline struct root *map_root(struct pamap *map, uint64_t region)
 {
 	struct regions *regions;
 	size_t low = 0, high;

@@ -21,6 +21,7 @@
  *        behind the pointer, or in the palette of a block, was written before. Readers could do with the dependency
  *        from the pointer to what is behind it, but C11's consume is no weaker than acquire in any compiler; on ARM64
  *        the acquire is one ldar(pr) a level, which waits for nothing but itself.
+ *        The slots of the hints (hints.h) are such pointers too, with a rule of their own, [P3].
  *   [P2] What was replaced is reused only after a grace period that began after the store which replaced it [G1].
  *
  * ABA: readers compare no pointer with another and retry nothing. The writer is alone.

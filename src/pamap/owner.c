@@ -97,7 +97,7 @@ static bool reap_block(struct pamap *map, struct block *block, uint16_t owner, s
 static int reap_step(struct pamap *map, struct pamap_reap *reap)
 {
 	uint64_t region = map_next_region(map, reap->at >> REGION_BITS);
-	_Atomic node_ref *root = map_root(map, region);
+	struct root *root = map_root(map, region);
 	struct plan_op op = {.kind = PLAN_DROP};
 	struct pamap_entry found;
 	struct spot spot;

@@ -68,14 +68,23 @@ static void drop_covers(struct store *store, node_ref ref)
 	}
 }
 
+static void drop_root(struct store *store, struct root *root)
+{
+	struct hints *hints = atomic_load_explicit(&root->hints, memory_order_relaxed);
+
+	drop_covers(store, atomic_load_explicit(&root->top, memory_order_relaxed));
+	if (hints)
+		store_discard_hints(store, hints);
+}
+
 void pamap_destroy(struct pamap *map)
 {
 	struct regions *regions = atomic_load_explicit(&map->regions, memory_order_relaxed);
 
 	atfork_delist(map);
-	drop_covers(&map->store, atomic_load_explicit(&map->home.root, memory_order_relaxed));
+	drop_root(&map->store, &map->home.root);
 	for (size_t i = 0; regions && i < regions->count; i++) {
-		drop_covers(&map->store, atomic_load_explicit(&regions->region[i]->root, memory_order_relaxed));
+		drop_root(&map->store, &regions->region[i]->root);
 		free(regions->region[i]);
 	}
 	free(regions);
@@ -127,10 +136,10 @@ static void free_regions(struct rcu_item *item)
 	free((char *)item - offsetof(struct regions, item));
 }
 
-_Atomic node_ref *map_make_root(struct pamap *map, uint64_t number)
+struct root *map_make_root(struct pamap *map, uint64_t number)
 {
 	struct regions *old = atomic_load_explicit(&map->regions, memory_order_relaxed), *made;
-	_Atomic node_ref *root = map_root(map, number);
+	struct root *root = map_root(map, number);
 	struct region *region;
 
 	if (root)
@@ -207,7 +216,7 @@ static int begin_update(struct pamap *map)
 
 static void end_update(struct pamap *map)
 {
-	store_hand_over(&map->store);
+	store_end_update(&map->store);
 	pthread_mutex_unlock(&map->writer);
 }
 
@@ -255,7 +264,7 @@ int pamap_insert_many(struct pamap *map, const struct pamap_entry *entries, size
 			in -= error != 0;
 			if (error || in == count)
 				break;
-			store_hand_over(&map->store);
+			store_end_update(&map->store);
 			error = store_admit(&map->store);
 			if (error)
 				break;

@@ -62,7 +62,7 @@ struct pamap_value {
 struct pamap_stats {
 	uint64_t mappings;
 	uint64_t bytes;         /* of bookkeeping, with what waits for readers and what is kept for reuse */
-	uint64_t backlog_bytes; /* of it, waiting for readers */
+	uint64_t backlog_bytes; /* of it, waiting for readers, or until it is worth waiting for them */
 	uint64_t backlog_limit;
 	uint64_t refused;       /* updates that failed with -EAGAIN */
 };

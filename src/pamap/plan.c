@@ -326,7 +326,7 @@ static void plan_all(struct plan *plan)
 	size_t leaves = 0, depth = 0;
 
 	for (;;) {
-		_Atomic node_ref *root = map_make_root(plan->map, page >> REGION_BITS);
+		struct root *root = map_make_root(plan->map, page >> REGION_BITS);
 		struct spot spot;
 		int32_t x = (int32_t)(page & (uint64_t)REGION_LAST), last;
 
@@ -404,7 +404,7 @@ static void execute(struct plan *plan)
 /* Whether the mapping is there: then it is in the list of its first page. */
 static bool is_there(struct pamap *map, const struct pamap_entry *entry)
 {
-	_Atomic node_ref *root = map_root(map, entry->page >> REGION_BITS);
+	struct root *root = map_root(map, entry->page >> REGION_BITS);
 	int32_t x = (int32_t)(entry->page & (uint64_t)REGION_LAST);
 	struct list list = {NULL, 0};
 	struct pamap_entry one;

@@ -85,25 +85,9 @@ static void insert_in_copy(struct store *store, struct spot *spot, unsigned rank
 	store_retire_leaf(store, old);
 }
 
-/* Behind all pieces of a full leaf: a leaf of its own, so that ascending insertion leaves full leaves behind. */
-static void append_leaf(struct store *store, struct spot *spot, const struct pamap_entry *entry)
-{
-	struct leaf *made = store_leaf(store);
-	int32_t first = in_region(entry->page);
-	struct swap swap = {.at = spot->at, .old = 1, .count = 2, .key = {spot->low, first},
-			    .ref = {spot->target, leaf_ref(made)}};
-
-	for (unsigned i = 0; i <= LEAF_MAX; i++)
-		made->key[i] = KEY_NONE;
-	for (unsigned i = 0; i < LEAF_MAX; i++)
-		atomic_store_explicit(&made->word[i], 0, memory_order_relaxed);
-	made->count = made->live = 1;
-	set_entry(made, 0, first, entry);
-	tree_swap(store, spot, &swap);
-}
-
 /* The general way: all pieces into an array and out again, into as many leaves as it takes. */
-static void insert_in_pieces(struct store *store, struct spot *spot, const struct pamap_entry *entry)
+static void insert_in_pieces(struct store *store, struct spot *spot, const struct pamap_entry *entry,
+                             bool at_end)
 {
 	int32_t first = in_region(entry->page);
 	struct pieces old, pieces;
@@ -117,7 +101,7 @@ static void insert_in_pieces(struct store *store, struct spot *spot, const struc
 	pieces_add(&pieces, first, word_make(entry), extra_make(entry));
 	for (; i < old.count; i++)
 		pieces_add(&pieces, old.first[i], old.word[i], old.extra[i]);
-	tree_put(store, spot, &pieces, pieces.count > LEAF_MAX ? JOIN_FULL : JOIN_NONE);
+	tree_put(store, spot, &pieces, pieces.count <= LEAF_MAX ? JOIN_NONE : at_end ? JOIN_END : JOIN_FULL);
 }
 
 static bool is_empty(const struct leaf *leaf, unsigned at)
@@ -145,7 +129,7 @@ static int insert_in_leaf(struct store *store, struct spot *spot, const struct p
 	if (tree_reserve(store, spot, 3))
 		return -ENOMEM;
 	if (leaf && is_overshadowed(leaf, rank, last) && is_overshadowed(leaf, rank + 1, last))
-		insert_in_pieces(store, spot, entry);
+		insert_in_pieces(store, spot, entry, false);
 	else if (leaf && rank > 0 && is_empty(leaf, rank - 1) && !is_overshadowed(leaf, rank, last))
 		insert_in_slot(store, spot, rank - 1, entry);
 	else if (leaf && rank < leaf->count && is_empty(leaf, rank))
@@ -153,9 +137,9 @@ static int insert_in_leaf(struct store *store, struct spot *spot, const struct p
 	else if (leaf && leaf->count < LEAF_MAX)
 		insert_in_copy(store, spot, rank, entry);
 	else if (leaf && leaf->live == LEAF_MAX && rank == LEAF_MAX)
-		append_leaf(store, spot, entry);
+		insert_in_pieces(store, spot, entry, true);
 	else
-		insert_in_pieces(store, spot, entry);
+		insert_in_pieces(store, spot, entry, false);
 	return SINGLE_DONE;
 }
 
@@ -186,13 +170,14 @@ int single_insert(struct pamap *map, const struct pamap_entry *entry)
 {
 	uint64_t region = entry->page >> REGION_BITS;
 	struct spot spot;
-	_Atomic node_ref *root;
+	struct root *root;
 
 	if (!entry_fits_word(entry) || (entry->page + entry->pages - 1) >> REGION_BITS != region)
 		return SINGLE_NOT;
 	root = map_make_root(map, region);
 	if (!root)
 		return -ENOMEM;
+	hints_touch(root, in_region(entry->page));
 	tree_find(root, in_region(entry->page), &spot);
 	if (node_kind(spot.target) == NODE_LEAF && spot.target && node_leaf(spot.target)->live == LEAF_MAX &&
 	    tree_make_block(&map->store, &spot))
@@ -261,7 +246,7 @@ static size_t insert_as_block(struct store *store, struct spot *spot, const stru
 size_t single_insert_run(struct pamap *map, const struct pamap_entry *entries, size_t count)
 {
 	uint64_t region = entries->page >> REGION_BITS, base = region << REGION_BITS;
-	_Atomic node_ref *root = map_make_root(map, region);
+	struct root *root = map_make_root(map, region);
 	struct pieces old, pieces;
 	int32_t low, high;
 	struct spot spot;
@@ -335,7 +320,7 @@ static bool empty_in_leaf(struct spot *spot, const struct pamap_entry *entry)
 
 int single_remove(struct pamap *map, const struct pamap_entry *entry)
 {
-	_Atomic node_ref *root = map_root(map, entry->page >> REGION_BITS);
+	struct root *root = map_root(map, entry->page >> REGION_BITS);
 	struct spot spot;
 
 	if (!root || !entry_fits_word(entry))

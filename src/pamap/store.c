@@ -10,8 +10,12 @@
 #include "platform/platform.h"
 
 #define CHUNK_FIRST 8192u
+#define CHUNK_SMALL 65536u /* below, what blocks leave over of a chunk is much of it: grow sooner */
 #define CHUNK_MAX (UINT64_C(1) << 20)
 #define LIMIT_DEFAULT (UINT64_C(64) << 20)
+#define WORTH_PART 128u /* handed over at once: this part of the map's memory, but no less */
+#define WORTH_MIN 32768u /* than this, nor more */
+#define WORTH_MAX 524288u
 #define WAIT_NS 100000000
 
 static size_t cover_bytes(size_t count)
@@ -30,6 +34,16 @@ void store_init(struct store *store)
 	pthread_cond_init(&store->has_landed, &attributes);
 	pthread_mutex_init(&store->landing, NULL);
 	pthread_condattr_destroy(&attributes);
+}
+
+static void free_hints(struct store *store, struct hints *hints)
+{
+	while (hints) {
+		struct hints *next = hints->next;
+
+		store_discard_hints(store, hints);
+		hints = next;
+	}
 }
 
 static void free_covers(struct store *store, struct cover *cover)
@@ -66,6 +80,8 @@ void store_drop(struct store *store)
 	pthread_mutex_unlock(&store->landing);
 	free_covers(store, store->in_flight.cover);
 	free_covers(store, store->limbo.cover);
+	free_hints(store, store->in_flight.hints);
+	free_hints(store, store->limbo.hints);
 	while (store->chunks) {
 		struct chunk *chunk = store->chunks;
 
@@ -76,6 +92,22 @@ void store_drop(struct store *store)
 	pthread_mutex_destroy(&store->landing);
 }
 
+static void add_leaf(struct store *store, void *memory)
+{
+	struct leaf *leaf = memory;
+
+	leaf->next = store->unused.leaf;
+	store->unused.leaf = leaf;
+	store->unused.leaves++;
+}
+
+/* What is left of a chunk for larger nodes is enough for leaves. */
+static void use_rest(struct store *store, struct bump *bump)
+{
+	for (; (size_t)(bump->end - bump->at) >= sizeof(struct leaf); bump->at += sizeof(struct leaf))
+		add_leaf(store, bump->at);
+}
+
 /* A new chunk for one kind. Chunks grow with the map, so that what is unused of the last one is little of it. */
 static bool refill(struct store *store, struct bump *bump)
 {
@@ -84,13 +116,15 @@ static bool refill(struct store *store, struct bump *bump)
 
 	if (!chunk)
 		return false;
+	use_rest(store, bump);
 	chunk->bytes = bytes;
 	chunk->next = store->chunks;
 	store->chunks = chunk;
 	store->bytes += bytes;
 	bump->at = (char *)chunk + CACHE_LINE;
 	bump->end = (char *)chunk + bytes;
-	if (bump->next_bytes < CHUNK_MAX && bump->next_bytes <= store->bytes / 64)
+	if (bump->next_bytes < CHUNK_MAX &&
+	    bump->next_bytes <= store->bytes / (bytes < CHUNK_SMALL ? 16 : 64))
 		bump->next_bytes *= 2;
 	return true;
 }
@@ -113,9 +147,7 @@ int store_reserve(struct store *store, size_t leaves, size_t inners, size_t bloc
 
 		if (!leaf)
 			return -ENOMEM;
-		leaf->next = store->unused.leaf;
-		store->unused.leaf = leaf;
-		store->unused.leaves++;
+		add_leaf(store, leaf);
 	}
 	while (store->unused.inners < inners) {
 		struct inner *inner = carve(store, &store->bump_inner, sizeof(*inner));
@@ -175,6 +207,24 @@ struct cover *store_cover(struct store *store, size_t count)
 	cover->count = (uint32_t)count;
 	store->bytes += cover_bytes(count);
 	return cover;
+}
+
+struct hints *store_hints(struct store *store, size_t count)
+{
+	size_t bytes = sizeof(struct hints) + count * sizeof(node_ref);
+	struct hints *hints = platform_map(bytes);
+
+	if (!hints)
+		return NULL;
+	hints->bytes = bytes;
+	store->bytes += bytes;
+	return hints;
+}
+
+void store_discard_hints(struct store *store, struct hints *hints)
+{
+	store->bytes -= hints->bytes;
+	platform_unmap(hints, hints->bytes);
 }
 
 void store_discard_cover(struct store *store, struct cover *cover)
@@ -237,6 +287,13 @@ void store_retire_cover(struct store *store, struct cover *cover)
 	to->bytes += cover_bytes(cover->count);
 }
 
+void store_retire_hints(struct store *store, struct hints *hints)
+{
+	hints->next = store->limbo.hints;
+	store->limbo.hints = hints;
+	store->limbo.bytes += hints->bytes;
+}
+
 uint64_t store_backlog(const struct store *store)
 {
 	return store->limbo.bytes + store->in_flight.bytes;
@@ -263,6 +320,7 @@ static void give_back(struct store *store, struct node_lists *from)
 		to->blocks += from->blocks;
 	}
 	free_covers(store, from->cover);
+	free_hints(store, from->hints);
 	*from = (struct node_lists){0};
 }
 
@@ -277,12 +335,17 @@ static void land(struct rcu_item *item)
 	pthread_mutex_unlock(&store->landing);
 }
 
-void store_hand_over(struct store *store)
+static void take_back(struct store *store)
 {
 	if (store->flying && atomic_load_explicit(&store->landed, memory_order_acquire)) { /* [L1] */
 		give_back(store, &store->in_flight);
 		store->flying = false;
 	}
+}
+
+void store_hand_over(struct store *store)
+{
+	take_back(store);
 	if (store->flying || store->limbo.bytes == 0)
 		return;
 	store->in_flight = store->limbo;
@@ -291,6 +354,13 @@ void store_hand_over(struct store *store)
 	atomic_store_explicit(&store->landed, false, memory_order_relaxed);
 	store->item.release = land;
 	rcu_defer(&store->item);
+}
+
+void store_end_update(struct store *store)
+{
+	take_back(store);
+	if (store->limbo.bytes >= bits_max(WORTH_MIN, bits_min(WORTH_MAX, store->bytes / WORTH_PART)))
+		store_hand_over(store);
 }
 
 int store_admit(struct store *store)

@@ -5,8 +5,9 @@
  * the map goes. What was replaced waits in the limbo for a grace period. Everything here is under the map's mutex.
  *
  * The limbo goes through rcu_defer as one item: what has gathered since the last hand-over, a list for each kind, so
- * that giving back a thousand nodes costs as much as giving back one. The reclaimer only says that the item has landed;
- * the next update takes it back. It must not need the mutex: an updater that never pauses would starve it.
+ * that giving back a thousand nodes costs as much as giving back one, and a grace period serves them all. The reclaimer
+ * only says that the item has landed; the next update takes it back. It must not need the mutex: an updater that never
+ * pauses would starve it.
  */
 #ifndef PAMAP_STORE_H
 #define PAMAP_STORE_H
@@ -15,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "pamap/hints.h"
 #include "pamap/node.h"
 #include "rcu/rcu.h"
 
@@ -29,6 +31,7 @@ struct node_lists {
 	struct inner *inner, *inner_last;
 	struct block *block, *block_last;
 	struct cover *cover, *cover_last;
+	struct hints *hints;
 	size_t leaves, inners, blocks; /* how many of each */
 	uint64_t bytes;
 };
@@ -42,7 +45,7 @@ struct bump {
 struct store {
 	struct chunk *chunks;
 	struct bump bump_leaf, bump_inner, bump_block;
-	struct node_lists unused;      /* `cover` is unused here: covers come from malloc */
+	struct node_lists unused; /* `cover` is unused here: covers come from malloc, hints from the system */
 	struct node_lists limbo;       /* replaced since the last hand-over */
 	struct node_lists in_flight;   /* handed over */
 	struct rcu_item item;
@@ -63,20 +66,28 @@ struct leaf *store_leaf(struct store *store);
 struct inner *store_inner(struct store *store);
 struct block *store_block(struct store *store);
 struct cover *store_cover(struct store *store, size_t count); /* null: no memory */
+struct hints *store_hints(struct store *store, size_t count); /* empty; null: no memory */
 
 /* Give back what no reader can have seen ... */
 void store_discard_cover(struct store *store, struct cover *cover);
 void store_discard_block(struct store *store, struct block *block);
+void store_discard_hints(struct store *store, struct hints *hints);
 /* ... and what readers may still be in [P2]: after it was replaced. */
 void store_retire_leaf(struct store *store, struct leaf *leaf);
 void store_retire_inner(struct store *store, struct inner *inner);
 void store_retire_block(struct store *store, struct block *block);
 void store_retire_cover(struct store *store, struct cover *cover);
+void store_retire_hints(struct store *store, struct hints *hints);
 
 uint64_t store_backlog(const struct store *store);
 /* -EAGAIN when, for 100 ms, too much waited for readers. */
 int store_admit(struct store *store);
-/* At the end of an update: take back what has landed, hand over what was replaced. */
+/* Take back what has landed, and hand over what was replaced. */
 void store_hand_over(struct store *store);
+/*
+ * The same at the end of an update, but once it is worth a grace period: one interrupts all readers that are running
+ * (membarrier), and costs as much as some ten updates. What is less stays with the map until a later update.
+ */
+void store_end_update(struct store *store);
 
 #endif

@@ -6,18 +6,19 @@
 
 #define LEAF_MIN 8u    /* below: try to join a neighbour, */
 #define LEAF_JOINED 24u /* if no more than this comes of it */
+#define LEAF_SLACK 10u /* how far from its share of the pieces a leaf may end, for a round separator */
 #define LEAF_SPREAD 27u /* what leaves between which a full one was spread hold at most */
 #define INNER_MIN 16u
 #define INNER_JOINED 48u
 #define BLOCK_MIN 96u  /* below: leaves again */
 
-void tree_find(_Atomic node_ref *root, int32_t x, struct spot *spot)
+void tree_find(struct root *root, int32_t x, struct spot *spot)
 {
 	unsigned rank = 1;
 
 	spot->root = root;
 	spot->depth = 0;
-	spot->target = atomic_load_explicit(root, memory_order_acquire); /* [P1] */
+	spot->target = atomic_load_explicit(&root->top, memory_order_acquire); /* [P1] */
 	spot->from = spot->low = 0;
 	spot->high = REGION_LAST;
 	spot->at = 0;
@@ -25,6 +26,8 @@ void tree_find(_Atomic node_ref *root, int32_t x, struct spot *spot)
 	while (node_kind(spot->target) == NODE_INNER) {
 		struct inner *inner = node_inner(spot->target);
 
+		spot->level[spot->depth].low = spot->low;
+		spot->level[spot->depth].high = spot->high;
 		rank = inner_rank(inner, x);
 		spot->at = rank ? rank - 1 : 0; /* pages below the first key belong to the first child */
 		spot->from = inner->key[spot->at];
@@ -101,7 +104,8 @@ static void children_copy(struct children *children, struct inner *inner, unsign
 		children_add(children, inner->key[i], atomic_load_explicit(&inner->child[i], memory_order_relaxed));
 }
 
-static node_ref make_inner(struct store *store, const struct children *children, unsigned begin, unsigned count)
+static node_ref make_inner(struct store *store, struct spot *spot, const struct children *children,
+                           unsigned begin, unsigned count)
 {
 	struct inner *inner = store_inner(store);
 
@@ -112,6 +116,7 @@ static node_ref make_inner(struct store *store, const struct children *children,
 	for (unsigned i = INNER_MAX; i < INNER_MAX + 2; i++)
 		inner->key[i] = KEY_NONE;
 	inner->count = (uint8_t)count;
+	spot->made[spot->made_count++] = inner;
 	return inner_ref(inner);
 }
 
@@ -131,9 +136,16 @@ static void publish_root(struct store *store, struct spot *spot, const struct sw
 
 		for (unsigned i = 0; i < swap->count; i++)
 			children_add(&children, swap->key[i], swap->ref[i]);
-		root = make_inner(store, &children, 0, children.count);
+		root = make_inner(store, spot, &children, 0, children.count);
 	}
-	publish(spot->root, root);
+	publish(&spot->root->top, root);
+}
+
+/* An inner node that the change replaces. */
+static void leave_inner(struct store *store, struct spot *spot, struct inner *inner)
+{
+	hints_forget_inner(spot->root, inner); /* [P3] */
+	store_retire_inner(store, inner);
 }
 
 /* Few children are left in the node at `level`: take in those of a neighbour. Widens what the swap above replaces. */
@@ -161,7 +173,7 @@ static void join_inner(struct store *store, struct spot *spot, unsigned level, s
 		children_copy(children, neighbour, 0, neighbour->count);
 	}
 	up->old = 2;
-	store_retire_inner(store, neighbour);
+	leave_inner(store, spot, neighbour);
 }
 
 /* One level of a change: a copy of the node with other children, as the change of the level above. */
@@ -177,7 +189,7 @@ static void swap_in_copy(struct store *store, struct spot *spot, unsigned level,
 	for (unsigned i = 0; i < swap->count; i++)
 		children_add(&children, swap->key[i], swap->ref[i]);
 	children_copy(&children, inner, swap->at + swap->old, inner->count);
-	store_retire_inner(store, inner);
+	leave_inner(store, spot, inner);
 	if (level > 0 && children.count > 0 && children.count < INNER_MIN)
 		join_inner(store, spot, level, &children, &up);
 
@@ -188,16 +200,70 @@ static void swap_in_copy(struct store *store, struct spot *spot, unsigned level,
 		up.key[0] = children.key[0];
 		if (level > 0 && spot->level[level - 1].node->key[up.at] < up.key[0])
 			up.key[0] = spot->level[level - 1].node->key[up.at];
-		up.ref[up.count++] = make_inner(store, &children, 0, left);
+		up.ref[up.count++] = make_inner(store, spot, &children, 0, left);
 		if (left < children.count) {
 			up.key[1] = children.key[left];
-			up.ref[up.count++] = make_inner(store, &children, left, children.count - left);
+			up.ref[up.count++] = make_inner(store, spot, &children, left, children.count - left);
 		}
 	}
 	*swap = up;
 }
 
-void tree_swap(struct store *store, struct spot *spot, struct swap *swap)
+/* Pages that lead to the children which the change replaces: of them alone the hints change. */
+struct range {
+	int32_t low, high;
+};
+
+/* The hints for the leaves and blocks that the change replaces, or gives other ranges. */
+static struct range forget_targets(struct spot *spot, const struct swap *swap)
+{
+	struct range range = {spot->low, spot->high};
+	struct inner *parent;
+
+	if (spot->depth == 0) {
+		hints_forget_target(spot->root, spot->target, spot->from);
+		return range;
+	}
+	parent = spot->level[spot->depth - 1].node;
+	for (unsigned i = swap->at; i < swap->at + swap->old; i++)
+		hints_forget_target(spot->root, atomic_load_explicit(&parent->child[i], memory_order_relaxed),
+		                    parent->key[i]);
+	if (swap->old > 0) {
+		range.low = swap->at ? parent->key[swap->at] : spot->level[spot->depth - 1].low;
+		range.high = swap->at + swap->old < parent->count ? parent->key[swap->at + swap->old] - 1
+		                                                  : spot->level[spot->depth - 1].high;
+	}
+	return range;
+}
+
+static void learn_targets(struct spot *spot, const struct swap *swap, struct range range)
+{
+	for (unsigned i = 0; i < swap->count; i++) {
+		int32_t low = swap->at + i > 0 && swap->key[i] > range.low ? swap->key[i] : range.low;
+
+		hints_learn_target(spot->root, swap->ref[i], swap->key[i], low,
+		                   i + 1 < swap->count ? swap->key[i + 1] - 1 : range.high);
+	}
+}
+
+/* More hints when the tree has grown. Best effort. */
+static void renew_hints(struct store *store, struct root *root)
+{
+	struct hints *old = atomic_load_explicit(&root->hints, memory_order_relaxed), *made;
+	size_t count = hints_wanted(root);
+
+	if (!hints_are_few(root))
+		return;
+	made = store_hints(store, count);
+	if (!made)
+		return;
+	hints_fill(root, made, count);
+	if (old)
+		store_retire_hints(store, old);
+}
+
+/* Puts the change where keys stay the same; the inner nodes below are copies. */
+static void put_swap(struct store *store, struct spot *spot, struct swap *swap)
 {
 	for (unsigned level = spot->depth; level-- > 0;) {
 		struct inner *inner = spot->level[level].node;
@@ -209,6 +275,21 @@ void tree_swap(struct store *store, struct spot *spot, struct swap *swap)
 		swap_in_copy(store, spot, level, swap);
 	}
 	publish_root(store, spot, swap);
+}
+
+void tree_swap(struct store *store, struct spot *spot, struct swap *swap)
+{
+	const struct swap targets = *swap;
+	struct range range = forget_targets(spot, swap); /* [P3] */
+
+	spot->made_count = 0;
+	put_swap(store, spot, swap);
+	learn_targets(spot, &targets, range);
+	for (unsigned i = 0; i < spot->made_count; i++)
+		hints_learn_inner(spot->root, spot->made[i]);
+	spot->root->targets += targets.count;
+	spot->root->targets -= spot->depth || spot->target ? targets.old : 0;
+	renew_hints(store, spot->root);
 }
 
 static struct leaf *neighbour_leaf(const struct spot *spot, unsigned index)
@@ -257,6 +338,40 @@ static void retire_target(struct store *store, node_ref target)
 		store_retire_leaf(store, node_leaf(target));
 }
 
+/*
+ * Where the ranges of two leaves meet, between piece `at` and the one before: at the roundest page number there, so
+ * that few buckets of the hints lie across (the shortest separator, as in a prefix B-tree).
+ */
+static int32_t separator(const struct pieces *pieces, unsigned at)
+{
+	uint32_t first = (uint32_t)pieces->first[at];
+	uint32_t before =
+	        (uint32_t)piece_last(pieces->first[at - 1], pieces->word[at - 1], pieces->extra[at - 1]);
+
+	return (int32_t)(first & ~(uint32_t)((UINT64_C(1) << bits_highest(first ^ before)) - 1));
+}
+
+static unsigned roundness(const struct pieces *pieces, unsigned at)
+{
+	return bits_lowest((uint64_t)(uint32_t)separator(pieces, at) | UINT64_C(1) << 32);
+}
+
+/* The end of the first of so many leaves for the pieces from `begin` on: about its share, where a round number is. */
+static unsigned cut_pieces(const struct pieces *pieces, unsigned begin, unsigned leaves, unsigned share)
+{
+	unsigned rest = pieces->count - begin - share, best = begin + share;
+
+	for (unsigned off = 1; off <= LEAF_SLACK; off++) {
+		if (share > off && rest + off <= LEAF_MAX * (leaves - 1) &&
+		    roundness(pieces, begin + share - off) > roundness(pieces, best))
+			best = begin + share - off;
+		if (rest > off && share + off <= LEAF_MAX &&
+		    roundness(pieces, begin + share + off) > roundness(pieces, best))
+			best = begin + share + off;
+	}
+	return best;
+}
+
 void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, enum join join)
 {
 	struct swap swap = {.at = spot->at, .old = spot->old, .key = {spot->low}};
@@ -270,12 +385,13 @@ void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, enu
 		most = LEAF_SPREAD;
 	leaves = (unsigned)bits_ceil_div(pieces->count, most);
 	for (unsigned i = 0; i < leaves; i++) {
-		unsigned count = (pieces->count - done) / (leaves - i);
+		unsigned share = join == JOIN_END ? LEAF_MAX : (pieces->count - done) / (leaves - i);
+		unsigned end = i + 1 < leaves ? cut_pieces(pieces, done, leaves - i, share) : pieces->count;
 
 		if (i > 0)
-			swap.key[i] = pieces->first[done];
-		swap.ref[swap.count++] = make_leaf(store, pieces, done, count);
-		done += count;
+			swap.key[i] = separator(pieces, done);
+		swap.ref[swap.count++] = make_leaf(store, pieces, done, end - done);
+		done = end;
 	}
 	if (swap.count == 0 && swap.old == 0)
 		return;

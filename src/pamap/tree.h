@@ -6,16 +6,18 @@
  *
  * Every change is published by one store of a pointer, in the lowest inner node whose keys stay the same, or in the
  * root. Nodes between that store and the leaf are copies; what they replaced is retired. The caller has reserved
- * nodes (tree_reserve), so that nothing fails half-way.
+ * nodes (tree_reserve), so that nothing fails half-way. Hints to what the store replaces go before it, hints to what it
+ * published come after it [P3].
  *
- * If the writer stops: before the store, nobody sees anything of it; after it, the change is complete for readers, and
- * only what was replaced has not reached the limbo yet. Either way readers go on, and other updates wait for the mutex.
- * If a reader stops: what it may be in is not reused [P2]; the backlog grows to its limit, nothing else happens. If the
- * reclaimer stops: the same.
+ * If the writer stops: before the store, nobody sees anything of it but that hints are missing; after it, the change is
+ * complete for readers, and only what was replaced has not reached the limbo yet. Either way readers go on, and other
+ * updates wait for the mutex. If a reader stops: what it may be in is not reused [P2]; the backlog grows to its limit,
+ * nothing else happens. If the reclaimer stops: the same.
  */
 #ifndef PAMAP_TREE_H
 #define PAMAP_TREE_H
 
+#include "pamap/hints.h"
 #include "pamap/node.h"
 #include "pamap/store.h"
 
@@ -29,19 +31,22 @@
 
 /* The place of a page in a tree. */
 struct spot {
-	_Atomic node_ref *root;
+	struct root *root;
 	struct {
 		struct inner *node;
 		unsigned index;
+		int32_t low, high; /* pages that lead there */
 	} level[DEPTH_MAX];
 	unsigned depth;     /* inner nodes on the way; level[depth - 1] is the parent */
 	node_ref target;    /* leaf or block; 0: there is none for this page */
 	int32_t from;       /* the parent's key for it; a block begins at the multiple of its size below */
 	int32_t low, high;  /* pages that lead to the same target */
 	unsigned at, old;   /* which children of the parent a new target would replace */
+	struct inner *made[2 * DEPTH_MAX + 1]; /* by a change at the spot: inner nodes */
+	unsigned made_count;
 };
 
-void tree_find(_Atomic node_ref *root, int32_t x, struct spot *spot);
+void tree_find(struct root *root, int32_t x, struct spot *spot);
 
 static inline int32_t block_start(const struct spot *spot)
 {
@@ -77,8 +82,10 @@ int tree_reserve(struct store *store, const struct spot *spot, size_t leaves);
  * Put leaves with these pieces in the place of the target. JOIN_FEW: if they are few, together with a neighbour's.
  * JOIN_FULL, for one more than a leaf holds: together with those of a neighbour leaf, whatever it has; two leaves
  * become two fuller ones, or three. So leaves filled in random order are four fifths full rather than two thirds.
+ * JOIN_END, when the last piece is new and one too many: the others mostly stay together, so that ascending insertion
+ * leaves full leaves behind.
  */
-enum join { JOIN_NONE, JOIN_FEW, JOIN_FULL };
+enum join { JOIN_NONE, JOIN_FEW, JOIN_FULL, JOIN_END };
 void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, enum join join);
 
 /* Replace children [at, at + old) of the bottom parent (or the root) by up to 8 others. */

@@ -3,6 +3,8 @@
 /* The PA map, one thread: against an array of its mappings. */
 #include <errno.h>
 
+#include "pamap/map.h"
+#include "pamap/tree.h"
 #include "rcu/rcu.h"
 #include "support/pamap_model.h"
 #include "support/support.h"
@@ -294,6 +296,133 @@ static void random_mappings(void **state)
 	}
 }
 
+/* Whether the way to page x leads through the node, or ends there. */
+static bool leads_through(struct root *root, int32_t x, node_ref ref)
+{
+	struct spot spot;
+
+	tree_find(root, x, &spot);
+	for (unsigned i = 0; i < spot.depth; i++)
+		if (inner_ref(spot.level[i].node) == ref)
+			return true;
+	return spot.target == ref;
+}
+
+/* Every hint names a node of the tree that covers all of the bucket. Returns how many name leaves or blocks. */
+static size_t check_hints(struct root *root)
+{
+	struct hints *hints = atomic_load_explicit(&root->hints, memory_order_relaxed);
+	size_t targets = 0;
+
+	for (uint32_t i = 0; hints && i < hints->count; i++) {
+		node_ref ref = atomic_load_explicit(&hints->slot[i], memory_order_relaxed);
+		int64_t first = hints->base + ((int64_t)i << hints->shift),
+		        last = first + ((int64_t)1 << hints->shift) - 1;
+
+		if (!ref)
+			continue;
+		assert_in_range(last, 0, REGION_LAST);
+		assert_true(leads_through(root, (int32_t)first, ref));
+		assert_true(leads_through(root, (int32_t)last, ref));
+		targets += node_kind(ref) != NODE_INNER;
+	}
+	return targets;
+}
+
+/* A place to map at: anywhere, in a dense run, in a crowd, or far up. */
+static struct pamap_entry hinted_entry(uint64_t *seed)
+{
+	struct pamap_entry e = {.pages = 1, .owner = 1};
+
+	switch (random_below(seed, 5)) {
+	case 0:
+		e.page = random_below(seed, 1 << 26);
+		e.pages = 1 + random_below(seed, 200);
+		break;
+	case 1:
+		e.page = (1 << 20) + random_below(seed, 6000);
+		break;
+	case 2:
+		e.page = (1 << 21) + random_below(seed, 1 << 16);
+		break;
+	case 3:
+		e.page = (1 << 30) - 1 - (random_below(seed, 1 << 12) << 8);
+		break;
+	default:
+		e.page = random_below(seed, 1 << 30);
+	}
+	e.to = e.page;
+	return e;
+}
+
+/* A tree of three levels grows and shrinks; what hints lead to is always right. */
+static void hints(void **state)
+{
+	enum { MOST = 40000 };
+	static struct pamap_entry in[MOST];
+	struct pamap *map = model.map;
+	uint64_t seed = 3, to;
+	size_t count = 0;
+
+	(void)state;
+	for (long i = 0; i < 4 * MOST; i++) {
+		bool grow = i < 2 * MOST ? random_below(&seed, 4) > 0 : random_below(&seed, 4) == 0;
+
+		if (grow && count < MOST) {
+			in[count] = hinted_entry(&seed);
+			assert_int_equal(pamap_insert(map, &in[count++], 0), 0);
+		} else if (count > 0) {
+			size_t which = random_below(&seed, count);
+
+			assert_int_equal(pamap_remove(map, &in[which]), 0);
+			in[which] = in[--count];
+		}
+		if (i % 5000 != 0)
+			continue;
+		check_hints(&map->home.root);
+		for (size_t k = 0; k < count; k++)
+			assert_true(pamap_translate(map, in[k].page << 12, in[k].pages << 12, &to));
+	}
+	while (count > 0)
+		assert_int_equal(pamap_remove(map, &in[--count]), 0);
+	check_hints(&map->home.root);
+}
+
+/* Most of what is mapped is found by a hint, wherever it lies, in whatever order it came. */
+static void hints_are_many(void **state)
+{
+	enum { COUNT = 30000 };
+
+	(void)state;
+	for (int kind = 0; kind < 3; kind++) {
+		struct pamap *map;
+		size_t found = 0;
+
+		assert_int_equal(pamap_create(&map), 0);
+		for (uint64_t i = 0; i < COUNT; i++) {
+			uint64_t spread = kind == 0   ? 1
+			                  : kind == 1 ? 17
+			                              : 30011,
+			         at = kind == 2 ? i * 7919 % COUNT : i;
+			struct pamap_entry e = {.page = 12345 + at * spread, .pages = 1, .to = at};
+
+			assert_int_equal(pamap_insert(map, &e, 0), 0);
+		}
+		for (uint64_t i = 0; i < COUNT; i++) {
+			struct hints *made =
+			        atomic_load_explicit(&map->home.root.hints, memory_order_relaxed);
+			node_ref ref = hints_find(made, (int32_t)(12345 + i * (kind == 0   ? 1
+			                                                       : kind == 1 ? 17
+			                                                                   : 30011)));
+
+			found += ref && node_kind(ref) != NODE_INNER;
+		}
+		assert_true(found > COUNT * 4 / 5);
+		assert_true(check_hints(&map->home.root) > 0);
+		pamap_destroy(map);
+	}
+}
+
 static void owners(void **state)
 {
 	struct pamap_entry e;
@@ -349,16 +478,18 @@ static void not_inside_a_section(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(wrong_arguments, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(both_ends_of_the_space, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(duplicates, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(too_many_of_one_page, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(over_emptied_entries, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(dense, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(nested_over_blocks, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(random_mappings, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(owners, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(not_inside_a_section, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(wrong_arguments, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(both_ends_of_the_space, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(duplicates, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(too_many_of_one_page, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(over_emptied_entries, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(dense, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(nested_over_blocks, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(random_mappings, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(hints, set_up, tear_down),
+	        cmocka_unit_test(hints_are_many),
+	        cmocka_unit_test_setup_teardown(owners, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(not_inside_a_section, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "pamap/hints.h"
+
+/*
+ * For each leaf or block, when the hints are made, at most MANY buckets; but FEW in between, while that keeps the slots
+ * in a core's own cache: there, a miss on the way to a hint costs more than the level that it saves.
+ */
+#define BUCKETS_MANY 4u
+#define BUCKETS_FEW 2u
+#define BUCKETS_NEAR 32768u
+#define BUCKETS_FAR 131072u
+#define BUCKETS_MIN 496u /* what fits the page that hints take at least */
+#define TARGETS_MIN 2u /* a tree that is one leaf needs no hints */
+#define STRETCH                                                                                              \
+	32 /* a leaf is named in all buckets from its first key to its last if they are no more than this */
+
+static struct hints *hints_of(struct root *root)
+{
+	return atomic_load_explicit(&root->hints, memory_order_relaxed);
+}
+
+static int64_t bucket_of(const struct hints *hints, int32_t x)
+{
+	return ((int64_t)x - hints->base) >> hints->shift;
+}
+
+static bool has_bucket(const struct hints *hints, int64_t bucket)
+{
+	return bucket >= 0 && bucket < (int64_t)hints->count;
+}
+
+/* Whether all pages of the bucket are in [low, high]. */
+static bool is_within(const struct hints *hints, int64_t bucket, int32_t low, int32_t high)
+{
+	int64_t size = (int64_t)1 << hints->shift, begin = hints->base + bucket * size;
+
+	return begin >= low && begin + size - 1 <= high;
+}
+
+static void forget(struct hints *hints, int64_t bucket, node_ref ref)
+{
+	if (has_bucket(hints, bucket) &&
+	    atomic_load_explicit(&hints->slot[bucket], memory_order_relaxed) == ref &&
+	    !TWIN_BROKEN(4)) /* the twin leaves the way to a node that is gone */
+		atomic_store_explicit(&hints->slot[bucket], 0, memory_order_relaxed); /* [P3] */
+}
+
+static void learn(struct hints *hints, int64_t bucket, node_ref ref, int32_t low, int32_t high)
+{
+	if (has_bucket(hints, bucket) && is_within(hints, bucket, low, high))
+		atomic_store_explicit(&hints->slot[bucket], ref, memory_order_release); /* [P1] */
+}
+
+/* The buckets that a node may be named in, one after the other; -1: no more. */
+struct buckets {
+	int64_t at, last; /* a stretch; or, if at > last, */
+	const struct leaf *leaf; /* that of each key of this leaf */
+	unsigned next;
+};
+
+static struct buckets buckets_of(const struct hints *hints, node_ref ref, int32_t from)
+{
+	struct buckets buckets = {0, -1, NULL, 0};
+	const struct leaf *leaf = node_leaf(ref);
+
+	if (node_kind(ref) == NODE_BLOCK) {
+		int32_t start = (int32_t)((uint32_t)from & ~(BLOCK_PAGES - 1));
+
+		buckets.at = bucket_of(hints, start);
+		buckets.last = bucket_of(hints, start + (int32_t)BLOCK_PAGES - 1);
+	} else if (leaf->count > 0) {
+		buckets.at = bucket_of(hints, leaf->key[0]);
+		buckets.last = bucket_of(hints, leaf->key[leaf->count - 1]);
+		if (buckets.last - buckets.at >= STRETCH) {
+			buckets.last = buckets.at - 1;
+			buckets.leaf = leaf;
+		}
+	}
+	return buckets;
+}
+
+static bool next_bucket(const struct hints *hints, struct buckets *buckets, int64_t *bucket)
+{
+	if (buckets->leaf) {
+		if (buckets->next == buckets->leaf->count)
+			return false;
+		*bucket = bucket_of(hints, buckets->leaf->key[buckets->next++]);
+		return true;
+	}
+	*bucket = buckets->at++;
+	return *bucket <= buckets->last;
+}
+
+void hints_forget_target(struct root *root, node_ref ref, int32_t from)
+{
+	struct hints *hints = hints_of(root);
+	struct buckets buckets;
+	int64_t bucket;
+
+	if (!hints || !ref)
+		return;
+	buckets = buckets_of(hints, ref, from);
+	while (next_bucket(hints, &buckets, &bucket))
+		forget(hints, bucket, ref);
+}
+
+static void learn_target(struct hints *hints, node_ref ref, int32_t from, int32_t low, int32_t high)
+{
+	struct buckets buckets = buckets_of(hints, ref, from);
+	int32_t start = (int32_t)((uint32_t)from & ~(BLOCK_PAGES - 1));
+	int64_t bucket;
+
+	if (node_kind(ref) == NODE_BLOCK) { /* what else leads to a block is not in it */
+		low = low > start ? low : start;
+		high = high < start + (int32_t)BLOCK_PAGES - 1 ? high : start + (int32_t)BLOCK_PAGES - 1;
+	}
+	while (next_bucket(hints, &buckets, &bucket))
+		learn(hints, bucket, ref, low, high);
+}
+
+void hints_learn_target(struct root *root, node_ref ref, int32_t from, int32_t low, int32_t high)
+{
+	struct hints *hints = hints_of(root);
+
+	if (hints && ref)
+		learn_target(hints, ref, from, low, high);
+}
+
+/* An inner node is named where the ranges of two of its children meet inside a bucket. */
+void hints_forget_inner(struct root *root, const struct inner *inner)
+{
+	struct hints *hints = hints_of(root);
+
+	for (unsigned i = 1; hints && i < inner->count; i++)
+		forget(hints, bucket_of(hints, inner->key[i]), inner_ref(inner));
+}
+
+static void learn_inner(struct hints *hints, const struct inner *inner)
+{
+	for (unsigned i = 1; i < inner->count; i++) {
+		int64_t bucket = bucket_of(hints, inner->key[i]);
+
+		if (!is_within(hints, bucket, inner->key[i],
+		               REGION_LAST)) /* or the bucket begins with the child */
+			learn(hints, bucket, inner_ref(inner), inner->key[0],
+			      inner->key[inner->count - 1] - 1);
+	}
+}
+
+void hints_learn_inner(struct root *root, const struct inner *inner)
+{
+	struct hints *hints = hints_of(root);
+
+	if (hints)
+		learn_inner(hints, inner);
+}
+
+bool hints_are_few(const struct root *root)
+{
+	return root->targets >= TARGETS_MIN && root->targets > root->hinted + root->hinted / 4;
+}
+
+size_t hints_wanted(const struct root *root)
+{
+	size_t many = BUCKETS_MANY * root->targets, few = BUCKETS_FEW * root->targets;
+
+	if (many > BUCKETS_NEAR && few <= BUCKETS_FAR)
+		return bits_max(BUCKETS_NEAR, few);
+	return bits_max(BUCKETS_MIN, many);
+}
+
+static void learn_below(struct hints *hints, node_ref ref, int32_t from, int32_t low, int32_t high)
+{
+	struct inner *inner = node_inner(ref);
+
+	if (node_kind(ref) != NODE_INNER) {
+		learn_target(hints, ref, from, low, high);
+		return;
+	}
+	for (unsigned i = 0; i < inner->count; i++)
+		learn_below(hints, atomic_load_explicit(&inner->child[i], memory_order_relaxed),
+		            inner->key[i], i ? inner->key[i] : low,
+		            i + 1 < inner->count ? inner->key[i + 1] - 1 : high);
+	learn_inner(hints, inner);
+}
+
+static node_ref outermost(struct root *root, bool last, int32_t *from)
+{
+	node_ref ref = atomic_load_explicit(&root->top, memory_order_relaxed);
+
+	while (node_kind(ref) == NODE_INNER) {
+		struct inner *inner = node_inner(ref);
+		unsigned at = last ? inner->count - 1u : 0;
+
+		*from = inner->key[at];
+		ref = atomic_load_explicit(&inner->child[at], memory_order_relaxed);
+	}
+	return ref;
+}
+
+/* From the first key to the last one. */
+static int32_t edge_of_span(struct root *root, bool last)
+{
+	int32_t from = 0, start;
+	node_ref ref = outermost(root, last, &from);
+	const struct leaf *leaf = node_leaf(ref);
+
+	if (node_kind(ref) == NODE_BLOCK) {
+		start = (int32_t)((uint32_t)from & ~(BLOCK_PAGES - 1));
+		return last ? start + (int32_t)BLOCK_PAGES - 1 : start;
+	}
+	if (!ref || leaf->count == 0)
+		return last ? REGION_LAST : 0;
+	return leaf->key[last ? leaf->count - 1 : 0];
+}
+
+void hints_fill(struct root *root, struct hints *made, size_t count)
+{
+	int32_t first = edge_of_span(root, false), last = edge_of_span(root, true);
+	uint64_t span = last >= first ? (uint64_t)(last - first) + 1 : 1;
+
+	/* Room for growth at the end: pages are often mapped in ascending order. */
+	span = bits_min(span + span / 4, (size_t)(REGION_LAST - first) + 1);
+	last = first + (int32_t)(span - 1);
+	made->shift = 0;
+	while (bits_ceil_div(span, (size_t)1 << made->shift) + 1 > count)
+		made->shift++;
+	made->base = (int32_t)((uint32_t)first & ~((1u << made->shift) - 1));
+	made->count = (uint32_t)(((uint32_t)last - (uint32_t)made->base) >> made->shift) + 1;
+	learn_below(made, atomic_load_explicit(&root->top, memory_order_relaxed), 0, 0, REGION_LAST);
+	root->hinted = root->targets;
+	atomic_store_explicit(&root->hints, made, memory_order_release); /* [P1] */
+}
