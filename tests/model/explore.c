@@ -92,19 +92,25 @@ static __attribute__((noinline)) void run_thread(int number)
 	setcontext(&context[number]);
 }
 
+static void start_thread(int number)
+{
+	ucontext_t *at = &context[number];
+
+	getcontext(at);
+	at->uc_stack.ss_sp = stack[number];
+	at->uc_stack.ss_size = STACK;
+	at->uc_link = NULL;
+	makecontext(at, (void (*)(void))thread_main, 1, number);
+	begun[number] = false;
+	enabled |= 1u << number;
+}
+
 static void start_threads(void)
 {
 	enabled = 0;
 	for (int i = 0; i < MODEL_THREADS; i++) {
-		if (!scenario->thread[i])
-			continue;
-		getcontext(&context[i]);
-		context[i].uc_stack.ss_sp = stack[i];
-		context[i].uc_stack.ss_size = STACK;
-		context[i].uc_link = NULL;
-		begun[i] = false;
-		makecontext(&context[i], (void (*)(void))thread_main, 1, i);
-		enabled |= 1u << i;
+		if (scenario->thread[i])
+			start_thread(i);
 	}
 }
 
