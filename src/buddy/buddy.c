@@ -187,10 +187,10 @@ static bool alloc_in_chunk(struct buddy *buddy, size_t chunk, size_t count, size
 #endif
 
 /* Up to a chunk, unaligned: the estimates lead to a good chunk; if not, the bounds lead to one or prove that there is none. */
-static int alloc_short(struct buddy *buddy, size_t count, size_t *start)
+static int alloc_short(struct buddy *buddy, size_t count, uint32_t near, size_t *start)
 {
 	for (int i = 0; i < BUDDY_FIT_TRIES; i++) {
-		size_t chunk = fit_find(&buddy->fits, count);
+		size_t chunk = fit_find(&buddy->fits, count, near);
 
 		if (chunk == FIT_NONE)
 			break;
@@ -277,8 +277,15 @@ int buddy_alloc(struct buddy *buddy, size_t count, struct buddy_alignment alignm
 	if (count > buddy->granules)
 		return -ENOSPC;
 	if (count <= BUDDY_CHUNK && alignment.align == 1)
-		return alloc_short(buddy, count, start);
+		return alloc_short(buddy, count, 0, start);
 	return alloc_long(buddy, count, alignment, start);
+}
+
+int buddy_alloc_near(struct buddy *buddy, size_t count, uint32_t near, size_t *start)
+{
+	if (count - 1 >= BUDDY_CHUNK || count > buddy->granules)
+		return buddy_alloc(buddy, count, BUDDY_ANYWHERE, start);
+	return alloc_short(buddy, count, near, start);
 }
 
 int buddy_alloc_at(struct buddy *buddy, size_t start, size_t count)

@@ -75,6 +75,9 @@ struct buddy_alignment {
  */
 int buddy_alloc(struct buddy *buddy, size_t count, struct buddy_alignment alignment, size_t *start);
 
+/* The same for any alignment; among chunks that fit alike, the first from `near` on (fit.h). */
+int buddy_alloc_near(struct buddy *buddy, size_t count, uint32_t near, size_t *start);
+
 /* Claim exactly [start, start + count). -EINVAL: empty or outside; -EBUSY: some of it is in use. */
 int buddy_alloc_at(struct buddy *buddy, size_t start, size_t count);
 

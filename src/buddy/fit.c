@@ -86,10 +86,16 @@ static void set_change(_Atomic uint64_t *set, uint64_t bit, bool in, uint64_t in
 
 static void set_add(_Atomic uint64_t *set, size_t member, uint64_t invert)
 {
-	uint64_t bit = UINT64_C(1) << member % 64;
+	uint64_t bit = UINT64_C(1) << member;
 
-	if (!(set_load(&set[member / 64], invert) & bit))
-		set_change(&set[member / 64], bit, true, invert);
+	if (!(set_load(set, invert) & bit))
+		set_change(set, bit, true, invert);
+}
+
+/* The sets of a word's chunks lie together: who works in one part of the map writes to lines of its own. */
+static _Atomic uint64_t *present(const struct fit_map *map, unsigned class, size_t word)
+{
+	return &map->present[word * CLASSES + class];
 }
 
 static uint64_t classes_load(struct fit_map *map)
@@ -115,20 +121,14 @@ void fit_note(struct fit_map *map, size_t chunk, size_t longest)
 		return;
 	class = class_of(longest);
 	invert = inversion(class);
-	set_add(map->present + class * map->words, chunk, invert);
-	set_add(map->summary + class * map->summaries, chunk / 64, invert);
+	set_add(present(map, class, chunk / 64), chunk % 64, invert);
+	set_add(&map->summary[class * map->summaries + chunk / 64 / 64], chunk / 64 % 64, invert);
 	if (!(classes_load(map) >> class & 1))
 		classes_change(map, class, true);
 }
 
 /* Chunks of a class that are looked at before the best so far is taken. */
-#define LOOKS 8
-/*
- * Chunks that have moved on from a class, but are left in its set, by one search. A chunk that comes and goes between
- * two lengths would otherwise be taken out by every search and put back by every note: six writes to shared words.
- */
-#define LEFT_ALONE 1
-
+#define LOOKS 4
 struct search {
 	struct fit_map *map;
 	unsigned class;
@@ -136,7 +136,6 @@ struct search {
 	size_t lowest, highest; /* of the class */
 	size_t sufficient; /* in this class: a run of this length fits as well as any can */
 	int looks_left;
-	int *leave_alone;
 	size_t best; /* chunk, or FIT_NONE */
 	size_t best_longest;
 };
@@ -145,15 +144,14 @@ struct search {
 static bool search_word(struct search *search, size_t index)
 {
 	uint64_t invert = inversion(search->class);
-	_Atomic uint64_t *set = &search->map->present[search->class * search->map->words + index];
+	_Atomic uint64_t *set = present(search->map, search->class, index);
 
 	for (uint64_t left = set_load(set, invert); left; left &= left - 1) {
 		size_t chunk = index * 64 + bits_lowest(left);
 		size_t longest = chunk < search->map->chunks ? fit_longest(search->map, chunk) : 0;
 
 		if (longest < search->lowest || longest > search->highest) {
-			if (--*search->leave_alone < 0)
-				set_change(set, left & -left, false, invert); /* it has moved on */
+			set_change(set, left & -left, false, invert); /* it has moved on */
 			continue;
 		}
 		if (longest >= search->count && longest < search->best_longest) {
@@ -166,35 +164,53 @@ static bool search_word(struct search *search, size_t index)
 	return true;
 }
 
-static size_t search_class(struct search *search)
+/* The words that one summary names, of those in `mask`. False when the search is over. */
+static bool search_summary(struct search *search, size_t index, uint64_t mask, bool *any)
 {
 	struct fit_map *map = search->map;
 	uint64_t invert = inversion(search->class);
+	_Atomic uint64_t *summary = &map->summary[search->class * map->summaries + index];
+
+	for (uint64_t left = set_load(summary, invert) & mask; left; left &= left - 1) {
+		size_t word = index * 64 + bits_lowest(left);
+
+		*any = true;
+		if (word < map->words && !search_word(search, word))
+			return false;
+		if (word >= map->words || !set_load(present(map, search->class, word), invert))
+			set_change(summary, left & -left, false, invert);
+	}
+	return true;
+}
+
+/* From the word `first` to the end, and from the beginning to it. */
+static size_t search_class(struct search *search, size_t first)
+{
+	struct fit_map *map = search->map;
+	uint64_t above = ~UINT64_C(0) << first % 64;
 	bool any = false;
 
-	for (size_t i = 0; i < map->summaries; i++) {
-		_Atomic uint64_t *summary = &map->summary[search->class * map->summaries + i];
-
-		for (uint64_t left = set_load(summary, invert); left; left &= left - 1) {
-			size_t word = i * 64 + bits_lowest(left);
-
-			any = true;
-			if (word < map->words && !search_word(search, word))
-				return search->best;
-			if (word >= map->words ||
-			    !set_load(&map->present[search->class * map->words + word], invert))
-				set_change(summary, left & -left, false, invert);
-		}
+	if (!search_summary(search, first / 64, above, &any))
+		return search->best;
+	for (size_t i = first / 64 + 1; i < map->summaries; i++) {
+		if (!search_summary(search, i, ~UINT64_C(0), &any))
+			return search->best;
 	}
+	for (size_t i = 0; i < first / 64; i++) {
+		if (!search_summary(search, i, ~UINT64_C(0), &any))
+			return search->best;
+	}
+	if (!search_summary(search, first / 64, ~above, &any))
+		return search->best;
 	if (!any) /* nobody is in it */
 		classes_change(map, search->class, false);
 	return search->best;
 }
 
-size_t fit_find(struct fit_map *map, size_t count)
+size_t fit_find(struct fit_map *map, size_t count, uint32_t near)
 {
+	size_t word = (size_t)((uint64_t)near * map->words >> 32);
 	unsigned first = class_of(count);
-	int leave_alone = LEFT_ALONE;
 
 	for (uint64_t left = classes_load(map) >> first << first; left; left &= left - 1) {
 		unsigned class = bits_lowest(left);
@@ -207,12 +223,11 @@ size_t fit_find(struct fit_map *map, size_t count)
 		        .highest = class_lowest(class + 1) - 1,
 		        .sufficient = bits_max(lowest, count),
 		        .looks_left = LOOKS,
-		        .leave_alone = &leave_alone,
 		        .best = FIT_NONE,
 		        .best_longest = SIZE_MAX,
 		};
 
-		chunk = search_class(&search);
+		chunk = search_class(&search, word);
 		if (chunk != FIT_NONE)
 			return chunk;
 	}

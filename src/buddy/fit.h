@@ -24,7 +24,7 @@
 struct fit_map {
 	size_t chunks, words, summaries;
 	_Atomic uint16_t *missing; /* of each chunk: its granules less its longest run */
-	_Atomic uint64_t *present; /* [class][words]: a bit a chunk */
+	_Atomic uint64_t *present; /* [words][class]: a bit a chunk */
 	_Atomic uint64_t *summary; /* [class][summaries]: a bit a word */
 	_Atomic uint64_t classes; /* a bit a class */
 };
@@ -39,8 +39,12 @@ size_t fit_longest(const struct fit_map *map, size_t chunk);
 /* Take note of the longest run of a chunk. */
 void fit_note(struct fit_map *map, size_t chunk, size_t longest);
 
-/* A chunk that probably has a run of `count` >= 1, with no much longer one than needed; FIT_NONE if none is known. */
+/*
+ * A chunk that probably has a run of `count` >= 1, with no much longer one than needed; FIT_NONE if none is known. Among
+ * chunks that fit alike, it is the first from `near` on, a place between 0 (the start of the map) and 2^32 (its end):
+ * CPUs that begin at places of their own seldom write to the same lines.
+ */
 #define FIT_NONE SIZE_MAX
-size_t fit_find(struct fit_map *map, size_t count);
+size_t fit_find(struct fit_map *map, size_t count, uint32_t near);
 
 #endif

@@ -44,10 +44,49 @@ static size_t continuation(bitmap_word *map, size_t chunk, size_t chunks)
 	return chunk + 1 < chunks ? bitmap_next_used(map, next, next + BUDDY_CHUNK) - next : 0;
 }
 
+/*
+ * Where runs begin and end, in turn. Written without a branch that depends on where that is, but for words with many
+ * edges: what a processor guesses wrong costs more than all the rest.
+ */
+struct edges {
+	unsigned count;
+	uint16_t at[BUDDY_CHUNK + 4]; /* and room for what is written in advance */
+};
+
+static unsigned count_ones(uint64_t word)
+{
+	word -= word >> 1 & UINT64_C(0x5555555555555555);
+	word = (word & UINT64_C(0x3333333333333333)) + (word >> 2 & UINT64_C(0x3333333333333333));
+	word = (word + (word >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+	return (unsigned)(word * UINT64_C(0x0101010101010101) >> 56);
+}
+
+static void find_edges(const struct snapshot *snap, struct edges *edges)
+{
+	uint64_t before = 0; /* the highest bit of the word below */
+
+	edges->count = 0;
+	for (unsigned i = 0; i <= CHUNK_WORDS; i++) {
+		uint64_t left = snap->free[i] ^ (snap->free[i] << 1 | before);
+		uint16_t *at = &edges->at[edges->count];
+
+		before = snap->free[i] >> 63;
+		edges->count += count_ones(left);
+		for (int k = 0; k < 4; k++) {
+			/* Of nothing left it is anything; the next word overwrites that. */
+			at[k] = (uint16_t)(i * 64 + bits_lowest(left | UINT64_C(1) << 63));
+			left &= left - 1;
+		}
+		for (at += 4; __builtin_expect(left != 0, 0); left &= left - 1)
+			*at++ = (uint16_t)(i * 64 + bits_lowest(left));
+	}
+}
+
 void scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, struct scan *out)
 {
-	size_t best = SIZE_MAX, longest = 0, second = 0, at = 0, end = 0, last = 0;
+	size_t best = SIZE_MAX, start = 0, longest = 0, second = 0, last = 0, end = 0;
 	struct snapshot snap;
+	struct edges edges;
 	uint64_t used = 0;
 
 	/* Relaxed: a guess that the claim checks. */
@@ -64,26 +103,29 @@ void scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, 
 		return;
 	}
 
-	while ((at = snapshot_next_free(&snap, at)) < BUDDY_CHUNK) {
-		size_t length;
+	find_edges(&snap, &edges);
+	for (unsigned i = 0; i < edges.count; i += 2) {
+		size_t length = edges.at[i + 1] - (size_t)edges.at[i];
+		bool better = length >= count && length < best;
 
-		last = at;
-		end = snapshot_run_end(&snap, at);
-		length = end - at;
 		second = bits_max(second, bits_min(length, longest));
 		longest = bits_max(longest, length);
-		if (length >= count && length < best) {
-			best = length;
-			out->start = chunk * BUDDY_CHUNK + at;
-			out->length = length;
-		}
-		at = end;
+		start = better ? edges.at[i] : start;
+		best = better ? length : best;
 	}
 	out->longest = longest;
 	out->found = best != SIZE_MAX;
 	if (out->found) {
+		out->start = chunk * BUDDY_CHUNK + start;
+		out->length = best;
 		out->remaining = best == longest ? bits_max(second, best - count) : longest;
-	} else if (end == BUDDY_CHUNK && end - last + continuation(map, chunk, chunks) >= count) {
+		return;
+	}
+	if (edges.count > 0) {
+		last = edges.at[edges.count - 2];
+		end = edges.at[edges.count - 1];
+	}
+	if (end == BUDDY_CHUNK && end - last + continuation(map, chunk, chunks) >= count) {
 		out->found = true;
 		out->start = chunk * BUDDY_CHUNK + last;
 		out->length = end - last;

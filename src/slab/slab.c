@@ -74,9 +74,8 @@ static bool may_plug(struct slabs *slabs)
 	uint32_t left = atomic_load_explicit(&slabs->bypass, memory_order_relaxed);
 
 	if (left > 1 || (left == 1 && !is_low(slabs))) {
-		/* One try: if another call counted down, that will do. */
-		atomic_compare_exchange_strong_explicit(&slabs->bypass, &left, left - 1, memory_order_relaxed,
-		                                        memory_order_relaxed);
+		/* Not a read-modify-write: if another call counts down at the same time, that is one call more. */
+		atomic_store_explicit(&slabs->bypass, left - 1, memory_order_relaxed);
 		return false;
 	}
 	return left == 0;
@@ -206,6 +205,12 @@ static void stock(struct slabs *slabs, unsigned class, size_t start, unsigned ob
 		give_to_buddy(slabs, start + count, (objects - 1 - put) * count);
 }
 
+/* Where a block looks first in the buddy: by the golden ratio, so that any number of them are spread out; 0 at 0. */
+static uint32_t place_of(uint32_t block)
+{
+	return block * UINT32_C(0x9e3779b9);
+}
+
 /* A slab for this CPU's magazine, its first object for the caller. */
 static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *start)
 {
@@ -215,11 +220,11 @@ static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *s
 
 	if (objects > 1)
 		begin_batch(slabs);
-	error = buddy_alloc(&slabs->buddy, objects * count, BUDDY_ANYWHERE, start);
+	error = buddy_alloc_near(&slabs->buddy, objects * count, place_of(block), start);
 	if (error && objects > 1) {
 		end_batch(slabs);
 		objects = 1;
-		error = buddy_alloc(&slabs->buddy, count, BUDDY_ANYWHERE, start);
+		error = buddy_alloc_near(&slabs->buddy, count, place_of(block), start);
 	}
 	if (error)
 		return error;
@@ -241,9 +246,16 @@ static void count_alloc(struct slabs *slabs, uint32_t block, size_t asked, size_
 	raise_peak(slabs);
 }
 
+/* Under pressure a refusal is likely, and reclaim begins with the same question. But it empties a quarantine. */
+static bool is_pressed(const struct slabs *slabs)
+{
+	return atomic_load_explicit(&slabs->bypass, memory_order_relaxed) && !slabs->quarantine.count;
+}
+
 static int from_buddy(struct slabs *slabs, const void *context, size_t *start)
 {
-	return buddy_alloc(&slabs->buddy, *(const size_t *)context, BUDDY_ANYWHERE, start);
+	return buddy_alloc_near(&slabs->buddy, *(const size_t *)context,
+	                        place_of(percpu_here(&slabs->percpu)), start);
 }
 
 int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *alloc, const void *context,
@@ -253,7 +265,7 @@ int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *
 
 	if (error)
 		return error;
-	error = alloc(slabs, context, start);
+	error = is_pressed(slabs) ? -ENOSPC : alloc(slabs, context, start);
 	if (error)
 		error = reclaim(slabs, alloc, context, start);
 	if (error)

@@ -72,12 +72,14 @@ struct slabs {
 	size_t most_cached, most_objects, most_batch;
 	struct quarantine quarantine;
 	uint16_t slots[SLAB_CLASSES + 1];
+	/* Read by every slow path, seldom written. */
+	_Alignas(CACHE_LINE) _Atomic uint32_t bypass; /* calls left until magazines may be used again */
+	_Atomic size_t peak; /* of out - cached */
+	_Atomic uint64_t drains;
+	/* Written by every slow path. */
 	_Alignas(CACHE_LINE) _Atomic size_t out; /* granules that are not in the buddy */
 	_Atomic size_t cached; /* granules in magazines, as last reported by their CPUs */
-	_Atomic size_t peak; /* of out - cached */
-	_Atomic uint64_t in_hand; /* {version 48, batches being moved 16} */
-	_Atomic uint32_t bypass; /* calls left until magazines may be used again */
-	_Atomic uint64_t drains;
+	_Alignas(CACHE_LINE) _Atomic uint64_t in_hand; /* {version 48, batches being moved 16} */
 };
 
 /* What went through the slow paths, and what all that makes. */
