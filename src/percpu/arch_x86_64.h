@@ -211,9 +211,9 @@ no:
 
 /*
  * percpu_retire. The one instruction that clears commits; it is as wide as the number, for what is written in parts is
- * not read at once without delay.
+ * not read at once without delay. The number is compared with all 32 bits of the caller's.
  */
-#define RETIRE(bytes, suffix, operand, mask, compare_behind)                                                 \
+#define RETIRE(bytes, suffix, mask, compare_behind)                                                          \
 	static inline __attribute__((always_inline)) bool arch_retire_##bytes(                               \
 	        char *const *table, uint64_t bias, _Atomic uint8_t *state, uint32_t number, uint32_t behind) \
 	{                                                                                                    \
@@ -222,7 +222,8 @@ no:
 		__asm__ goto volatile(                                                                       \
 		        ENTER FIND_DISTANCE                                                                  \
 		        "cmpq %[bias], -8(%[s],%[t])\n"                                                      \
-		        "jne %l[no]\n" STEP(2) "cmp" suffix " %" operand "[number], (%[state])\n"            \
+		        "jne %l[no]\n" STEP(2) "movz" suffix "l (%[state]), %k[s]\n"                         \
+		                               "cmpl %[number], %k[s]\n"                                     \
 		                               "jne %l[no]\n" compare_behind STEP(3) "and" suffix " $" mask  \
 		                                                                     ", (%[state])\n" LEAVE  \
 		        : [t] "=&r"(t), [s] "=&r"(s)                                                         \
@@ -234,10 +235,10 @@ no:
 	no:                                                                                                  \
 		return false;                                                                                \
 	}
-RETIRE(1, "b", "b", "0x7f", "")
-RETIRE(2, "w", "w", "0xff7f", "")
-RETIRE(3, "w", "w", "0xff7f", "cmpb %b[behind], 2(%[state])\njne %l[no]\n")
-RETIRE(4, "w", "w", "0xff7f", "cmpw %w[behind], 2(%[state])\njne %l[no]\n")
+RETIRE(1, "b", "0x7f", "")
+RETIRE(2, "w", "0xff7f", "")
+RETIRE(3, "w", "0xff7f", "cmpb %b[behind], 2(%[state])\njne %l[no]\n")
+RETIRE(4, "w", "0xff7f", "cmpw %w[behind], 2(%[state])\njne %l[no]\n")
 #undef RETIRE
 
 static inline __attribute__((always_inline)) bool

@@ -149,7 +149,8 @@ static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *p
                                                                 _Atomic uint8_t *state, unsigned bytes,
                                                                 uint32_t number, uint32_t behind)
 {
-	bias |= BIAS_ON; /* so a word that is off becomes one that no block has */
+	if (!(bias & BIAS_ON))
+		return false;
 	switch (bytes) {
 	case 1:
 		return arch_retire_1(&percpu->table, bias, state, number, 0);
@@ -166,7 +167,7 @@ static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *p
 static inline __attribute__((always_inline)) bool
 percpu_replace(struct percpu *percpu, uint64_t bias, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
 {
-	return arch_replace(&percpu->table, bias | BIAS_ON, at, expected, next);
+	return bias & BIAS_ON && arch_replace(&percpu->table, bias, at, expected, next);
 }
 
 /* To be called before anybody else knows it: give words to blocks. Nothing without rseq. */

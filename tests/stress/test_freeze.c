@@ -27,7 +27,7 @@ struct work_place {
 };
 
 static struct work_place place;
-static sem_t frozen, thaw;
+static sem_t ready, frozen, thaw; /* ready: a thread that begins may hold locks of the C library or a sanitizer */
 
 static void freeze(int signal)
 {
@@ -63,6 +63,7 @@ static int one_round(void)
 static void *victim(void *arg)
 {
 	(void)arg;
+	sem_post(&ready);
 	while (!atomic_load_explicit(&place.stop, memory_order_relaxed)) {
 		if (one_round())
 			atomic_fetch_add(&place.errors, 1);
@@ -79,6 +80,7 @@ static void *worker(void *arg)
 {
 	struct worker *self = arg;
 
+	sem_post(&ready);
 	for (;;) {
 		sem_wait(&self->start);
 		if (atomic_load(&place.stop))
@@ -123,6 +125,7 @@ static long blocked(struct any_pool pool, size_t size, pthread_mutex_t *mutex, l
 	place.mutex = mutex;
 	atomic_store(&place.stop, 0);
 	atomic_store(&place.errors, 0);
+	sem_init(&ready, 0, 0);
 	sem_init(&frozen, 0, 0);
 	sem_init(&thaw, 0, 0);
 	sigaction(SIGUSR1, &action, NULL);
@@ -131,6 +134,10 @@ static long blocked(struct any_pool pool, size_t size, pthread_mutex_t *mutex, l
 		sem_init(&workers[i].start, 0, 0);
 		sem_init(&workers[i].done, 0, 0);
 		pthread_create(&workers[i].thread, NULL, worker, &workers[i]);
+	}
+	for (int i = 0; i < WORKERS + 1; i++) {
+		while (sem_wait(&ready) && errno == EINTR)
+			continue;
 	}
 	for (long round = 0; round < times; round++) {
 		bool late = false, in_time[WORKERS];

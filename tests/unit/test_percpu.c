@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -243,12 +244,120 @@ static void no_memory(void **state)
 	percpu_destroy(&percpu);
 }
 
+static void pin_to_one_cpu(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET((size_t)sched_getcpu(), &set);
+	(void)!sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* One value with its word; an abort looks like an empty magazine, so a few tries. */
+static uint64_t pop_word(struct percpu *percpu)
+{
+	uint64_t value = 0, word = 0;
+	uint32_t back;
+
+	for (int i = 0; i < 1000 && !percpu_pop_biased(percpu, PERCPU_AT(0), &value, &word); i++) {
+		back = 5;
+		percpu_put(percpu, 0, &back, 1, true);
+	}
+	back = (uint32_t)value;
+	percpu_put(percpu, 0, &back, 1, true);
+	return word;
+}
+
+static bool retire(struct percpu *percpu, uint64_t word, _Atomic uint8_t *bytes, unsigned count,
+                   uint32_t number, uint32_t behind)
+{
+	for (int i = 0; i < 1000; i++) {
+		if (percpu_retire(percpu, word, bytes, count, number, behind))
+			return true;
+	}
+	return false;
+}
+
+/* What a CPU gave out it may end without an atomic operation, until somebody else wants to; and some time later again. */
+static void a_bias_ends_and_comes_back(void **state)
+{
+	_Atomic uint8_t bytes[5] = {0x81, 0x23, 0x45, 0x67, 0x89};
+	_Atomic uint64_t whole = 7;
+	struct percpu percpu = {0};
+	uint64_t word, other;
+
+	(void)state;
+	pin_to_one_cpu();
+	assert_int_equal(percpu_create(&percpu, CLASSES, slots), 0);
+	percpu_use_bias(&percpu);
+	set_capacity(&percpu, 16);
+	assert_int_equal(percpu_unbias(&percpu, 0), 0);
+	if (!percpu.sequences) {
+		assert_int_equal(percpu_unbias(&percpu, bias_word(0, 1, true)), -EINVAL);
+		percpu_destroy(&percpu);
+		skip();
+	}
+	word = pop_word(&percpu);
+	assert_true(bias_is_word(word) && word & BIAS_ON);
+	assert_true(percpu_holds_bias(&percpu, word));
+
+	/* Each width, wherever it begins; only if all of it is as expected. */
+	assert_false(retire(&percpu, word, bytes, 2, 0x2380, 0));
+	assert_false(retire(&percpu, word, bytes, 2, 0x12381, 0));
+	assert_false(retire(&percpu, word, bytes, 3, 0x2381, 0x44));
+	assert_false(retire(&percpu, word, bytes, 4, 0x2381, 0x6744));
+	assert_true(retire(&percpu, word, bytes, 4, 0x2381, 0x6745));
+	assert_int_equal(bytes[0], 0x01);
+	assert_true(retire(&percpu, word, bytes + 4, 1, 0x89, 0));
+	assert_int_equal(bytes[4], 0x09);
+	bytes[1] = 0x91;
+	assert_true(retire(&percpu, word, bytes + 1, 3, 0x4591, 0x67));
+	assert_true(bytes[1] == 0x11 && bytes[2] == 0x45 && bytes[3] == 0x67);
+	assert_false(retire(&percpu, word, bytes + 1, 2, 0x4591, 0)); /* twice */
+	while (!percpu_replace(&percpu, word, &whole, 7, 8))
+		assert_int_equal(whole, 7);
+	assert_false(percpu_replace(&percpu, word, &whole, 7, 9));
+
+	/* Nobody gave these out. */
+	for (unsigned bit = 0; bit < 64; bit++) {
+		assert_int_equal(percpu_unbias(&percpu, word ^ UINT64_C(1) << bit), -EINVAL);
+		assert_false(percpu_replace(&percpu, word ^ UINT64_C(1) << bit, &whole, 8, 9));
+	}
+	assert_int_equal(percpu_unbias(&percpu, bias_word(percpu.blocks, 1, true)), -EINVAL);
+	assert_int_equal(percpu_unbias(&percpu, bias_word(bias_block(word), bias_epoch(word) + 1, true)),
+	                 -EINVAL);
+
+	assert_int_equal(percpu_unbias(&percpu, word), 0);
+	assert_int_equal(percpu_unbias(&percpu, word), 0);
+	assert_false(percpu_holds_bias(&percpu, word));
+	assert_false(retire(&percpu, word, bytes + 1, 2, 0x4511, 0));
+	assert_false(percpu_replace(&percpu, word, &whole, 8, 9));
+	other = pop_word(&percpu);
+	assert_true(bias_is_word(other) && !(other & BIAS_ON));
+	assert_false(percpu_replace(&percpu, other, &whole, 8, 9));
+	assert_int_equal(percpu_unbias(&percpu, other), 0);
+	for (unsigned i = 0; i < BIAS_PATIENCE_FIRST - 1; i++)
+		percpu_ended_at_home(&percpu, other);
+	assert_int_equal(pop_word(&percpu), other);
+	percpu_ended_at_home(&percpu, other);
+	word = pop_word(&percpu);
+	assert_true(word & BIAS_ON);
+	assert_int_equal(bias_epoch(word), bias_epoch(other) + 1);
+	while (!percpu_replace(&percpu, word, &whole, 8, 9))
+		assert_int_equal(whole, 8);
+	percpu_destroy(&percpu);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(values_come_out_once),       cmocka_unit_test(a_drain_leaves_nothing),
-	        cmocka_unit_test(unused_cpus_cost_no_memory), cmocka_unit_test(a_child_finds_nothing),
-	        cmocka_unit_test(a_fence_that_is_forbidden),  cmocka_unit_test(no_memory),
+	        cmocka_unit_test(a_bias_ends_and_comes_back),
+	        cmocka_unit_test(values_come_out_once),
+	        cmocka_unit_test(a_drain_leaves_nothing),
+	        cmocka_unit_test(unused_cpus_cost_no_memory),
+	        cmocka_unit_test(a_child_finds_nothing),
+	        cmocka_unit_test(a_fence_that_is_forbidden),
+	        cmocka_unit_test(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -270,6 +270,42 @@ static void misuse(void **state)
 	each_pool(misuse_of);
 }
 
+/* Any one bit of a handle, private members included, of messages and buffers that came from magazines and that did not. */
+static void every_bit_counts(void **state)
+{
+	static const size_t sizes[] = {1, 8, 12, 20, 25, 64, 1000, 4096, 5000};
+	struct any_pool pools[2];
+	struct ist_shm shm, first;
+
+	(void)state;
+	fixture = fixture_make(64 * MIB, 4 * MIB);
+	pools[0] = any_driver(fixture.driver);
+	pools[1] = any_client_nozero(fixture.client);
+	for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+		const struct any_pool *pool = &pools[i % 2];
+		size_t size = sizes[i / 2] * (pool->granule / 8);
+
+		for (int again = 0; again < 2; again++) {
+			/* The second of these comes from a magazine, where there are any. */
+			assert_int_equal(pool->alloc(pool, size, &first), 0);
+			if (again) {
+				assert_int_equal(ist_shm_free(&first), 0);
+				assert_int_equal(pool->alloc(pool, size, &first), 0);
+			}
+			for (size_t bit = 0; bit < 8 * sizeof(shm); bit++) {
+				struct ist_shm altered = first;
+
+				((unsigned char *)&altered)[bit / 8] ^= (unsigned char)(1u << bit % 8);
+				shm = altered;
+				assert_true(ist_shm_free(&altered) < 0);
+				assert_memory_equal(&altered, &shm, sizeof(shm));
+			}
+			assert_int_equal(ist_shm_free(&first), 0);
+		}
+	}
+	fixture_drop(&fixture);
+}
+
 static void handles_that_name_no_pool(void **state)
 {
 	struct ist_shm shm, forged;
@@ -420,6 +456,7 @@ int main(void)
 	        cmocka_unit_test(client_memory_is_zeroed_to_the_end_of_its_page),
 	        cmocka_unit_test(other_memory_keeps_its_contents),
 	        cmocka_unit_test(misuse),
+	        cmocka_unit_test(every_bit_counts),
 	        cmocka_unit_test(handles_that_name_no_pool),
 	        cmocka_unit_test(handles_of_the_other_pool),
 	        cmocka_unit_test(four_pages_hold_any_mix_of_messages),
