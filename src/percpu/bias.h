@@ -44,7 +44,7 @@
 #define BIAS_EPOCH_SHIFT 17
 #define BIAS_EPOCH_LAST 0x7fffffffu
 #define BIAS_PATIENCE_FIRST 512u
-#define BIAS_PATIENCE_MOST (1u << 18)
+#define BIAS_PATIENCE_MOST (1u << 14)
 
 static inline uint32_t bias_block(uint64_t word)
 {
