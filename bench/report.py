@@ -223,7 +223,7 @@ def in_short(rows):
         if not ours or not other:
             continue
         if part != before[0]:
-            out.append(f'<tr><th colspan="6">{TITLES.get(part, (part, ''))[0]}</th></tr>')
+            out.append(f'<tr><th colspan="6">{TITLES.get(part, (part, ""))[0]}</th></tr>')
         name = WHATS.get(what, what) if (part, what) != before else ''
         before = (part, what)
         words = ', '.join([heading(arguments)] * bool(arguments) + [f'{threads} threads'] * (threads > 1))
