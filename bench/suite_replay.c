@@ -132,11 +132,13 @@ static void replay(struct gbench_state *state, void *context)
 
 static void add(struct recording *recording, const struct peer *peer)
 {
-	struct subject *subject = calloc(1, sizeof(*subject)); /* for as long as the program runs */
 	uint64_t once = operations(&recording->plan);
+	struct subject *subject = once ? calloc(1, sizeof(*subject)) : NULL; /* for as long as the program runs */
 	char name[192];
 	struct gbench *b;
 
+	if (!once)
+		return; /* nothing but registrations: there is nothing to compare */
 	if (!subject)
 		exit(1);
 	*subject = (struct subject){.peer = peer, .recording = recording};
