@@ -133,7 +133,8 @@ static void replay(struct gbench_state *state, void *context)
 static void add(struct recording *recording, const struct peer *peer)
 {
 	uint64_t once = operations(&recording->plan);
-	struct subject *subject = once ? calloc(1, sizeof(*subject)) : NULL; /* for as long as the program runs */
+	struct subject *subject =
+	        once ? calloc(1, sizeof(*subject)) : NULL; /* for as long as the program runs */
 	char name[192];
 	struct gbench *b;
 
