@@ -76,7 +76,7 @@ def bars(rows, peers, name=lambda row: row.who):
         out.append(f'<rect x="{left}" y="{y}" width="{max(1, row.median * scale):.1f}" height="{line - 7}" '
                    f'fill="{colour(row.who, peers)}"/>')
         out.append(f'<path d="M{left + row.low * scale:.1f} {y + 8.5}H{left + row.high * scale:.1f}" class="spread"/>')
-        out.append(f'<text x="{left + row.high * scale + 7:.1f}" y="{y + 14}">{figure(row.median)} ns{refusals(row)}</text>')
+        out.append(f'<text x="{width - room + 7}" y="{y + 14}">{figure(row.median)} ns{refusals(row)}</text>')
     return '\n'.join(out + ['</svg>'])
 
 
