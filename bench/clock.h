@@ -62,6 +62,12 @@ struct clock_scale {
 	double step; /* the smallest difference seen: many counters advance by more than 1 */
 };
 
+/* Measured ticks in nanoseconds, without the `overhead` ticks that went into reading the clock. */
+static inline double clock_nanoseconds(const struct clock_scale *scale, double ticks, double overhead)
+{
+	return ticks > overhead ? (ticks - overhead) * scale->ns_per_tick : 0;
+}
+
 /* Takes about 30 ms. Call it on the CPU that will measure. */
 struct clock_scale clock_calibrate(void);
 

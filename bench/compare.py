@@ -17,7 +17,7 @@ if len(sys.argv) != 3:
 (old_context, old), (new_context, new) = results.read(sys.argv[1]), results.read(sys.argv[2])
 
 for key in sorted(set(old_context) | set(new_context)):
-    if key in ('date', 'load_avg', 'noise_percent', 'executable', 'frequency_khz', 'mhz_per_cpu'):
+    if key in ('date', 'load_avg', 'noise_percent', 'clock', 'executable', 'frequency_khz', 'mhz_per_cpu'):
         continue
     if old_context.get(key) != new_context.get(key):
         print(f'not the same machine or setting: {key}: {old_context.get(key)} then, {new_context.get(key)} now')

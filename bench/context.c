@@ -95,6 +95,17 @@ static double measure_noise(void)
 	return (samples[SAMPLES * 9 / 10] / median - 1) * 100;
 }
 
+/* What single operations are timed with. */
+static void add_clock(void)
+{
+	struct clock_scale scale = clock_calibrate();
+	char text[96];
+
+	snprintf(text, sizeof(text), CLOCK_NAME ", steps of %.1f ns, %.1f ns to read",
+	         scale.step * scale.ns_per_tick, scale.overhead_mean * scale.ns_per_tick);
+	gbench_add_context("clock", text);
+}
+
 void context_add(void)
 {
 	double noise = measure_noise();
@@ -113,6 +124,7 @@ void context_add(void)
 	gbench_add_context("rseq", !sequences              ? "not in use"
 	                           : rseq_counts_threads() ? "by mm_cid"
 	                                                   : "by CPU");
+	add_clock();
 	add_number("noise_percent", "%.1f", noise);
 	if (noise > 5)
 		fprintf(stderr,

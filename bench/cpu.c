@@ -19,6 +19,7 @@ void cpu_pin(int cpu)
 {
 	cpu_set_t one;
 
+	pthread_once(&once, read_allowed);
 	CPU_ZERO(&one);
 	CPU_SET((size_t)cpu, &one);
 	(void)!sched_setaffinity(0, sizeof(one), &one);
@@ -38,4 +39,11 @@ void cpu_pin_nth(uint32_t number)
 			return;
 		}
 	}
+}
+
+void cpu_unpin(void)
+{
+	pthread_once(&once, read_allowed);
+	if (count)
+		(void)!sched_setaffinity(0, sizeof(allowed), &allowed);
 }

@@ -9,7 +9,10 @@
 /* Keep the calling thread on this CPU. */
 void cpu_pin(int cpu);
 
-/* The same for the nth of those that the process could use at the first call, counted modulo. Before others are pinned. */
+/* The same for the nth of those that the process could use at the first call of any of these, counted modulo. */
 void cpu_pin_nth(uint32_t number);
+
+/* Let the calling thread run on all of those again. */
+void cpu_unpin(void);
 
 #endif

@@ -9,7 +9,10 @@
 
 struct malloc_peer malloc_peers[MALLOC_PEERS] = {
         {.name = "jemalloc", .library = "libjemalloc.so.2", .alloc_name = "malloc", .free_name = "free"},
-        {.name = "mimalloc", .library = "libmimalloc.so.2", .alloc_name = "mi_malloc", .free_name = "mi_free"},
+        {.name = "mimalloc",
+         .library = "libmimalloc.so.2",
+         .alloc_name = "mi_malloc",
+         .free_name = "mi_free"},
         {.name = "tcmalloc (gperftools)",
          .library = "libtcmalloc_minimal.so.4",
          .alloc_name = "tc_malloc",
@@ -40,7 +43,8 @@ void malloc_peers_load(void)
 		}
 		if (!peer->alloc || !peer->free) {
 			peer->alloc = NULL;
-			printf("not compared with %s: %s cannot be loaded\n", peer->name, peer->library);
+			fprintf(stderr, "not compared with %s: %s cannot be loaded\n", peer->name,
+			        peer->library);
 		}
 	}
 }

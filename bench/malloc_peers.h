@@ -19,7 +19,7 @@ struct malloc_peer {
 /* jemalloc, mimalloc, gperftools' tcmalloc and the C library's, in this order. */
 extern struct malloc_peer malloc_peers[MALLOC_PEERS];
 
-/* Load what is installed, and say on standard output what is not. */
+/* Load what is installed, and say on standard error what is not. */
 void malloc_peers_load(void);
 
 #endif

@@ -67,7 +67,7 @@ static double figure_of(const struct histogram *histogram, enum figure figure,
 		ticks = (double)histogram_percentile(histogram, fractions[figure]);
 		break;
 	}
-	return ticks > overhead ? (ticks - overhead) * scale->ns_per_tick : 0;
+	return clock_nanoseconds(scale, ticks, overhead);
 }
 
 static void note(struct mode_report *report, struct series *series, uint32_t repetition,

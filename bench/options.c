@@ -2,6 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "options.h"
 
+#include "recording.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -126,7 +128,7 @@ int options_parse(int argc, char **argv, struct options *options)
 	int option, status;
 
 	*options = (struct options){
-	        .modes = {true, true}, .repeat = 5, .pool = (size_t)2 << 20, .driver_pool = (size_t)16 << 10};
+	        .modes = {true, true}, .repeat = 5, .pool = RECORDED_POOL, .driver_pool = RECORDED_DRIVER_POOL};
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		status = parse_option(option, optarg, options);
 		if (status >= 0)

@@ -98,8 +98,10 @@ static void neighbours(void)
 
 static void find_distances(void)
 {
-	static const hwloc_obj_type_t shared[] = {HWLOC_OBJ_CORE, HWLOC_OBJ_L3CACHE, HWLOC_OBJ_MACHINE};
-	static const hwloc_obj_type_t apart[] = {HWLOC_OBJ_PU, HWLOC_OBJ_CORE, HWLOC_OBJ_PACKAGE};
+	static const hwloc_obj_type_t shared[] = {HWLOC_OBJ_CORE, HWLOC_OBJ_L3CACHE, HWLOC_OBJ_PACKAGE,
+	                                          HWLOC_OBJ_MACHINE};
+	static const hwloc_obj_type_t apart[] = {HWLOC_OBJ_PU, HWLOC_OBJ_CORE, HWLOC_OBJ_L3CACHE,
+	                                         HWLOC_OBJ_PACKAGE};
 
 	for (int d = 0; d < PIN_DISTANCES; d++) {
 		hwloc_obj_t first = hwloc_get_pu_obj_by_os_index(topology, (unsigned)cpus[0]);
@@ -111,6 +113,9 @@ static void find_distances(void)
 			within = apart[d] == HWLOC_OBJ_PU
 			                 ? unit
 			                 : hwloc_get_ancestor_obj_by_type(topology, apart[d], unit);
+			if (!within &&
+			    apart[d] == HWLOC_OBJ_L3CACHE) /* no such cache, or none that is told of */
+				within = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_CORE, unit);
 			if (hwloc_get_ancestor_obj_by_type(topology, shared[d], unit) == of && within &&
 			    !hwloc_bitmap_isset(within->cpuset, (unsigned)cpus[0]))
 				at_distance[d] = cpus[i];
@@ -150,7 +155,7 @@ static void order_by_topology(void)
 static void order_by_topology(void)
 {
 	/* Without hwloc all that is known is that two CPUs are two. */
-	at_distance[PIN_SAME_CACHE] = cpu_count > 1 ? cpus[1] : -1;
+	at_distance[PIN_SAME_PACKAGE] = cpu_count > 1 ? cpus[1] : -1;
 }
 #endif
 

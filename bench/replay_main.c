@@ -6,6 +6,7 @@
 #include "options.h"
 #include "plots.h"
 #include "progress.h"
+#include "recording.h"
 #include "table.h"
 
 #include <errno.h>
@@ -16,47 +17,24 @@
 #include <sys/stat.h>
 
 #define ROOM 16u /* times the carve-out: how far the search for the smallest pool may go */
-#define PADDR 0x42000000u /* where the recorded carve-out lay */
-
-/* "dir/NAME.istrace" -> "NAME", with nothing in it that a file name should not have. */
-static void name_of(const char *path, char *name, size_t size)
-{
-	const char *slash = strrchr(path, '/'), *start = slash ? slash + 1 : path, *dot;
-	size_t i;
-
-	snprintf(name, size, "%s", start);
-	dot = strrchr(name, '.');
-	if (dot && dot != name)
-		name[dot - name] = 0;
-	for (i = 0; name[i]; i++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", name[i]))
-			name[i] = '_';
-}
 
 static int measure_file(const char *path, const struct options *options, const struct measure_config *config,
                         struct trace_report *report)
 {
 	struct replay_fault fault = {{0}};
+	struct recording recording;
 	struct trace_error error;
-	struct trace trace;
-	char name[128];
 	int result;
 
-	if (trace_load(path, &trace, &error)) {
+	if (recording_load(path, &recording, &error)) {
 		progress_clear();
 		fprintf(stderr, "replay: %s\n", error.text);
 		return -1;
 	}
-	name_of(path, name, sizeof(name));
-	report->name = name;
-	report->events = trace.event_count;
-	report->objects = trace.object_count;
-	if (!plan_make(&trace, &report->plan)) {
-		trace_release(&trace);
-		fprintf(stderr, "replay: %s: out of memory\n", path);
-		return -1;
-	}
-	trace_release(&trace);
+	report->name = recording.name;
+	report->events = recording.events;
+	report->objects = recording.objects;
+	report->plan = recording.plan;
 	result = measure_trace(config, report, &fault);
 	progress_clear();
 	if (result) {
@@ -120,10 +98,7 @@ static int run(const struct options *options, uint32_t peers, const char *why)
 	progress_begin((uint32_t)options->file_count * measure_steps(&config, peers));
 	for (i = 0; i < options->file_count; i++) {
 		*report = (struct trace_report){
-		        .region = {.vaddr = room,
-		                   .paddr = PADDR,
-		                   .driver_size = options->driver_pool,
-		                   .client_size = options->pool - options->driver_pool},
+		        .region = recording_region(room, options->pool, options->driver_pool),
 		        .peer_count = peers,
 		        .peers = {{.peer = &peer_isthmus}, {.peer = &peer_bestfit}, {.peer = &peer_jemalloc}},
 		};

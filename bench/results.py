@@ -13,7 +13,7 @@ class Result:
         self.name = name
         self.part, self.what, self.who = (parts + ['', '', ''])[:3]
         self.arguments = [p for p in parts[3:] if p not in ('real_time', 'process_time', 'manual_time') and
-                          not p.startswith(('repeats:', 'threads:'))]
+                          not p.startswith(('repeats:', 'threads:', 'iterations:'))]
         threads = [p for p in parts if p.startswith('threads:')]
         self.threads = int(threads[0].split(':')[1]) if threads else 1
         self.times = []
@@ -62,13 +62,13 @@ def read(path):
         result = results.setdefault(run['run_name'], Result(run['run_name']))
         # Repetitions come in random order; a family is one registered benchmark.
         result.place = (run['family_index'], run['per_family_instance_index'])
+        result.label = run.get('label', '')
         if run.get('error_occurred'):
             result.error = run.get('error_message', 'failed')
             continue
-        # Threads that share the work are compared by the clock on the wall, all else by CPU time.
-        time = run['real_time'] if 'real_time' in run['run_name'] else run['cpu_time']
+        # Threads that share the work are compared by the clock on the wall, what times itself by that, all else by CPU time.
+        time = run['real_time' if {'real_time', 'manual_time'} & set(run['run_name'].split('/')) else 'cpu_time']
         result.times.append(time * UNITS[run['time_unit']])
-        result.label = run.get('label', '')
         for key, value in run.items():
             if key not in OWN and isinstance(value, (int, float)):
                 result.counters.setdefault(key, []).append(value)

@@ -47,12 +47,9 @@ static void *keep_allocating(void *context)
 
 static struct clock_scale scale;
 
-/* Without what reading the clock takes. */
 static double nanoseconds(uint64_t ticks)
 {
-	double ns = (double)ticks * scale.ns_per_tick - scale.overhead_median;
-
-	return ns > 0 ? ns : 0;
+	return clock_nanoseconds(&scale, (double)ticks, scale.overhead_median);
 }
 
 static void report(struct gbench_state *state, const struct histogram *histogram)
@@ -139,7 +136,7 @@ static void freed_elsewhere(struct gbench_state *state, void *context)
 {
 	struct ist_driver_pool *pool = ist_manager_driver_pool(context);
 	struct consumer consumer = {pin_cpu_at((enum pin_distance)gbench_argument(state, 0))};
-	static const char *const labels[] = {"same core", "same cache", "other package"};
+	static const char *const labels[] = {"same core", "same cache", "same package, other cache", "other package"};
 	uint64_t head = 0;
 	pthread_t thread;
 
@@ -162,6 +159,7 @@ static void freed_elsewhere(struct gbench_state *state, void *context)
 	}
 	atomic_store(&stop, 1);
 	pthread_join(thread, NULL);
+	cpu_unpin(); /* the same thread runs other benchmarks, and their threads inherit from it */
 }
 
 void suite_latency_register(void)

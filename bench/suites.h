@@ -6,6 +6,7 @@
 
 #include <isthmus/isthmus.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ void suite_driver_register(void);
 void suite_latency_register(void);
 void suite_client_register(void);
 void suite_map_register(void);
+void suite_replay_register(const char *directory, bool with_jemalloc); /* of the recordings there */
 
 /* A manager over private memory with a driver pool of so many bytes and a client pool of at least `client_bytes`; exits when there is none. */
 struct ist_manager *suites_manager(size_t driver_bytes, size_t client_bytes);
@@ -28,7 +30,7 @@ int pin_policy_by_name(const char *name); /* 0, or -1 */
 void pin_thread(int nth);
 
 /* The CPU that is as far from the first as can be had at a distance, or -1 if this machine has none. */
-enum pin_distance { PIN_SAME_CORE, PIN_SAME_CACHE, PIN_OTHER_PACKAGE, PIN_DISTANCES };
+enum pin_distance { PIN_SAME_CORE, PIN_SAME_CACHE, PIN_SAME_PACKAGE, PIN_OTHER_PACKAGE, PIN_DISTANCES };
 int pin_cpu_at(enum pin_distance distance);
 int pin_first_cpu(void);
 

@@ -3,7 +3,9 @@
 /*
  * All suites under Google Benchmark.
  *
- * usage: bench-suites [--pin=none|compact|scatter|cores|caches|nodes] [FLAG OF GOOGLE BENCHMARK]...
+ * usage: bench-suites [--pin=none|compact|scatter|cores|caches|nodes] [--traces=DIR] [FLAG OF GOOGLE BENCHMARK]...
+ *
+ * Recordings are replayed from DIR; without it, none.
  */
 #include <sched.h>
 #include <stdio.h>
@@ -12,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "gbench.h"
+#include "peers/peer.h"
 #include "suites.h"
 
 struct ist_manager *suites_manager(size_t driver_bytes, size_t client_bytes)
@@ -40,23 +43,42 @@ void suites_thread_counts(struct gbench *benchmark)
 	gbench_threads(benchmark, 4 * cpus);
 }
 
+/* Take the option "NAME=" out of the arguments, so that Google Benchmark does not see it. Returns its value, or null. */
+static const char *take_option(int *argc, char **argv, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (int i = 1; i < *argc; i++) {
+		const char *value = argv[i] + length;
+
+		if (strncmp(argv[i], name, length))
+			continue;
+		memmove(&argv[i], &argv[i + 1], (size_t)(*argc - i) * sizeof(*argv));
+		--*argc;
+		return value;
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
-		if (strncmp(argv[i], "--pin=", 6))
-			continue;
-		if (pin_policy_by_name(argv[i] + 6)) {
-			fprintf(stderr, "%s: not a policy; see the head of bench/suites_main.c\n", argv[i]);
-			return 2;
-		}
-		memmove(&argv[i], &argv[i + 1], (size_t)(argc - i) * sizeof(*argv));
-		argc--;
-		break;
+	const char *why, *policy, *traces;
+	bool arenas = peer_jemalloc_available(argv, &why); /* first: it may start the program again */
+
+	policy = take_option(&argc, argv, "--pin=");
+	traces = take_option(&argc, argv, "--traces=");
+	if (policy && pin_policy_by_name(policy)) {
+		fprintf(stderr, "--pin=%s: not a policy; see the head of bench/suites_main.c\n", policy);
+		return 2;
 	}
 	context_add();
 	suite_driver_register();
 	suite_latency_register();
 	suite_client_register();
 	suite_map_register();
+	if (traces && !arenas)
+		fprintf(stderr, "recordings are not replayed through jemalloc: %s\n", why);
+	if (traces)
+		suite_replay_register(traces, arenas);
 	return gbench_run(argc, argv);
 }

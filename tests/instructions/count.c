@@ -4,6 +4,7 @@
  * Does one thing so many times, for a simulator to count instructions (count.py).
  *
  * usage: count WHAT TIMES
+ *        count               names what there is
  */
 #include <isthmus/isthmus.h>
 
@@ -103,8 +104,10 @@ int main(int argc, char **argv)
 {
 	long times;
 
+	for (size_t i = 0; argc == 1 && i < sizeof(whats) / sizeof(whats[0]); i++)
+		puts(whats[i].name);
 	if (argc != 3)
-		return 2;
+		return argc == 1 ? 0 : 2;
 	set_up();
 	times = 100 + atol(argv[2]); /* the first ones find magazines empty */
 	for (size_t i = 0; i < sizeof(whats) / sizeof(whats[0]); i++) {
