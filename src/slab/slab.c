@@ -112,31 +112,19 @@ static void raise_peak(struct slabs *slabs)
 		continue; /* ends when the peak is ours or higher */
 }
 
-/* How many granules a CPU may keep: the pool's share, divided among the CPUs that use it. */
-static size_t budget(const struct slabs *slabs)
+/*
+ * How many granules a CPU may keep that keeps `kept` now: what the others leave of the pool's share, but at least as much
+ * as if all that use it had the same.
+ */
+static size_t budget(const struct slabs *slabs, size_t kept)
 {
-	size_t active = 0;
+	size_t cached = atomic_load_explicit(&slabs->cached, memory_order_relaxed), active = 0;
+	size_t others = cached > kept ? cached - kept : 0;
 
 	for (uint32_t block = 0; block < slabs->percpu.blocks; block++)
 		active += percpu_is_ready(&slabs->percpu, block);
-	return slabs->most_cached / bits_max(active, 1);
-}
-
-/* Let a magazine grow, if its CPU keeps little enough; shrink it if that keeps too much. Returns its capacity. */
-static uint32_t adapt(struct slabs *slabs, uint32_t block, unsigned class)
-{
-	struct magazine *magazine = percpu_magazine(&slabs->percpu, block, class);
-	uint32_t capacity = magazine_capacity(magazine), wanted = capacity;
-	size_t allowed = budget(slabs), kept = survey(slabs, block), count = slabs->classes.granules[class];
-
-	if (kept > allowed)
-		wanted = (uint32_t)bits_min(capacity, bits_max(FIRST_CAPACITY, capacity / 2));
-	else
-		wanted = (uint32_t)bits_min(bits_max(FIRST_CAPACITY, 2 * (size_t)capacity),
-		                            bits_min(slabs->slots[class], allowed / count));
-	if (wanted != capacity)
-		percpu_set_capacity(&slabs->percpu, block, class, wanted);
-	return wanted;
+	return bits_max(slabs->most_cached / bits_max(active, 1),
+	                slabs->most_cached - bits_min(slabs->most_cached, others));
 }
 
 void give_to_buddy(struct slabs *slabs, size_t start, size_t count)
@@ -177,6 +165,68 @@ static void begin_batch(struct slabs *slabs)
 static void end_batch(struct slabs *slabs)
 {
 	atomic_fetch_add_explicit(&slabs->in_hand, SLAB_HAND_VERSION - 1, memory_order_seq_cst);
+}
+
+/* Make room in a full magazine: half of it goes back to the buddy. Not when the pool is low. */
+static void flush(struct slabs *slabs, unsigned class, uint32_t block)
+{
+	const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, class);
+	uint32_t level =
+	        magazine_level(magazine, atomic_load_explicit(&magazine->word, memory_order_relaxed));
+	unsigned half = (unsigned)bits_max(1, bits_min(level / 2, SLAB_BATCH)), taken;
+	uint32_t values[SLAB_BATCH];
+
+	if (half > 1)
+		begin_batch(slabs);
+	taken = percpu_take(&slabs->percpu, class, values, half, false);
+	note(slabs, block, NOTE_FLUSHED, taken);
+	give_batch(slabs, values, taken, slabs->classes.granules[class]);
+	if (half > 1)
+		end_batch(slabs);
+}
+
+/* The class of which this block keeps most, by granules. */
+static unsigned largest_kept(const struct slabs *slabs, uint32_t block)
+{
+	unsigned largest = 0;
+	size_t most = 0;
+
+	for (unsigned c = 0; c < slabs->classes.count; c++) {
+		const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, c);
+		uint64_t word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
+		size_t kept = (size_t)magazine_level(magazine, word) * slabs->classes.granules[c];
+
+		largest = kept > most ? c : largest;
+		most = bits_max(most, kept);
+	}
+	return largest;
+}
+
+/*
+ * Let a magazine grow, if its CPU keeps little enough. If that keeps too much, shrink the magazine, but not to nothing,
+ * and let go of what it keeps most of: that may be of a class that nobody asks for any more, and the share of a CPU
+ * becomes less when others come to use the pool. Returns its capacity.
+ */
+static uint32_t adapt(struct slabs *slabs, uint32_t block, unsigned class)
+{
+	uint32_t capacity = magazine_capacity(percpu_magazine(&slabs->percpu, block, class)), wanted;
+	size_t kept = survey(slabs, block), allowed = budget(slabs, kept);
+	size_t most = bits_min(slabs->slots[class], allowed / slabs->classes.granules[class]);
+
+	if (kept > allowed) {
+		unsigned largest = largest_kept(slabs, block);
+		uint32_t half = magazine_capacity(percpu_magazine(&slabs->percpu, block, largest)) / 2;
+
+		if (largest != class)
+			percpu_set_capacity(&slabs->percpu, block, largest, half);
+		flush(slabs, largest, block);
+		wanted = (uint32_t)bits_min(bits_max(FIRST_CAPACITY, capacity / 2), most);
+	} else {
+		wanted = (uint32_t)bits_min(bits_max(FIRST_CAPACITY, 2 * (size_t)capacity), most);
+	}
+	if (wanted != capacity)
+		percpu_set_capacity(&slabs->percpu, block, class, wanted);
+	return wanted;
 }
 
 /* How many objects to take from the buddy for a magazine of `capacity`, of which one is for the caller; not when low. */
@@ -305,24 +355,6 @@ int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *sta
 	}
 	*granted = count;
 	return slabs_take_with(slabs, count, bytes, from_buddy, &count, start);
-}
-
-/* Make room in a full magazine: half of it goes back to the buddy. Not when the pool is low. */
-static void flush(struct slabs *slabs, unsigned class, uint32_t block)
-{
-	const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, class);
-	uint32_t level =
-	        magazine_level(magazine, atomic_load_explicit(&magazine->word, memory_order_relaxed));
-	unsigned half = (unsigned)bits_max(1, bits_min(level / 2, SLAB_BATCH)), taken;
-	uint32_t values[SLAB_BATCH];
-
-	if (half > 1)
-		begin_batch(slabs);
-	taken = percpu_take(&slabs->percpu, class, values, half, false);
-	note(slabs, block, NOTE_FLUSHED, taken);
-	give_batch(slabs, values, taken, slabs->classes.granules[class]);
-	if (half > 1)
-		end_batch(slabs);
 }
 
 void slabs_give_slow(struct slabs *slabs, size_t start, size_t count)

@@ -241,14 +241,59 @@ static void exhaustion_is_cheap(void **state)
 	fixture_drop(&f);
 }
 
+static void free_first(size_t count)
+{
+	while (count > 0)
+		assert_int_equal(ist_shm_free(&objects[--count]), 0);
+}
+
+/*
+ * A CPU that keeps all it may of one class, and then keeps too much because the pool's share is divided anew, still keeps
+ * some of a class that it has not used before: else each of these would go to the buddy for ever.
+ */
+static void no_class_is_left_out(void **state)
+{
+	struct slabs *slabs;
+	uint32_t block;
+	struct ist_shm shm;
+	unsigned class;
+	size_t count;
+
+	(void)state;
+	run_on(0);
+	f = fixture_make(8 * MIB, 2 * MIB);
+	slabs = &f.driver->slabs;
+	for (int i = 0; i < 40; i++) {
+		for (count = 0; count < 400; count++)
+			assert_int_equal(ist_driver_pool_alloc(f.driver, 512, &objects[count]), 0);
+		free_first(count);
+	}
+	slabs->most_cached /= 8;
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(ist_driver_pool_alloc(f.driver, 72, &shm), 0);
+		assert_int_equal(ist_shm_free(&shm), 0);
+	}
+	block = percpu_here(&slabs->percpu);
+	class = (unsigned)PERCPU_CLASS(slabs_at(slabs, 9));
+	assert_in_range(magazine_capacity(percpu_magazine(&slabs->percpu, block, class)), 1, UINT32_MAX);
+	/* What was kept of the other class becomes less, step by step. */
+	for (int i = 0; i < 40; i++) {
+		for (count = 0; count < 20; count++)
+			assert_int_equal(ist_driver_pool_alloc(f.driver, 72, &objects[count]), 0);
+		free_first(count);
+	}
+	class = (unsigned)PERCPU_CLASS(slabs_at(slabs, 64));
+	assert_true(magazine_capacity(percpu_magazine(&slabs->percpu, block, class)) * 64 <=
+	            2 * slabs->most_cached);
+	fixture_drop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(memory_in_other_magazines_is_found),
-	        cmocka_unit_test(magazines_merge),
-	        cmocka_unit_test(nobody_is_refused_in_vain),
-	        cmocka_unit_test(sixty_four_cpus),
-	        cmocka_unit_test(four_pages_for_all_cpus),
+	        cmocka_unit_test(no_class_is_left_out), cmocka_unit_test(memory_in_other_magazines_is_found),
+	        cmocka_unit_test(magazines_merge),      cmocka_unit_test(nobody_is_refused_in_vain),
+	        cmocka_unit_test(sixty_four_cpus),      cmocka_unit_test(four_pages_for_all_cpus),
 	        cmocka_unit_test(exhaustion_is_cheap),
 	};
 
