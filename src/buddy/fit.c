@@ -129,6 +129,12 @@ void fit_note(struct fit_map *map, size_t chunk, size_t longest)
 
 /* Chunks of a class that are looked at before the best so far is taken. */
 #define LOOKS 4
+/*
+ * Chunks that have moved on from a class, but are left in its set, by one search. A chunk that comes and goes between two
+ * lengths would otherwise be taken out by every search and put back by every note.
+ */
+#define LEFT_ALONE 1
+
 struct search {
 	struct fit_map *map;
 	unsigned class;
@@ -136,6 +142,7 @@ struct search {
 	size_t lowest, highest; /* of the class */
 	size_t sufficient; /* in this class: a run of this length fits as well as any can */
 	int looks_left;
+	int *leave_alone;
 	size_t best; /* chunk, or FIT_NONE */
 	size_t best_longest;
 };
@@ -151,7 +158,8 @@ static bool search_word(struct search *search, size_t index)
 		size_t longest = chunk < search->map->chunks ? fit_longest(search->map, chunk) : 0;
 
 		if (longest < search->lowest || longest > search->highest) {
-			set_change(set, left & -left, false, invert); /* it has moved on */
+			if (--*search->leave_alone < 0)
+				set_change(set, left & -left, false, invert); /* it has moved on */
 			continue;
 		}
 		if (longest >= search->count && longest < search->best_longest) {
@@ -207,7 +215,7 @@ static size_t search_class(struct search *search, size_t first)
 	return search->best;
 }
 
-size_t fit_find(struct fit_map *map, size_t count, uint32_t near)
+static size_t find(struct fit_map *map, size_t count, uint32_t near, int leave_alone)
 {
 	size_t word = (size_t)((uint64_t)near * map->words >> 32);
 	unsigned first = class_of(count);
@@ -223,6 +231,7 @@ size_t fit_find(struct fit_map *map, size_t count, uint32_t near)
 		        .highest = class_lowest(class + 1) - 1,
 		        .sufficient = bits_max(lowest, count),
 		        .looks_left = LOOKS,
+		        .leave_alone = &leave_alone,
 		        .best = FIT_NONE,
 		        .best_longest = SIZE_MAX,
 		};
@@ -232,4 +241,14 @@ size_t fit_find(struct fit_map *map, size_t count, uint32_t near)
 			return chunk;
 	}
 	return FIT_NONE;
+}
+
+size_t fit_find(struct fit_map *map, size_t count, uint32_t near)
+{
+	size_t chunk = find(map, count, near, LEFT_ALONE);
+
+	/* When nothing is there, what was left alone is cleared away, so that the next search is short. */
+	if (chunk == FIT_NONE && classes_load(map) >> class_of(count))
+		chunk = find(map, count, near, 0);
+	return chunk;
 }

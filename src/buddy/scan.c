@@ -71,6 +71,8 @@ static void find_edges(const struct snapshot *snap, struct edges *edges)
 		uint16_t *at = &edges->at[edges->count];
 
 		before = snap->free[i] >> 63;
+		if (left == 0) /* the rule where little is in use */
+			continue;
 		edges->count += count_ones(left);
 		for (int k = 0; k < 4; k++) {
 			/* Of nothing left it is anything; the next word overwrites that. */
