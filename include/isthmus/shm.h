@@ -35,7 +35,8 @@ struct ist_shm {
  *              also when its place has been handed out again since. Exact while the memory is free. After that a copy
  *              is told by a use count of the place: 20 bits in a client pool; in a driver pool 11 bits, 9 for sizes up
  *              to 16 and 3 up to 8. It is mistaken if the place holds an allocation of the same size and this count
- *              came round.
+ *              came round. Of several at the same instant one is obeyed; but where a sandbox forbade membarrier after
+ *              the pool had been in use, two on two CPUs may be.
  *   -ECHILD    this process is a child of the one that made the manager, by fork.
  *   -ENOMEM    only for an isolated buffer (share.h): the system refused to put the pool's pages back.
  * On an error nothing changes, *shm neither; the pool counts a misuse where it could be told.
