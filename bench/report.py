@@ -21,7 +21,7 @@ OTHERS = ['#c05a2b', '#8a6d3b', '#5b7f3a', '#7a5195', '#b03a6b']
 
 TITLES = {
     'driver': ('Driver pool', 'Messages, beside general allocators. "floor" is a bare push and pop of a per-CPU magazine.'),
-    'latency': ('Latency of single operations', 'An allocation and its free, each timed. The clock’s own cost is taken '
+    'latency': ('Latency of single operations', 'An allocation and its free, each timed. What reading the clock costs is taken '
                 'off; 0 means below what it can tell apart.'),
     'client': ('Client pool', 'Page runs over 1 GiB of untouched address space, beside allocators behind one mutex.'),
     'replay': ('Recorded OP-TEE traffic', 'What the Linux drivers really asked for, replayed over a carve-out of 2 MiB with a driver pool of '
@@ -36,9 +36,9 @@ WHATS = {'pair': 'Allocate and free at once', 'burst': '1000 allocated, freed in
          'translate_pool': 'Physical to virtual, in the carve-out', 'register': 'Register and unregister 64 KiB of a file',
          'register_mapped': 'Register and unregister memory that is mapped already',
          'pair_beside_a_stopped_thread': 'The same while another thread is stopped in the middle of an operation',
-         'a_xtest_regression': 'OP-TEE’s regression suite', 'b_session': 'Sessions',
+         'a_xtest_regression': 'The regression suite of OP-TEE', 'b_session': 'Sessions',
          'd_register': 'Registered buffers (the messages about them; bench/run mapping registers)',
-         'sa_xtest_regression_static': 'OP-TEE’s regression suite, all client memory from the pool',
+         'sa_xtest_regression_static': 'The regression suite of OP-TEE, all client memory from the pool',
          'sb_session_static': 'Sessions, all client memory from the pool',
          'se_concurrent_static': 'Four streams at once, all client memory from the pool',
          'freed_elsewhere': 'Allocated here, freed on another CPU'}
