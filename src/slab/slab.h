@@ -104,6 +104,11 @@ static inline int slabs_check(const struct slabs *slabs)
 	return percpu_is_ours(&slabs->percpu) ? 0 : -ECHILD;
 }
 
+/*
+ * Callers pop from the magazine of the class themselves. When that has nothing: a run of at
+ * least `count` >= 1 granules for `bytes` bytes, *granted of them, which is `count` or what its class has. -ENOSPC as of
+ * [S2], -ECHILD.
+ */
 int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *start, size_t *granted);
 void slabs_give_slow(struct slabs *slabs, size_t start, size_t count);
 
@@ -122,22 +127,6 @@ static inline size_t slabs_at_sure(const struct slabs *slabs, size_t count)
 static inline size_t slabs_granules(const struct slabs *slabs, size_t at)
 {
 	return slabs->classes.granules[PERCPU_CLASS(at)];
-}
-
-/*
- * A run of at least `count` >= 1 granules for `bytes` bytes: *granted of them, which is `count` or what its class has.
- * `at` is slabs_at(count). -ENOSPC as of [S2], -ECHILD.
- */
-static inline __attribute__((always_inline)) int slabs_take(struct slabs *slabs, size_t at, size_t count,
-                                                            size_t bytes, size_t *start, size_t *granted)
-{
-	uint32_t value;
-
-	if (__builtin_expect(!percpu_pop(&slabs->percpu, at, &value), 0))
-		return slabs_take_slow(slabs, count, bytes, start, granted);
-	*start = value;
-	*granted = slabs_granules(slabs, at);
-	return 0;
 }
 
 /* Give back a run as it was granted, of the length of the class with this `at`. */
@@ -162,7 +151,7 @@ static inline __attribute__((always_inline)) void slabs_give_run(struct slabs *s
 		slabs_give_slow(slabs, start, count);
 }
 
-/* What has to come from a particular place, by what `alloc` asks of the buddy: as slabs_take, past the magazines. */
+/* What has to come from a particular place, by what `alloc` asks of the buddy: as slabs_take_slow, past the magazines. */
 int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *alloc, const void *context,
                     size_t *start);
 
