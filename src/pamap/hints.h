@@ -59,13 +59,14 @@ static inline node_ref root_start(struct root *root, int32_t x)
 	return ref ? ref : atomic_load_explicit(&root->top, memory_order_acquire); /* [P1] */
 }
 
-/* The writer's: start loading what an insertion at page x will change. */
+/* The writer's: start loading what an insertion at page x will change, and the leaf that it will copy. */
 static inline void hints_touch(struct root *root, int32_t x)
 {
 	struct hints *hints = atomic_load_explicit(&root->hints, memory_order_relaxed);
+	node_ref ref = hints ? hints_find(hints, x) : 0;
 
-	if (hints)
-		(void)hints_find(hints, x);
+	if (ref && node_kind(ref) == NODE_LEAF)
+		node_touch(node_leaf(ref), sizeof(struct leaf));
 }
 
 /*

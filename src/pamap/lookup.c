@@ -36,16 +36,6 @@ static inline bool step_to(struct place *place, unsigned rank)
 	return true;
 }
 
-/*
- * Start loading a line that will be needed. Not a prefetch: when the page is not in the TLB, which is the rule in a
- * large map, processors may drop that (measured: over a quarter of the latency at a million mappings). The load's result is not
- * used, so nothing waits for it.
- */
-static inline void touch(const void *at)
-{
-	(void)atomic_load_explicit((const _Atomic uint32_t *)at, memory_order_relaxed);
-}
-
 /* What of a node will be needed depends on its keys; so that it need not wait for them, all of it is loaded at once. */
 static inline void touch_children(const struct inner *inner)
 {

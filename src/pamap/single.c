@@ -178,6 +178,7 @@ int single_insert(struct pamap *map, const struct pamap_entry *entry)
 	if (!root)
 		return -ENOMEM;
 	hints_touch(root, in_region(entry->page));
+	store_touch(&map->store);
 	tree_find(root, in_region(entry->page), &spot);
 	if (node_kind(spot.target) == NODE_LEAF && spot.target && node_leaf(spot.target)->live == LEAF_MAX &&
 	    tree_make_block(&map->store, &spot))
@@ -287,10 +288,9 @@ size_t single_insert_run(struct pamap *map, const struct pamap_entry *entries, s
 	return run;
 }
 
-static bool empty_in_block(struct spot *spot, const struct pamap_entry *entry)
+static bool empty_in_block(struct block *block, const struct pamap_entry *entry)
 {
-	struct block *block = node_block(spot->target);
-	_Atomic uint64_t *slot = &block->word[in_region(entry->page) - block_start(spot)];
+	_Atomic uint64_t *slot = &block->word[entry->page & (BLOCK_PAGES - 1)];
 	uint64_t word = atomic_load_explicit(slot, memory_order_relaxed);
 	unsigned palette = block_word_palette(word);
 
@@ -304,9 +304,8 @@ static bool empty_in_block(struct spot *spot, const struct pamap_entry *entry)
 	return true;
 }
 
-static bool empty_in_leaf(struct spot *spot, const struct pamap_entry *entry)
+static bool empty_in_leaf(struct leaf *leaf, const struct pamap_entry *entry)
 {
-	struct leaf *leaf = node_leaf(spot->target);
 	int32_t first = in_region(entry->page);
 	unsigned rank = leaf_rank(leaf, first);
 
@@ -318,18 +317,31 @@ static bool empty_in_leaf(struct spot *spot, const struct pamap_entry *entry)
 	return true;
 }
 
+/* Empties the entry's word, if it is in the leaf or block. */
+static bool empty_in(node_ref ref, const struct pamap_entry *entry)
+{
+	return node_kind(ref) == NODE_BLOCK ? empty_in_block(node_block(ref), entry)
+	                                    : empty_in_leaf(node_leaf(ref), entry);
+}
+
 int single_remove(struct pamap *map, const struct pamap_entry *entry)
 {
 	struct root *root = map_root(map, entry->page >> REGION_BITS);
 	struct spot spot;
+	node_ref ref;
 
 	if (!root || !entry_fits_word(entry))
 		return SINGLE_NOT;
-	tree_find(root, in_region(entry->page), &spot);
-	if (!spot.target)
+	ref = root_start(root, in_region(entry->page)); /* what a hint names is in the tree [P3] */
+	if (node_kind(ref) == NODE_INNER) {
+		tree_find(root, in_region(entry->page), &spot);
+		ref = spot.target;
+	}
+	if (!ref || !empty_in(ref, entry))
 		return SINGLE_NOT;
-	if (!(node_kind(spot.target) == NODE_BLOCK ? empty_in_block(&spot, entry) : empty_in_leaf(&spot, entry)))
-		return SINGLE_NOT;
-	tree_shrink(&map->store, &spot, false);
+	if (tree_is_sparse(ref)) {
+		tree_find(root, in_region(entry->page), &spot);
+		tree_shrink(&map->store, &spot, false);
+	}
 	return SINGLE_DONE;
 }

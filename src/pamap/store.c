@@ -13,9 +13,9 @@
 #define CHUNK_SMALL 65536u /* below, what blocks leave over of a chunk is much of it: grow sooner */
 #define CHUNK_MAX (UINT64_C(1) << 20)
 #define LIMIT_DEFAULT (UINT64_C(64) << 20)
-#define WORTH_PART 128u /* handed over at once: this part of the map's memory, but no less */
+#define WORTH_PART 16u   /* handed over at once: this part of the memory for leaves, but no less */
 #define WORTH_MIN 32768u /* than this, nor more */
-#define WORTH_MAX 524288u
+#define WORTH_MAX 1048576u
 #define WAIT_NS 100000000
 
 static size_t cover_bytes(size_t count)
@@ -121,6 +121,7 @@ static bool refill(struct store *store, struct bump *bump)
 	chunk->next = store->chunks;
 	store->chunks = chunk;
 	store->bytes += bytes;
+	store->leaf_bytes += bump == &store->bump_leaf ? bytes : 0;
 	bump->at = (char *)chunk + CACHE_LINE;
 	bump->end = (char *)chunk + bytes;
 	if (bump->next_bytes < CHUNK_MAX &&
@@ -359,7 +360,7 @@ void store_hand_over(struct store *store)
 void store_end_update(struct store *store)
 {
 	take_back(store);
-	if (store->limbo.bytes >= bits_max(WORTH_MIN, bits_min(WORTH_MAX, store->bytes / WORTH_PART)))
+	if (store->limbo.bytes >= bits_max(WORTH_MIN, bits_min(WORTH_MAX, store->leaf_bytes / WORTH_PART)))
 		store_hand_over(store);
 }
 

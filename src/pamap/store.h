@@ -54,6 +54,7 @@ struct store {
 	pthread_mutex_t landing;       /* for those who wait for it */
 	pthread_cond_t has_landed;
 	uint64_t bytes, limit, refused;
+	uint64_t leaf_bytes; /* of `bytes`: chunks for leaves, of which there are as many as updates replace */
 };
 
 void store_init(struct store *store);
@@ -63,6 +64,14 @@ void store_drop(struct store *store);
 /* From now on this many nodes of each kind can be had without failure. -ENOMEM. */
 int store_reserve(struct store *store, size_t leaves, size_t inners, size_t blocks);
 struct leaf *store_leaf(struct store *store);
+/* Start loading the leaf that will be had next: it has not been used for long. */
+static inline void store_touch(struct store *store)
+{
+	const char *leaf = (const char *)store->unused.leaf;
+
+	for (size_t at = 0; leaf && at < sizeof(struct leaf); at += CACHE_LINE)
+		__builtin_prefetch(leaf + at, 1);
+}
 struct inner *store_inner(struct store *store);
 struct block *store_block(struct store *store);
 struct cover *store_cover(struct store *store, size_t count); /* null: no memory */

@@ -399,14 +399,30 @@ void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, enu
 	retire_target(store, spot->target);
 }
 
+/* A leaf between two full ones stays small for long: not at each of many removals. */
+static bool leaf_is_sparse(const struct leaf *leaf)
+{
+	return leaf->live == 0 || (leaf->live < LEAF_MIN && leaf->live % 4 == 3);
+}
+
+static bool block_is_sparse(const struct block *block)
+{
+	return block->live == 0 || (block->live < BLOCK_MIN && block->live % 16 == 15);
+}
+
+bool tree_is_sparse(node_ref target)
+{
+	return node_kind(target) == NODE_BLOCK ? block_is_sparse(node_block(target))
+	                                       : leaf_is_sparse(node_leaf(target));
+}
+
 static void shrink_leaf(struct store *store, struct spot *spot, bool now)
 {
 	struct leaf *leaf = node_leaf(spot->target);
 	struct pieces pieces;
 	struct leaf *before, *behind;
 
-	/* A leaf between two full ones stays small for long. */
-	if (leaf->live >= LEAF_MIN || (leaf->live != 0 && leaf->live % 4 != 3 && !now))
+	if (leaf->live >= LEAF_MIN || !(now || leaf_is_sparse(leaf)))
 		return;
 	if (leaf->live > 0) {
 		if (spot->depth == 0)
@@ -429,7 +445,7 @@ static void shrink_block(struct store *store, struct spot *spot, bool now)
 	struct block *block = node_block(spot->target);
 	struct pieces pieces;
 
-	if (block->live >= BLOCK_MIN || (block->live != 0 && block->live % 16 != 15 && !now))
+	if (block->live >= BLOCK_MIN || !(now || block_is_sparse(block)))
 		return;
 	if (tree_reserve(store, spot, 1 + BLOCK_MIN / LEAF_MAX))
 		return;

@@ -98,8 +98,10 @@ void tree_swap(struct store *store, struct spot *spot, struct swap *swap);
 
 /*
  * A word or more of the target was emptied: if it is much too large for what is left, make it smaller. Best effort:
- * not without memory, not while too much waits for readers, and unless `now` not at each of many removals.
+ * not without memory, not while too much waits for readers, and unless `now` only when it is sparse, which it is not
+ * at each of many removals.
  */
+bool tree_is_sparse(node_ref target);
 void tree_shrink(struct store *store, struct spot *spot, bool now);
 
 /*
