@@ -10,8 +10,9 @@
 #define BUCKETS_FEW 2u
 #define BUCKETS_NEAR 32768u
 #define BUCKETS_FAR 131072u
-#define BUCKETS_MIN 496u /* what fits the page that hints take at least */
-#define TARGETS_MIN 2u /* a tree that is one leaf needs no hints */
+#define BUCKETS_MIN 1008u /* what fits the two pages that hints take at least */
+#define BUCKETS_EXACT 128u /* for each leaf while there are few: then a bucket mostly has no more than one mapping */
+#define BUCKETS_EXACT_ALL 8192u
 #define STRETCH                                                                                              \
 	32 /* a leaf is named in all buckets from its first key to its last if they are no more than this */
 
@@ -30,26 +31,36 @@ static bool has_bucket(const struct hints *hints, int64_t bucket)
 	return bucket >= 0 && bucket < (int64_t)hints->count;
 }
 
-/* Whether all pages of the bucket are in [low, high]. */
-static bool is_within(const struct hints *hints, int64_t bucket, int32_t low, int32_t high)
-{
-	int64_t size = (int64_t)1 << hints->shift, begin = hints->base + bucket * size;
+/* The buckets of which all pages are in [low, high]. */
+struct span {
+	int64_t first, last;
+};
 
-	return begin >= low && begin + size - 1 <= high;
+static struct span span_of(const struct hints *hints, int32_t low, int32_t high)
+{
+	struct span span = {0, bucket_of(hints, high)};
+
+	if (low > hints->base)
+		span.first = bucket_of(hints, low - 1) + 1;
+	if (high < REGION_LAST)
+		span.last = bucket_of(hints, high + 1) - 1;
+	if (span.last >= (int64_t)hints->count)
+		span.last = (int64_t)hints->count - 1;
+	return span;
 }
 
 static void forget(struct hints *hints, int64_t bucket, node_ref ref)
 {
 	if (has_bucket(hints, bucket) &&
-	    atomic_load_explicit(&hints->slot[bucket], memory_order_relaxed) == ref &&
+	    hint_node(atomic_load_explicit(&hints->slot[bucket], memory_order_relaxed)) == ref &&
 	    !TWIN_BROKEN(4)) /* the twin leaves the way to a node that is gone */
 		atomic_store_explicit(&hints->slot[bucket], 0, memory_order_relaxed); /* [P3] */
 }
 
-static void learn(struct hints *hints, int64_t bucket, node_ref ref, int32_t low, int32_t high)
+static void learn(struct hints *hints, int64_t bucket, struct span span, node_ref hint)
 {
-	if (has_bucket(hints, bucket) && is_within(hints, bucket, low, high))
-		atomic_store_explicit(&hints->slot[bucket], ref, memory_order_release); /* [P1] */
+	if (bucket >= span.first && bucket <= span.last)
+		atomic_store_explicit(&hints->slot[bucket], hint, memory_order_release); /* [P1] */
 }
 
 /* The buckets that a node may be named in, one after the other; -1: no more. */
@@ -105,26 +116,75 @@ void hints_forget_target(struct root *root, node_ref ref, int32_t from)
 		forget(hints, bucket, ref);
 }
 
-static void learn_target(struct hints *hints, node_ref ref, int32_t from, int32_t low, int32_t high)
+static void learn_block(struct hints *hints, node_ref ref, int32_t from, int32_t low, int32_t high)
 {
 	struct buckets buckets = buckets_of(hints, ref, from);
-	int32_t start = (int32_t)((uint32_t)from & ~(BLOCK_PAGES - 1));
+	int32_t start = (int32_t)((uint32_t)from & ~(BLOCK_PAGES - 1)), last = start + (int32_t)BLOCK_PAGES - 1;
+	/* What else leads to a block is not in it. */
+	struct span span = span_of(hints, low > start ? low : start, high < last ? high : last);
 	int64_t bucket;
 
-	if (node_kind(ref) == NODE_BLOCK) { /* what else leads to a block is not in it */
-		low = low > start ? low : start;
-		high = high < start + (int32_t)BLOCK_PAGES - 1 ? high : start + (int32_t)BLOCK_PAGES - 1;
-	}
 	while (next_bucket(hints, &buckets, &bucket))
-		learn(hints, bucket, ref, low, high);
+		learn(hints, bucket, span, ref);
+}
+
+static void learn_leaf(struct hints *hints, const struct leaf *leaf, int32_t low, int32_t high)
+{
+	struct buckets buckets = buckets_of(hints, leaf_ref(leaf), 0);
+	struct span span = span_of(hints, low, high);
+	unsigned below = 0, guess = hints->exact ? 0 : LEAF_MAX;
+	int64_t bucket;
+
+	while (next_bucket(hints, &buckets, &bucket)) {
+		for (; hints->exact && below < leaf->count && bucket_of(hints, leaf->key[below]) <= bucket; below++)
+			guess = below; /* the last entry that begins in the bucket, or before it */
+		learn(hints, bucket, span, hint_make(leaf_ref(leaf), guess));
+	}
+}
+
+static void learn_target(struct hints *hints, node_ref ref, int32_t from, int32_t low, int32_t high)
+{
+	if (node_kind(ref) == NODE_BLOCK)
+		learn_block(hints, ref, from, low, high);
+	else if (ref)
+		learn_leaf(hints, node_leaf(ref), low, high);
 }
 
 void hints_learn_target(struct root *root, node_ref ref, int32_t from, int32_t low, int32_t high)
 {
 	struct hints *hints = hints_of(root);
 
-	if (hints && ref)
+	if (hints)
 		learn_target(hints, ref, from, low, high);
+}
+
+void hints_forget_pages(struct root *root, const struct leaf *leaf, int32_t first, int32_t last)
+{
+	struct hints *hints = hints_of(root);
+	int64_t bucket, end;
+
+	if (!hints)
+		return;
+	bucket = bucket_of(hints, first);
+	end = bucket_of(hints, last);
+	if (end - bucket >= STRETCH)
+		hints_forget_target(root, leaf_ref(leaf), 0);
+	for (; end - bucket < STRETCH && bucket <= end; bucket++)
+		forget(hints, bucket, leaf_ref(leaf));
+}
+
+void hints_replace_leaf(struct root *root, const struct leaf *old, const struct leaf *made, bool keys_stay, int32_t low,
+                        int32_t high)
+{
+	struct hints *hints = hints_of(root);
+	bool by_key;
+
+	if (!hints)
+		return;
+	learn_leaf(hints, made, low, high);
+	by_key = buckets_of(hints, leaf_ref(old), 0).leaf != NULL;
+	if (!keys_stay || by_key != (buckets_of(hints, leaf_ref(made), 0).leaf != NULL))
+		hints_forget_target(root, leaf_ref(old), 0);
 }
 
 /* An inner node is named where the ranges of two of its children meet inside a bucket. */
@@ -138,13 +198,14 @@ void hints_forget_inner(struct root *root, const struct inner *inner)
 
 static void learn_inner(struct hints *hints, const struct inner *inner)
 {
+	struct span span = span_of(hints, inner->key[0], inner->key[inner->count - 1] - 1);
+
 	for (unsigned i = 1; i < inner->count; i++) {
 		int64_t bucket = bucket_of(hints, inner->key[i]);
 
-		if (!is_within(hints, bucket, inner->key[i],
-		               REGION_LAST)) /* or the bucket begins with the child */
-			learn(hints, bucket, inner_ref(inner), inner->key[0],
-			      inner->key[inner->count - 1] - 1);
+		if (bucket != bucket_of(hints, inner->key[i] - 1)) /* the bucket begins with the child */
+			continue;
+		learn(hints, bucket, span, inner_ref(inner));
 	}
 }
 
@@ -158,14 +219,24 @@ void hints_learn_inner(struct root *root, const struct inner *inner)
 
 bool hints_are_few(const struct root *root)
 {
-	return root->targets >= TARGETS_MIN && root->targets > root->hinted + root->hinted / 4;
+	size_t targets = root->leaves + root->blocks;
+
+	return (targets > 1 || root->blocks) && targets > root->hinted + root->hinted / 4;
+}
+
+static bool can_be_exact(const struct root *root)
+{
+	return BUCKETS_EXACT * root->leaves <= BUCKETS_EXACT_ALL;
 }
 
 size_t hints_wanted(const struct root *root)
 {
-	size_t many = BUCKETS_MANY * root->targets, few = BUCKETS_FEW * root->targets;
+	size_t targets = root->leaves + root->blocks;
+	size_t many = BUCKETS_MANY * targets, few = BUCKETS_FEW * targets;
 
-	if (many > BUCKETS_NEAR && few <= BUCKETS_FAR)
+	if (can_be_exact(root))
+		many += (BUCKETS_EXACT - BUCKETS_MANY) * root->leaves;
+	else if (many > BUCKETS_NEAR && few <= BUCKETS_FAR)
 		return bits_max(BUCKETS_NEAR, few);
 	return bits_max(BUCKETS_MIN, many);
 }
@@ -228,7 +299,9 @@ void hints_fill(struct root *root, struct hints *made, size_t count)
 		made->shift++;
 	made->base = (int32_t)((uint32_t)first & ~((1u << made->shift) - 1));
 	made->count = (uint32_t)(((uint32_t)last - (uint32_t)made->base) >> made->shift) + 1;
+	made->start = (root->region << REGION_BITS | (uint64_t)made->base) << PAMAP_PAGE_SHIFT;
+	made->exact = can_be_exact(root);
 	learn_below(made, atomic_load_explicit(&root->top, memory_order_relaxed), 0, 0, REGION_LAST);
-	root->hinted = root->targets;
+	root->hinted = root->leaves + root->blocks;
 	atomic_store_explicit(&root->hints, made, memory_order_release); /* [P1] */
 }

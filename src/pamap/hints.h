@@ -7,11 +7,14 @@
  * quicker. So an update never fails for want of memory for them, and where mappings crowd into few buckets nothing is
  * lost but the hints.
  *
- *   [P3] A slot is 0 or names a node that is in the tree and covers the bucket. Before a node leaves the tree, or comes
- *        to cover less, its slots are set to 0, and these stores come before the one that publishes the change, which
- *        is a release [P1]: whoever has seen the change, or begins after it, finds no hint that leads around it. Slots
- *        of the new nodes are set after it, each by a release. So every change still has one linearization point, the
- *        store in the tree, whether lookups come by a hint or by the root.
+ *   [P3] Between updates a slot is 0 or names a node that is in the tree and covers the bucket. Before a node leaves
+ *        the tree, or comes to cover less, its slots are set to 0, and these stores come before the one that publishes
+ *        the change, which is a release [P1]: whoever has seen the change, or begins after it, finds no hint that leads
+ *        around it. Slots of the new nodes are set after it, each by a release. So every change still has one
+ *        linearization point, the store in the tree, whether lookups come by a hint or by the root.
+ *        When a leaf is replaced by another for the same pages, it is enough that this is so of the buckets with pages
+ *        that change. Of all other pages both leaves say the same until the update ends, and by then no slot names
+ *        the old one: a lookup by such a slot linearizes where it loads the word.
  *        A lookup that loaded a slot before it was set to 0 is in a node that may have been replaced, as one that has
  *        loaded a child's pointer is: it linearizes in the same way, and [P2] keeps the node. So does one that loaded
  *        the pointer to hints that others have replaced since: what these name was in the tree at that moment.
@@ -28,45 +31,53 @@
 struct hints {
 	struct hints *next; /* of those that wait for readers */
 	size_t bytes;
-	int32_t base; /* first page of bucket 0 */
-	uint32_t shift, count;
+	uint64_t start; /* the first byte of bucket 0 */
+	int32_t base;   /* the same as a page of the region */
+	uint32_t shift, count; /* a bucket is 2^shift pages */
+	bool exact; /* slots that name leaves guess an entry, too */
 	_Atomic node_ref slot[] __attribute__((aligned(CACHE_LINE)));
 };
 
-/* The tree of a region. Readers load the first two; the rest is the writer's, on another line. */
+/*
+ * The tree of a region. Readers load the first two; the rest is the writer's, on another line.
+ */
 struct root {
 	_Atomic node_ref top;
 	_Atomic(struct hints *) hints; /* null: none */
 	char apart[CACHE_LINE]; /* the readers' line ends before, the writer's begins behind it */
-	size_t targets; /* leaves and blocks */
-	size_t hinted; /* how many there were when the hints were made */
+	size_t leaves, blocks;
+	size_t hinted; /* how many of both there were when the hints were made */
+	uint64_t region; /* its number */
 };
 
-static inline node_ref hints_find(const struct hints *hints, int32_t x)
+/*
+ * For any address: the buckets of a region's hints end with the region at the latest, so one comparison finds those
+ * of other regions, too.
+ */
+static inline node_ref hints_find(const struct hints *hints, uint64_t at)
 {
-	uint32_t at = ((uint32_t)x - (uint32_t)hints->base) >> hints->shift;
+	uint64_t bucket = (at - hints->start) >> (hints->shift + PAMAP_PAGE_SHIFT);
 
-	return at < hints->count ? atomic_load_explicit(&hints->slot[at], memory_order_acquire)
-	                         : 0; /* [P1] */
+	if (bucket >= hints->count)
+		return 0;
+	return atomic_load_explicit(&hints->slot[bucket], memory_order_acquire); /* [P1] */
 }
 
-/* The lowest node that is known to lead to page x. For readers, inside a section. */
-static inline node_ref root_start(struct root *root, int32_t x)
+/* What the hints of the root's region say of an address; 0: nothing. For readers, inside a section, and the writer. */
+static inline node_ref root_hint(struct root *root, uint64_t at)
 {
 	struct hints *hints = atomic_load_explicit(&root->hints, memory_order_acquire); /* [P1] */
-	node_ref ref = hints ? hints_find(hints, x) : 0;
 
-	return ref ? ref : atomic_load_explicit(&root->top, memory_order_acquire); /* [P1] */
+	return hints ? hints_find(hints, at) : 0;
 }
 
-/* The writer's: start loading what an insertion at page x will change, and the leaf that it will copy. */
-static inline void hints_touch(struct root *root, int32_t x)
+/* The writer's: start loading what an insertion into a page will change, and the leaf that it will copy. */
+static inline void hints_touch(struct root *root, uint64_t page)
 {
-	struct hints *hints = atomic_load_explicit(&root->hints, memory_order_relaxed);
-	node_ref ref = hints ? hints_find(hints, x) : 0;
+	node_ref hint = root_hint(root, page << PAMAP_PAGE_SHIFT);
 
-	if (ref && node_kind(ref) == NODE_LEAF)
-		node_touch(node_leaf(ref), sizeof(struct leaf));
+	if (hint && node_kind(hint) == NODE_LEAF)
+		node_touch(node_leaf(hint), sizeof(struct leaf));
 }
 
 /*
@@ -77,6 +88,14 @@ void hints_forget_target(struct root *root, node_ref ref, int32_t from);
 void hints_forget_inner(struct root *root, const struct inner *inner);
 void hints_learn_target(struct root *root, node_ref ref, int32_t from, int32_t low, int32_t high);
 void hints_learn_inner(struct root *root, const struct inner *inner);
+
+/*
+ * The same where one leaf takes the place of another, for pages [low, high], and the two differ in pages [first, last]
+ * alone. keys_stay: the new one has all keys of the old one.
+ */
+void hints_forget_pages(struct root *root, const struct leaf *leaf, int32_t first, int32_t last);
+void hints_replace_leaf(struct root *root, const struct leaf *old, const struct leaf *made, bool keys_stay, int32_t low,
+                        int32_t high);
 
 /* Whether the tree has grown so much that it is time for more buckets; how many; and to put them to use. */
 bool hints_are_few(const struct root *root);

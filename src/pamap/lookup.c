@@ -82,6 +82,19 @@ static inline bool answer_from_cover(struct pamap *map, const struct cover *cove
 	return true;
 }
 
+/* The entry has all pages of the query, in a word; offset: where the first one is in it. */
+static inline bool answer_from_word(struct pamap *map, const struct leaf *leaf, unsigned at, uint64_t word, uint64_t offset,
+                                    const struct query *query, struct pamap_value *out)
+{
+	if (!wanted(map, query, word_owner(word)))
+		return false;
+	out->to = word_to(word) + offset;
+	out->owner = word_owner(word);
+	out->handle = leaf->extra[at] & WORD_HANDLE_MAX;
+	out->attributes = (uint8_t)(leaf->extra[at] >> 24);
+	return true;
+}
+
 static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, unsigned rank, int32_t x,
 				const struct query *query, struct pamap_value *out)
 {
@@ -93,13 +106,8 @@ static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, unsi
 	if (word_pages(word) == 0)
 		return word != 0 && answer_from_cover(map, word_cover(word), query, out);
 	offset = (uint64_t)(x - leaf->key[rank - 1]);
-	if (offset + query->more >= word_pages(word) || !wanted(map, query, word_owner(word)))
-		return false;
-	out->to = word_to(word) + offset;
-	out->owner = word_owner(word);
-	out->handle = leaf->extra[rank - 1] & WORD_HANDLE_MAX;
-	out->attributes = (uint8_t)(leaf->extra[rank - 1] >> 24);
-	return true;
+	return offset + query->more < word_pages(word) &&
+	       answer_from_word(map, leaf, rank - 1, word, offset, query, out);
 }
 
 static inline bool find_in_block(struct pamap *map, const struct place *place, int32_t x, const struct query *query,
@@ -132,13 +140,21 @@ static inline int32_t in_region(uint64_t page)
 	return (int32_t)(page & (uint64_t)REGION_LAST);
 }
 
-static inline struct place start(struct pamap *map, uint64_t page)
+/* Where to start: at what a hint names, most often one of the home region's, or at the root. */
+static inline struct place start(struct pamap *map, uint64_t at)
 {
-	struct root *root = map_root(map, page >> REGION_BITS);
+	uint64_t page = at >> PAMAP_PAGE_SHIFT;
 	struct place place = {0, in_region(page)}; /* a hint names a block only for pages that are in it */
+	struct root *root;
 
+	place.ref = root_hint(&map->home.root, at);
+	if (place.ref)
+		return place;
+	root = map_root(map, page >> REGION_BITS);
 	if (root)
-		place.ref = root_start(root, in_region(page));
+		place.ref = root_hint(root, at);
+	if (root && !place.ref)
+		place.ref = atomic_load_explicit(&root->top, memory_order_acquire); /* [P1] */
 	return place;
 }
 
@@ -147,11 +163,29 @@ static inline bool map_is_new(struct pamap *map)
 	return atomic_load_explicit(&map->owners, memory_order_relaxed) == NULL;
 }
 
-static inline bool look_up(struct pamap *map, const struct query *query, struct pamap_value *out)
+/* If the hint guesses an entry, and it is the one: few maps are so small that hints do, but theirs is the shortest way. */
+static inline bool guess_finds(struct pamap *map, node_ref hint, int32_t x, const struct query *query,
+                               struct pamap_value *out)
+{
+	const struct leaf *leaf = node_leaf(hint);
+	unsigned guess = hint_guess(hint);
+	uint64_t word, offset;
+
+	if (guess == LEAF_MAX || !hint)
+		return false;
+	word = atomic_load_explicit(&leaf->word[guess], memory_order_acquire); /* [P1] */
+	offset = (uint32_t)(x - leaf->key[guess]);
+	return offset + query->more < word_pages(word) && answer_from_word(map, leaf, guess, word, offset, query, out);
+}
+
+static inline __attribute__((always_inline)) bool look_up(struct pamap *map, uint64_t at, const struct query *query,
+							  struct pamap_value *out)
 {
 	int32_t x = in_region(query->page);
-	struct place place = start(map, query->page);
+	struct place place = start(map, at);
 
+	if (node_kind(place.ref) == NODE_LEAF && guess_finds(map, place.ref, x, query, out))
+		return true;
 	while (node_kind(place.ref) == NODE_INNER) {
 		touch_children(node_inner(place.ref));
 		if (!step_to(&place, inner_rank(node_inner(place.ref), x)))
@@ -165,7 +199,8 @@ static inline bool look_up(struct pamap *map, const struct query *query, struct 
 	return find_in_leaf(map, node_leaf(place.ref), leaf_rank(node_leaf(place.ref), x), x, query, out);
 }
 
-static inline bool look_up_bytes(struct pamap *map, int owner, uint64_t at, uint64_t len, struct pamap_value *out)
+static inline __attribute__((always_inline)) bool look_up_bytes(struct pamap *map, int owner, uint64_t at, uint64_t len,
+								struct pamap_value *out)
 {
 	uint64_t page = at >> PAMAP_PAGE_SHIFT;
 	struct query query = {page, ((at + (len - 1)) >> PAMAP_PAGE_SHIFT) - page, owner};
@@ -174,7 +209,7 @@ static inline bool look_up_bytes(struct pamap *map, int owner, uint64_t at, uint
 	if (map_is_new(map))
 		return false;
 	rcu_enter();
-	found = look_up(map, &query, out);
+	found = look_up(map, at, &query, out);
 	rcu_leave();
 	out->found = found;
 	if (found)
@@ -216,7 +251,7 @@ struct batch {
 
 static inline void touch_keys(node_ref ref, int32_t x)
 {
-	const char *keys = (const char *)(ref & ~(node_ref)3);
+	const char *keys = (const char *)(ref & ~(node_ref)(NODE_ALIGN - 1));
 	size_t size = node_kind(ref) == NODE_INNER ? sizeof(node_inner(0)->key) : sizeof(node_leaf(0)->key);
 
 	if (node_kind(ref) == NODE_BLOCK) {
@@ -284,7 +319,7 @@ static size_t look_up_batch(struct pamap *map, const uint64_t *at, size_t count,
 
 	batch.count = count;
 	for (size_t i = 0; i < count; i++) {
-		batch.place[i] = start(map, at[i] >> PAMAP_PAGE_SHIFT);
+		batch.place[i] = start(map, at[i]);
 		batch.x[i] = in_region(at[i] >> PAMAP_PAGE_SHIFT);
 	}
 	for (size_t i = 0; i < count; i++)

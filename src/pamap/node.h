@@ -47,9 +47,14 @@
 #define PALETTE_MAX 14u /* ways to be {owner, attributes} in a block, numbered from 1 */
 #define PALETTE_COVER 15u
 
-/* A pointer to a node with its kind in the lowest bits; 0: no node. */
+/*
+ * A pointer to a node with its kind in the lowest two bits; 0: no node. In the slot of a hint (hints.h) the five bits above
+ * them may say where in a leaf to look first.
+ */
 typedef uintptr_t node_ref;
 enum node_kind { NODE_LEAF, NODE_INNER, NODE_BLOCK };
+#define NODE_ALIGN 128u
+#define NODE_GUESS_SHIFT 2u
 
 struct leaf {
 	int32_t key[LEAF_MAX + 1]; /* first page of each piece, ascending, then KEY_NONE */
@@ -57,21 +62,21 @@ struct leaf {
 	uint32_t extra[LEAF_MAX];
 	uint8_t count, live; /* the writer's: entries, and those that are not emptied */
 	struct leaf *next;   /* of nodes that are not in the tree, or no longer */
-} __attribute__((aligned(CACHE_LINE)));
+} __attribute__((aligned(NODE_ALIGN)));
 
 struct inner {
 	int32_t key[INNER_MAX + 2]; /* where the range of each child begins */
 	_Atomic node_ref child[INNER_MAX];
 	struct inner *next;
 	uint8_t count;
-} __attribute__((aligned(CACHE_LINE)));
+} __attribute__((aligned(NODE_ALIGN)));
 
 struct block {
 	_Atomic uint64_t word[BLOCK_PAGES];
 	uint32_t palette[PALETTE_MAX + 2]; /* 0: unused; written before the first word that refers to it [P1] */
 	struct block *next;
 	uint16_t live;
-} __attribute__((aligned(CACHE_LINE)));
+} __attribute__((aligned(NODE_ALIGN)));
 
 struct cover {
 	struct cover *next;
@@ -80,6 +85,7 @@ struct cover {
 };
 
 _Static_assert(sizeof(struct leaf) == 512, "eight lines");
+_Static_assert((LEAF_MAX + 1) << NODE_GUESS_SHIFT == NODE_ALIGN, "a guess fits beside the address");
 _Static_assert(sizeof(struct inner) == 768, "twelve lines");
 
 static inline enum node_kind node_kind(node_ref ref)
@@ -89,7 +95,7 @@ static inline enum node_kind node_kind(node_ref ref)
 
 static inline struct leaf *node_leaf(node_ref ref)
 {
-	return (struct leaf *)ref; /* kind 0 */
+	return (struct leaf *)(ref & ~(node_ref)(NODE_ALIGN - 1)); /* kind 0, and any guess */
 }
 
 static inline struct inner *node_inner(node_ref ref)
@@ -100,6 +106,22 @@ static inline struct inner *node_inner(node_ref ref)
 static inline struct block *node_block(node_ref ref)
 {
 	return (struct block *)(ref - NODE_BLOCK);
+}
+
+/* Which node a hint names; and the entry of a leaf that it guesses, or LEAF_MAX for none. */
+static inline node_ref hint_node(node_ref hint)
+{
+	return hint & ~((node_ref)LEAF_MAX << NODE_GUESS_SHIFT);
+}
+
+static inline unsigned hint_guess(node_ref hint)
+{
+	return (unsigned)(hint >> NODE_GUESS_SHIFT) & LEAF_MAX;
+}
+
+static inline node_ref hint_make(node_ref node, unsigned guess)
+{
+	return node | (node_ref)guess << NODE_GUESS_SHIFT;
 }
 
 static inline node_ref leaf_ref(const struct leaf *leaf)

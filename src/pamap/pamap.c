@@ -146,13 +146,14 @@ struct root *map_make_root(struct pamap *map, uint64_t number)
 		return root;
 	if (!map->has_home) {
 		map->has_home = true;
+		map->home.root.region = number;
 		atomic_store_explicit(&map->home_number, number, memory_order_relaxed);
 		return &map->home.root;
 	}
 	region = calloc(1, sizeof(*region));
 	if (!region)
 		return NULL;
-	region->number = number;
+	region->number = region->root.region = number;
 	made = make_regions(old, region);
 	if (!made) {
 		free(region);

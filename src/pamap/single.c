@@ -46,23 +46,22 @@ static void copy_words(struct leaf *to, unsigned at, const struct leaf *from, un
 static void insert_in_slot(struct store *store, struct spot *spot, unsigned slot, const struct pamap_entry *entry)
 {
 	struct leaf *old = node_leaf(spot->target), *made = store_leaf(store);
-	struct swap swap = {.at = spot->at, .old = 1, .count = 1, .key = {spot->low}, .ref = {leaf_ref(made)}};
+	int32_t first = in_region(entry->page);
 
 	memcpy(made->key, old->key, sizeof(made->key));
 	memcpy(made->extra, old->extra, sizeof(made->extra));
 	copy_words(made, 0, old, 0, LEAF_MAX);
 	made->count = old->count;
 	made->live = (uint8_t)(old->live + 1);
-	set_entry(made, slot, in_region(entry->page), entry);
-	tree_swap(store, spot, &swap);
-	store_retire_leaf(store, old);
+	set_entry(made, slot, first, entry);
+	tree_put_leaf(store, spot, made, first, first + (int32_t)entry->pages - 1, old->key[slot] == first);
 }
 
 /* A copy of a leaf with one more entry; emptied ones stay. */
 static void insert_in_copy(struct store *store, struct spot *spot, unsigned rank, const struct pamap_entry *entry)
 {
 	struct leaf *old = node_leaf(spot->target), *made = store_leaf(store);
-	struct swap swap = {.at = spot->at, .old = 1, .count = 1, .key = {spot->low}, .ref = {leaf_ref(made)}};
+	int32_t first = in_region(entry->page);
 	unsigned count = old->count;
 
 	memcpy(made->key, old->key, rank * sizeof(made->key[0]));
@@ -76,13 +75,12 @@ static void insert_in_copy(struct store *store, struct spot *spot, unsigned rank
 	made->count = (uint8_t)(count + 1);
 	made->live = (uint8_t)(old->live + 1);
 	if (!TWIN_BROKEN(1))
-		set_entry(made, rank, in_region(entry->page), entry);
-	tree_swap(store, spot, &swap);
+		set_entry(made, rank, first, entry);
+	tree_put_leaf(store, spot, made, first, first + (int32_t)entry->pages - 1, true);
 	if (TWIN_BROKEN(1)) { /* the twin publishes before it has written all */
 		twin_dwell();
-		set_entry(made, rank, in_region(entry->page), entry);
+		set_entry(made, rank, first, entry);
 	}
-	store_retire_leaf(store, old);
 }
 
 /* The general way: all pieces into an array and out again, into as many leaves as it takes. */
@@ -177,7 +175,7 @@ int single_insert(struct pamap *map, const struct pamap_entry *entry)
 	root = map_make_root(map, region);
 	if (!root)
 		return -ENOMEM;
-	hints_touch(root, in_region(entry->page));
+	hints_touch(root, entry->page);
 	store_touch(&map->store);
 	tree_find(root, in_region(entry->page), &spot);
 	if (node_kind(spot.target) == NODE_LEAF && spot.target && node_leaf(spot.target)->live == LEAF_MAX &&
@@ -332,8 +330,8 @@ int single_remove(struct pamap *map, const struct pamap_entry *entry)
 
 	if (!root || !entry_fits_word(entry))
 		return SINGLE_NOT;
-	ref = root_start(root, in_region(entry->page)); /* what a hint names is in the tree [P3] */
-	if (node_kind(ref) == NODE_INNER) {
+	ref = hint_node(root_hint(root, entry->page << PAMAP_PAGE_SHIFT)); /* it is in the tree [P3] */
+	if (!ref || node_kind(ref) == NODE_INNER) {
 		tree_find(root, in_region(entry->page), &spot);
 		ref = spot.target;
 	}

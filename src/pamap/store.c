@@ -122,7 +122,7 @@ static bool refill(struct store *store, struct bump *bump)
 	store->chunks = chunk;
 	store->bytes += bytes;
 	store->leaf_bytes += bump == &store->bump_leaf ? bytes : 0;
-	bump->at = (char *)chunk + CACHE_LINE;
+	bump->at = (char *)chunk + NODE_ALIGN;
 	bump->end = (char *)chunk + bytes;
 	if (bump->next_bytes < CHUNK_MAX &&
 	    bump->next_bytes <= store->bytes / (bytes < CHUNK_SMALL ? 16 : 64))

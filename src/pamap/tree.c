@@ -214,35 +214,50 @@ struct range {
 	int32_t low, high;
 };
 
-/* The hints for the leaves and blocks that the change replaces, or gives other ranges. */
-static struct range forget_targets(struct spot *spot, const struct swap *swap)
+/* Children [at, at + old) of the parent, or the root. */
+static struct range range_of(const struct spot *spot, unsigned at, unsigned old)
 {
 	struct range range = {spot->low, spot->high};
-	struct inner *parent;
+	const struct inner *parent;
 
-	if (spot->depth == 0) {
-		hints_forget_target(spot->root, spot->target, spot->from);
+	if (spot->depth == 0 || old == 0)
 		return range;
-	}
 	parent = spot->level[spot->depth - 1].node;
-	for (unsigned i = swap->at; i < swap->at + swap->old; i++)
-		hints_forget_target(spot->root, atomic_load_explicit(&parent->child[i], memory_order_relaxed),
-		                    parent->key[i]);
-	if (swap->old > 0) {
-		range.low = swap->at ? parent->key[swap->at] : spot->level[spot->depth - 1].low;
-		range.high = swap->at + swap->old < parent->count ? parent->key[swap->at + swap->old] - 1
-		                                                  : spot->level[spot->depth - 1].high;
-	}
+	range.low = at ? parent->key[at] : spot->level[spot->depth - 1].low;
+	range.high = at + old < parent->count ? parent->key[at + old] - 1 : spot->level[spot->depth - 1].high;
 	return range;
 }
 
-static void learn_targets(struct spot *spot, const struct swap *swap, struct range range)
+static void leave_target(struct root *root, node_ref ref, int32_t from)
+{
+	hints_forget_target(root, ref, from); /* [P3] */
+	root->blocks -= node_kind(ref) == NODE_BLOCK;
+	root->leaves -= node_kind(ref) == NODE_LEAF && ref;
+}
+
+/* Of the leaves and blocks that the change replaces, or gives other ranges. */
+static void leave_targets(struct spot *spot, const struct swap *swap)
+{
+	struct inner *parent;
+
+	if (spot->depth == 0) {
+		leave_target(spot->root, spot->target, spot->from);
+		return;
+	}
+	parent = spot->level[spot->depth - 1].node;
+	for (unsigned i = swap->at; i < swap->at + swap->old; i++)
+		leave_target(spot->root, atomic_load_explicit(&parent->child[i], memory_order_relaxed), parent->key[i]);
+}
+
+static void join_targets(struct spot *spot, const struct swap *swap, struct range range)
 {
 	for (unsigned i = 0; i < swap->count; i++) {
 		int32_t low = swap->at + i > 0 && swap->key[i] > range.low ? swap->key[i] : range.low;
 
 		hints_learn_target(spot->root, swap->ref[i], swap->key[i], low,
 		                   i + 1 < swap->count ? swap->key[i + 1] - 1 : range.high);
+		spot->root->blocks += node_kind(swap->ref[i]) == NODE_BLOCK;
+		spot->root->leaves += node_kind(swap->ref[i]) == NODE_LEAF;
 	}
 }
 
@@ -280,16 +295,43 @@ static void put_swap(struct store *store, struct spot *spot, struct swap *swap)
 void tree_swap(struct store *store, struct spot *spot, struct swap *swap)
 {
 	const struct swap targets = *swap;
-	struct range range = forget_targets(spot, swap); /* [P3] */
+	struct range range = range_of(spot, swap->at, swap->old);
 
+	leave_targets(spot, swap);
 	spot->made_count = 0;
 	put_swap(store, spot, swap);
-	learn_targets(spot, &targets, range);
+	join_targets(spot, &targets, range);
 	for (unsigned i = 0; i < spot->made_count; i++)
 		hints_learn_inner(spot->root, spot->made[i]);
-	spot->root->targets += targets.count;
-	spot->root->targets -= spot->depth || spot->target ? targets.old : 0;
 	renew_hints(store, spot->root);
+}
+
+/* Where the target is to be replaced without other keys; null: nowhere, for its first page is below the parent's key. */
+static _Atomic node_ref *place_of(const struct spot *spot)
+{
+	struct inner *parent;
+
+	if (spot->depth == 0)
+		return &spot->root->top;
+	parent = spot->level[spot->depth - 1].node;
+	return parent->key[spot->at] == spot->low ? &parent->child[spot->at] : NULL;
+}
+
+void tree_put_leaf(struct store *store, struct spot *spot, struct leaf *made, int32_t first, int32_t last, bool keys_stay)
+{
+	struct swap swap = {.at = spot->at, .old = 1, .count = 1, .key = {spot->low}, .ref = {leaf_ref(made)}};
+	struct range range = range_of(spot, spot->at, 1);
+	_Atomic node_ref *place = place_of(spot);
+	struct leaf *old = node_leaf(spot->target);
+
+	if (place) {
+		hints_forget_pages(spot->root, old, first, last); /* [P3] */
+		publish(place, leaf_ref(made));
+		hints_replace_leaf(spot->root, old, made, keys_stay, range.low, range.high);
+	} else {
+		tree_swap(store, spot, &swap);
+	}
+	store_retire_leaf(store, old);
 }
 
 static struct leaf *neighbour_leaf(const struct spot *spot, unsigned index)

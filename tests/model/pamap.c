@@ -32,7 +32,7 @@ void __VERIFIER_assume(int);
 	do \
 		sched_yield(); \
 	while (!(condition))
-#define model_alloc(size) aligned_alloc(64, size)
+#define model_alloc(size) aligned_alloc(128, size)
 #define ROUNDS 3000
 #endif
 
