@@ -5,7 +5,8 @@
  * for each leaf; the slot of a bucket names the lowest node known to cover all of it (mostly the leaf), so that a
  * lookup there needs none of the levels above. Without a hint it starts at the root: hints are never needed, only
  * quicker. So an update never fails for want of memory for them, and where mappings crowd into few buckets nothing is
- * lost but the hints.
+ * lost but the hints. While leaves are few there are so many buckets that most have one mapping at most; then a slot
+ * also guesses the entry of its leaf. Whether the guess is right, the entry's key and length say.
  *
  *   [P3] Between updates a slot is 0 or names a node that is in the tree and covers the bucket. Before a node leaves
  *        the tree, or comes to cover less, its slots are set to 0, and these stores come before the one that publishes

@@ -307,7 +307,7 @@ void tree_swap(struct store *store, struct spot *spot, struct swap *swap)
 }
 
 /* Where the target is to be replaced without other keys; null: nowhere, for its first page is below the parent's key. */
-static _Atomic node_ref *place_of(const struct spot *spot)
+static _Atomic node_ref *child_slot(const struct spot *spot)
 {
 	struct inner *parent;
 
@@ -321,7 +321,7 @@ void tree_put_leaf(struct store *store, struct spot *spot, struct leaf *made, in
 {
 	struct swap swap = {.at = spot->at, .old = 1, .count = 1, .key = {spot->low}, .ref = {leaf_ref(made)}};
 	struct range range = range_of(spot, spot->at, 1);
-	_Atomic node_ref *place = place_of(spot);
+	_Atomic node_ref *place = child_slot(spot);
 	struct leaf *old = node_leaf(spot->target);
 
 	if (place) {

@@ -315,7 +315,7 @@ static size_t check_hints(struct root *root)
 	size_t targets = 0;
 
 	for (uint32_t i = 0; hints && i < hints->count; i++) {
-		node_ref ref = atomic_load_explicit(&hints->slot[i], memory_order_relaxed);
+		node_ref ref = hint_node(atomic_load_explicit(&hints->slot[i], memory_order_relaxed));
 		int64_t first = hints->base + ((int64_t)i << hints->shift),
 		        last = first + ((int64_t)1 << hints->shift) - 1;
 
@@ -356,20 +356,21 @@ static struct pamap_entry hinted_entry(uint64_t *seed)
 }
 
 /* A tree of three levels grows and shrinks; what hints lead to is always right. */
-static void hints(void **state)
+/* Up to `most` mappings come and go, in a region of either kind; hints are checked at each of `every` updates. */
+static void come_and_go(size_t most, long updates, long every, uint64_t base, struct region *region)
 {
-	enum { MOST = 40000 };
-	static struct pamap_entry in[MOST];
+	static struct pamap_entry in[40000];
 	struct pamap *map = model.map;
-	uint64_t seed = 3, to;
+	uint64_t seed = 3 + most, to;
 	size_t count = 0;
 
-	(void)state;
-	for (long i = 0; i < 4 * MOST; i++) {
-		bool grow = i < 2 * MOST ? random_below(&seed, 4) > 0 : random_below(&seed, 4) == 0;
+	for (long i = 0; i < updates; i++) {
+		bool grow = i < updates / 2 ? random_below(&seed, 4) > 0 : random_below(&seed, 4) == 0;
 
-		if (grow && count < MOST) {
+		if (grow && count < most) {
 			in[count] = hinted_entry(&seed);
+			in[count].page += base;
+			in[count].handle = (uint32_t)i & WORD_HANDLE_MAX;
 			assert_int_equal(pamap_insert(map, &in[count++], 0), 0);
 		} else if (count > 0) {
 			size_t which = random_below(&seed, count);
@@ -377,15 +378,81 @@ static void hints(void **state)
 			assert_int_equal(pamap_remove(map, &in[which]), 0);
 			in[which] = in[--count];
 		}
-		if (i % 5000 != 0)
+		if (i % every != 0)
 			continue;
-		check_hints(&map->home.root);
+		region = region ? region : &map->home;
+		check_hints(&region->root);
 		for (size_t k = 0; k < count; k++)
 			assert_true(pamap_translate(map, in[k].page << 12, in[k].pages << 12, &to));
 	}
 	while (count > 0)
 		assert_int_equal(pamap_remove(map, &in[--count]), 0);
-	check_hints(&map->home.root);
+	check_hints(&region->root);
+}
+
+static void hints(void **state)
+{
+	(void)state;
+	come_and_go(40000, 160000, 5000, 0, NULL);
+}
+
+static void hints_of_small_maps(void **state)
+{
+	(void)state;
+	come_and_go(40, 2000, 1, 0, NULL);
+	come_and_go(400, 4000, 3, 0, NULL);
+	come_and_go(3000, 20000, 100, 0, NULL);
+}
+
+/* The last region has pages up to the end of the address space; the home region is another one. */
+static void hints_of_the_last_region(void **state)
+{
+	const uint64_t last = LAST_PAGE >> REGION_BITS;
+	struct pamap_entry e = entry_at(7, 1, 7), top = entry_at(LAST_PAGE, 1, 9);
+	struct regions *regions;
+
+	(void)state;
+	assert_int_equal(pamap_insert(model.map, &e, 0), 0);
+	assert_int_equal(pamap_insert(model.map, &top, 0), 0);
+	regions = atomic_load_explicit(&model.map->regions, memory_order_relaxed);
+	assert_int_equal(regions->region[0]->number, last);
+	come_and_go(400, 4000, 3, last << REGION_BITS, regions->region[0]);
+	assert_int_equal(pamap_remove(model.map, &top), 0);
+	assert_int_equal(pamap_remove(model.map, &e), 0);
+}
+
+static uint64_t spread_page(uint64_t i, uint64_t count)
+{
+	uint64_t part = (UINT64_C(1) << REGION_BITS) / count, seed = i + 1;
+
+	return i * part + random_below(&seed, (uint32_t)part);
+}
+
+/* While a map is small, most hints name the very entry. */
+static void hints_guess(void **state)
+{
+	(void)state;
+	for (uint64_t count = 50; count <= 1000; count += 50) {
+		struct hints *made;
+		struct pamap *map;
+		uint64_t guessed = 0;
+
+		assert_int_equal(pamap_create(&map), 0);
+		for (uint64_t i = 0; i < count; i++) {
+			struct pamap_entry e = {.page = spread_page(i * 7919 % count, count), .pages = 1, .to = i};
+
+			assert_int_equal(pamap_insert(map, &e, 0), 0);
+		}
+		made = atomic_load_explicit(&map->home.root.hints, memory_order_relaxed);
+		for (uint64_t i = 0; i < count; i++) {
+			node_ref hint = hints_find(made, spread_page(i, count) << PAMAP_PAGE_SHIFT);
+
+			guessed += hint && node_kind(hint) == NODE_LEAF && hint_guess(hint) < LEAF_MAX &&
+			           node_leaf(hint)->key[hint_guess(hint)] == (int32_t)spread_page(i, count);
+		}
+		assert_true(guessed > count * 3 / 4);
+		pamap_destroy(map);
+	}
 }
 
 /* Most of what is mapped is found by a hint, wherever it lies, in whatever order it came. */
@@ -411,9 +478,10 @@ static void hints_are_many(void **state)
 		for (uint64_t i = 0; i < COUNT; i++) {
 			struct hints *made =
 			        atomic_load_explicit(&map->home.root.hints, memory_order_relaxed);
-			node_ref ref = hints_find(made, (int32_t)(12345 + i * (kind == 0   ? 1
-			                                                       : kind == 1 ? 17
-			                                                                   : 30011)));
+			node_ref ref = hints_find(made, (12345 + i * (kind == 0   ? 1
+			                                              : kind == 1 ? 17
+			                                                          : 30011))
+			                                        << PAMAP_PAGE_SHIFT);
 
 			found += ref && node_kind(ref) != NODE_INNER;
 		}
@@ -487,6 +555,9 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(nested_over_blocks, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(random_mappings, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(hints, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(hints_of_small_maps, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(hints_of_the_last_region, set_up, tear_down),
+	        cmocka_unit_test(hints_guess),
 	        cmocka_unit_test(hints_are_many),
 	        cmocka_unit_test_setup_teardown(owners, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(not_inside_a_section, set_up, tear_down),
