@@ -13,6 +13,8 @@
 #define BUCKETS_MIN 1008u /* what fits the two pages that hints take at least */
 #define BUCKETS_EXACT 128u /* for each leaf while there are few: then a bucket mostly has no more than one mapping */
 #define BUCKETS_EXACT_ALL 8192u
+#define FAR_PART 16u
+#define FAR_TIMES 4
 #define STRETCH                                                                                              \
 	32 /* a leaf is named in all buckets from its first key to its last if they are no more than this */
 
@@ -286,11 +288,71 @@ static int32_t edge_of_span(struct root *root, bool last)
 	return leaf->key[last ? leaf->count - 1 : 0];
 }
 
+/* What lies in a tree, in order: where its leaves and blocks begin; or, while hints are exact, all entries of leaves. */
+struct marks {
+	bool entries;
+	size_t seen, low_at, high_at; /* of which marks to keep the page */
+	int32_t low, high;
+};
+
+static void see_mark(struct marks *marks, int32_t page)
+{
+	if (marks->seen == marks->low_at)
+		marks->low = page;
+	if (marks->seen == marks->high_at)
+		marks->high = page;
+	marks->seen++;
+}
+
+static void see_marks(struct marks *marks, node_ref ref, int32_t from)
+{
+	const struct inner *inner = node_inner(ref);
+	const struct leaf *leaf = node_leaf(ref);
+
+	if (node_kind(ref) == NODE_INNER) {
+		for (unsigned i = 0; i < inner->count; i++)
+			see_marks(marks, atomic_load_explicit(&inner->child[i], memory_order_relaxed), inner->key[i]);
+	} else if (node_kind(ref) == NODE_LEAF && marks->entries) {
+		for (unsigned i = 0; i < leaf->count; i++)
+			see_mark(marks, leaf->key[i]);
+	} else {
+		see_mark(marks, from);
+	}
+}
+
+/*
+ * Buckets are of equal size, so a single mapping far from all others would make them all too large: when there is much
+ * more room between the outermost sixteenths and the rest than in the rest, they do without hints.
+ */
+static void leave_out_the_far(struct root *root, int32_t *first, int32_t *last)
+{
+	node_ref top = atomic_load_explicit(&root->top, memory_order_relaxed);
+	struct marks marks = {.entries = can_be_exact(root), .low_at = SIZE_MAX, .high_at = SIZE_MAX};
+	int64_t span, begin, end;
+
+	see_marks(&marks, top, 0);
+	if (marks.seen < FAR_PART)
+		return;
+	marks.low_at = marks.seen / FAR_PART;
+	marks.high_at = marks.seen - 1 - marks.low_at;
+	marks.seen = 0;
+	see_marks(&marks, top, 0);
+	span = (int64_t)marks.high - marks.low + 1;
+	if ((int64_t)*last - *first < FAR_TIMES * span)
+		return;
+	begin = marks.low - span / 4;
+	end = marks.high + span / 4;
+	*first = begin > *first ? (int32_t)begin : *first;
+	*last = end < *last ? (int32_t)end : *last;
+}
+
 void hints_fill(struct root *root, struct hints *made, size_t count)
 {
 	int32_t first = edge_of_span(root, false), last = edge_of_span(root, true);
-	uint64_t span = last >= first ? (uint64_t)(last - first) + 1 : 1;
+	uint64_t span;
 
+	leave_out_the_far(root, &first, &last);
+	span = last >= first ? (uint64_t)(last - first) + 1 : 1;
 	/* Room for growth at the end: pages are often mapped in ascending order. */
 	span = bits_min(span + span / 4, (size_t)(REGION_LAST - first) + 1);
 	last = first + (int32_t)(span - 1);

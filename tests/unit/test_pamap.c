@@ -455,6 +455,35 @@ static void hints_guess(void **state)
 	}
 }
 
+/* A few mappings far away from the others do not cost these their hints. */
+static void hints_in_spite_of_the_far(void **state)
+{
+	const uint64_t counts[] = {50, 1000, 30000}, far[] = {0, (1 << 30) - 9, (1 << 30) - 5};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct hints *made;
+		struct pamap *map;
+		uint64_t found = 0;
+
+		assert_int_equal(pamap_create(&map), 0);
+		for (uint64_t k = 0; k < counts[i] + 3; k++) {
+			struct pamap_entry e = {.page = k < 3 ? far[k] : (1 << 20) + 100 * k, .pages = 1, .to = k};
+
+			assert_int_equal(pamap_insert(map, &e, 0), 0);
+		}
+		made = atomic_load_explicit(&map->home.root.hints, memory_order_relaxed);
+		for (uint64_t k = 3; k < counts[i] + 3; k++) {
+			node_ref ref = hints_find(made, ((1 << 20) + 100 * k) << PAMAP_PAGE_SHIFT);
+
+			found += ref && node_kind(ref) != NODE_INNER;
+		}
+		check_hints(&map->home.root);
+		assert_true(found > counts[i] / 2);
+		pamap_destroy(map);
+	}
+}
+
 /* Most of what is mapped is found by a hint, wherever it lies, in whatever order it came. */
 static void hints_are_many(void **state)
 {
@@ -558,6 +587,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(hints_of_small_maps, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(hints_of_the_last_region, set_up, tear_down),
 	        cmocka_unit_test(hints_guess),
+	        cmocka_unit_test(hints_in_spite_of_the_far),
 	        cmocka_unit_test(hints_are_many),
 	        cmocka_unit_test_setup_teardown(owners, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(not_inside_a_section, set_up, tear_down),
