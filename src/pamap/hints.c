@@ -11,10 +11,10 @@
 #define BUCKETS_NEAR 32768u
 #define BUCKETS_FAR 131072u
 #define BUCKETS_MIN 1008u /* what fits the two pages that hints take at least */
-#define BUCKETS_EXACT 128u /* for each leaf while there are few: then a bucket mostly has no more than one mapping */
+#define BUCKETS_EXACT 128u /* for each leaf, while they are few: most have one mapping at most */
 #define BUCKETS_EXACT_ALL 8192u
-#define FAR_PART 16u
-#define FAR_TIMES 4
+#define FAR_PART 16u /* mappings at either end that may be left out; */
+#define FAR_TIMES 4 /* so many times what the others span makes it worth it */
 #define STRETCH                                                                                              \
 	32 /* a leaf is named in all buckets from its first key to its last if they are no more than this */
 
@@ -121,7 +121,8 @@ void hints_forget_target(struct root *root, node_ref ref, int32_t from)
 static void learn_block(struct hints *hints, node_ref ref, int32_t from, int32_t low, int32_t high)
 {
 	struct buckets buckets = buckets_of(hints, ref, from);
-	int32_t start = (int32_t)((uint32_t)from & ~(BLOCK_PAGES - 1)), last = start + (int32_t)BLOCK_PAGES - 1;
+	int32_t start = (int32_t)((uint32_t)from & ~(BLOCK_PAGES - 1)),
+	        last = start + (int32_t)BLOCK_PAGES - 1;
 	/* What else leads to a block is not in it. */
 	struct span span = span_of(hints, low > start ? low : start, high < last ? high : last);
 	int64_t bucket;
@@ -138,7 +139,8 @@ static void learn_leaf(struct hints *hints, const struct leaf *leaf, int32_t low
 	int64_t bucket;
 
 	while (next_bucket(hints, &buckets, &bucket)) {
-		for (; hints->exact && below < leaf->count && bucket_of(hints, leaf->key[below]) <= bucket; below++)
+		for (; hints->exact && below < leaf->count && bucket_of(hints, leaf->key[below]) <= bucket;
+		     below++)
 			guess = below; /* the last entry that begins in the bucket, or before it */
 		learn(hints, bucket, span, hint_make(leaf_ref(leaf), guess));
 	}
@@ -175,8 +177,8 @@ void hints_forget_pages(struct root *root, const struct leaf *leaf, int32_t firs
 		forget(hints, bucket, leaf_ref(leaf));
 }
 
-void hints_replace_leaf(struct root *root, const struct leaf *old, const struct leaf *made, bool keys_stay, int32_t low,
-                        int32_t high)
+void hints_replace_leaf(struct root *root, const struct leaf *old, const struct leaf *made, bool keys_stay,
+                        int32_t low, int32_t high)
 {
 	struct hints *hints = hints_of(root);
 	bool by_key;
@@ -311,7 +313,8 @@ static void see_marks(struct marks *marks, node_ref ref, int32_t from)
 
 	if (node_kind(ref) == NODE_INNER) {
 		for (unsigned i = 0; i < inner->count; i++)
-			see_marks(marks, atomic_load_explicit(&inner->child[i], memory_order_relaxed), inner->key[i]);
+			see_marks(marks, atomic_load_explicit(&inner->child[i], memory_order_relaxed),
+			          inner->key[i]);
 	} else if (node_kind(ref) == NODE_LEAF && marks->entries) {
 		for (unsigned i = 0; i < leaf->count; i++)
 			see_mark(marks, leaf->key[i]);

@@ -22,7 +22,8 @@
  *
  * Which slots a node may be named in follows from what never changes in it: its keys (so no list is kept of them).
  *
- * If the writer stops between setting slots to 0 and setting them anew, lookups there start at the root.
+ * If the writer stops between setting slots to 0 and setting them anew, lookups there start at the root; those by slots
+ * that still name a replaced leaf find it as it was, for it is retired after its last slot, and no update follows.
  */
 #ifndef PAMAP_HINTS_H
 #define PAMAP_HINTS_H
@@ -33,15 +34,13 @@ struct hints {
 	struct hints *next; /* of those that wait for readers */
 	size_t bytes;
 	uint64_t start; /* the first byte of bucket 0 */
-	int32_t base;   /* the same as a page of the region */
+	int32_t base; /* the same as a page of the region */
 	uint32_t shift, count; /* a bucket is 2^shift pages */
 	bool exact; /* slots that name leaves guess an entry, too */
 	_Atomic node_ref slot[] __attribute__((aligned(CACHE_LINE)));
 };
 
-/*
- * The tree of a region. Readers load the first two; the rest is the writer's, on another line.
- */
+/* The tree of a region. Readers load the first two; the rest is the writer's, on another line. */
 struct root {
 	_Atomic node_ref top;
 	_Atomic(struct hints *) hints; /* null: none */
@@ -95,8 +94,8 @@ void hints_learn_inner(struct root *root, const struct inner *inner);
  * alone. keys_stay: the new one has all keys of the old one.
  */
 void hints_forget_pages(struct root *root, const struct leaf *leaf, int32_t first, int32_t last);
-void hints_replace_leaf(struct root *root, const struct leaf *old, const struct leaf *made, bool keys_stay, int32_t low,
-                        int32_t high);
+void hints_replace_leaf(struct root *root, const struct leaf *old, const struct leaf *made, bool keys_stay,
+                        int32_t low, int32_t high);
 
 /* Whether the tree has grown so much that it is time for more buckets; how many; and to put them to use. */
 bool hints_are_few(const struct root *root);

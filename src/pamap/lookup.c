@@ -83,8 +83,8 @@ static inline bool answer_from_cover(struct pamap *map, const struct cover *cove
 }
 
 /* The entry has all pages of the query, in a word; offset: where the first one is in it. */
-static inline bool answer_from_word(struct pamap *map, const struct leaf *leaf, unsigned at, uint64_t word, uint64_t offset,
-                                    const struct query *query, struct pamap_value *out)
+static inline bool answer_from_word(struct pamap *map, const struct leaf *leaf, unsigned at, uint64_t word,
+                                    uint64_t offset, const struct query *query, struct pamap_value *out)
 {
 	if (!wanted(map, query, word_owner(word)))
 		return false;
@@ -175,11 +175,12 @@ static inline bool guess_finds(struct pamap *map, node_ref hint, int32_t x, cons
 		return false;
 	word = atomic_load_explicit(&leaf->word[guess], memory_order_acquire); /* [P1] */
 	offset = (uint32_t)(x - leaf->key[guess]);
-	return offset + query->more < word_pages(word) && answer_from_word(map, leaf, guess, word, offset, query, out);
+	return offset + query->more < word_pages(word) &&
+	       answer_from_word(map, leaf, guess, word, offset, query, out);
 }
 
-static inline __attribute__((always_inline)) bool look_up(struct pamap *map, uint64_t at, const struct query *query,
-							  struct pamap_value *out)
+static inline __attribute__((always_inline)) bool look_up(struct pamap *map, uint64_t at,
+                                                          const struct query *query, struct pamap_value *out)
 {
 	int32_t x = in_region(query->page);
 	struct place place = start(map, at);
@@ -199,8 +200,8 @@ static inline __attribute__((always_inline)) bool look_up(struct pamap *map, uin
 	return find_in_leaf(map, node_leaf(place.ref), leaf_rank(node_leaf(place.ref), x), x, query, out);
 }
 
-static inline __attribute__((always_inline)) bool look_up_bytes(struct pamap *map, int owner, uint64_t at, uint64_t len,
-								struct pamap_value *out)
+static inline __attribute__((always_inline)) bool look_up_bytes(struct pamap *map, int owner, uint64_t at,
+                                                                uint64_t len, struct pamap_value *out)
 {
 	uint64_t page = at >> PAMAP_PAGE_SHIFT;
 	struct query query = {page, ((at + (len - 1)) >> PAMAP_PAGE_SHIFT) - page, owner};

@@ -48,8 +48,8 @@
 #define PALETTE_COVER 15u
 
 /*
- * A pointer to a node with its kind in the lowest two bits; 0: no node. In the slot of a hint (hints.h) the five bits above
- * them may say where in a leaf to look first.
+ * A pointer to a node with its kind in the lowest two bits; 0: no node. In the slot of a hint (hints.h) the five bits
+ * above them may say where in a leaf to look first.
  */
 typedef uintptr_t node_ref;
 enum node_kind { NODE_LEAF, NODE_INNER, NODE_BLOCK };

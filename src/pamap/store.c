@@ -13,7 +13,7 @@
 #define CHUNK_SMALL 65536u /* below, what blocks leave over of a chunk is much of it: grow sooner */
 #define CHUNK_MAX (UINT64_C(1) << 20)
 #define LIMIT_DEFAULT (UINT64_C(64) << 20)
-#define WORTH_PART 16u   /* handed over at once: this part of the memory for leaves, but no less */
+#define WORTH_PART 16u /* handed over at once: this part of the memory for leaves, but no less */
 #define WORTH_MIN 32768u /* than this, nor more */
 #define WORTH_MAX 1048576u
 #define WAIT_NS 100000000

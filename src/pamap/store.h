@@ -54,7 +54,8 @@ struct store {
 	pthread_mutex_t landing;       /* for those who wait for it */
 	pthread_cond_t has_landed;
 	uint64_t bytes, limit, refused;
-	uint64_t leaf_bytes; /* of `bytes`: chunks for leaves, of which there are as many as updates replace */
+	uint64_t
+	        leaf_bytes; /* of `bytes`: chunks for leaves, of which there are as many as updates replace */
 };
 
 void store_init(struct store *store);

@@ -246,7 +246,8 @@ static void leave_targets(struct spot *spot, const struct swap *swap)
 	}
 	parent = spot->level[spot->depth - 1].node;
 	for (unsigned i = swap->at; i < swap->at + swap->old; i++)
-		leave_target(spot->root, atomic_load_explicit(&parent->child[i], memory_order_relaxed), parent->key[i]);
+		leave_target(spot->root, atomic_load_explicit(&parent->child[i], memory_order_relaxed),
+		             parent->key[i]);
 }
 
 static void join_targets(struct spot *spot, const struct swap *swap, struct range range)
@@ -317,9 +318,11 @@ static _Atomic node_ref *child_slot(const struct spot *spot)
 	return parent->key[spot->at] == spot->low ? &parent->child[spot->at] : NULL;
 }
 
-void tree_put_leaf(struct store *store, struct spot *spot, struct leaf *made, int32_t first, int32_t last, bool keys_stay)
+void tree_put_leaf(struct store *store, struct spot *spot, struct leaf *made, int32_t first, int32_t last,
+                   bool keys_stay)
 {
-	struct swap swap = {.at = spot->at, .old = 1, .count = 1, .key = {spot->low}, .ref = {leaf_ref(made)}};
+	struct swap swap = {
+	        .at = spot->at, .old = 1, .count = 1, .key = {spot->low}, .ref = {leaf_ref(made)}};
 	struct range range = range_of(spot, spot->at, 1);
 	_Atomic node_ref *place = child_slot(spot);
 	struct leaf *old = node_leaf(spot->target);

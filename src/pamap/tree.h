@@ -100,7 +100,8 @@ void tree_swap(struct store *store, struct spot *spot, struct swap *swap);
  * Put a leaf in the place of the target, a leaf too, from which it differs in pages [first, last] alone. keys_stay: it
  * has all keys of the old one.
  */
-void tree_put_leaf(struct store *store, struct spot *spot, struct leaf *made, int32_t first, int32_t last, bool keys_stay);
+void tree_put_leaf(struct store *store, struct spot *spot, struct leaf *made, int32_t first, int32_t last,
+                   bool keys_stay);
 
 /*
  * A word or more of the target was emptied: if it is much too large for what is left, make it smaller. Best effort:

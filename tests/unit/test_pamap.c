@@ -439,7 +439,8 @@ static void hints_guess(void **state)
 
 		assert_int_equal(pamap_create(&map), 0);
 		for (uint64_t i = 0; i < count; i++) {
-			struct pamap_entry e = {.page = spread_page(i * 7919 % count, count), .pages = 1, .to = i};
+			struct pamap_entry e = {
+			        .page = spread_page(i * 7919 % count, count), .pages = 1, .to = i};
 
 			assert_int_equal(pamap_insert(map, &e, 0), 0);
 		}
@@ -468,7 +469,8 @@ static void hints_in_spite_of_the_far(void **state)
 
 		assert_int_equal(pamap_create(&map), 0);
 		for (uint64_t k = 0; k < counts[i] + 3; k++) {
-			struct pamap_entry e = {.page = k < 3 ? far[k] : (1 << 20) + 100 * k, .pages = 1, .to = k};
+			struct pamap_entry e = {
+			        .page = k < 3 ? far[k] : (1 << 20) + 100 * k, .pages = 1, .to = k};
 
 			assert_int_equal(pamap_insert(map, &e, 0), 0);
 		}
