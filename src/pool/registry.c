@@ -83,11 +83,28 @@ static uint32_t take_slot(void)
 	return number;
 }
 
+static void before_fork(void)
+{
+	pthread_mutex_lock(&mutex);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&mutex);
+}
+
+static void install_hooks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
 int pool_register(struct pool *pool)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct pool_slot *slot;
 	uint32_t number;
 
+	pthread_once(&once, install_hooks);
 	pthread_mutex_lock(&mutex);
 	number = take_slot();
 	pthread_mutex_unlock(&mutex);
