@@ -85,7 +85,8 @@ int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
 	pool->slabs.carve = carve;
 	choose_classes(pool);
 	error = slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
-	if (!error && !pool->pool.is_careful)
+	/* Without classes the fast path of a free, which a bias leads to, would not know how long runs are. */
+	if (!error && !pool->pool.is_careful && pool->slabs.classes.count)
 		percpu_use_bias(&pool->slabs.percpu);
 	return error;
 }
@@ -144,7 +145,7 @@ static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, si
 	}
 	has_class = slabs_granules(&pool->slabs, slabs_at(&pool->slabs, count)) == granted;
 	behind = state_behind(form, size) | (has_class ? 0 : run_flag(form)) >> 16;
-	begin_life(pool, start, size, form, behind, 0, out);
+	begin_life(pool, start, size, form, behind, percpu_bias_here(&pool->slabs.percpu), out);
 	return 0;
 }
 

@@ -61,7 +61,7 @@ extern struct percpu_thread_area percpu_area __attribute__((visibility("hidden")
 
 #include "percpu/arch.h"
 
-#define PERCPU_NOTES 8u /* makes the head a multiple of 16 bytes */
+#define PERCPU_NOTES 10u /* makes the head a multiple of 16 bytes */
 
 /* What lies before a block's magazines. */
 struct percpu_head {
@@ -176,6 +176,12 @@ void percpu_begin_bias(struct percpu *percpu, uint32_t block);
 
 /* Whether percpu_retire on this CPU would have found this word a moment ago: it was aborted, or the state differs. */
 bool percpu_holds_bias(const struct percpu *percpu, uint64_t word);
+
+/*
+ * The word of this CPU's block, for an object that did not come out of a magazine, to be ended here as if it had; 0 while
+ * the block is not plugged.
+ */
+uint64_t percpu_bias_here(const struct percpu *percpu);
 
 /*
  * From now on, what has this word (or 0) is anybody's to end with a compare-exchange. -EINVAL: no block gave out such

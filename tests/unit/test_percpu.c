@@ -297,9 +297,11 @@ static void a_bias_ends_and_comes_back(void **state)
 		percpu_destroy(&percpu);
 		skip();
 	}
+	assert_int_equal(percpu_bias_here(&percpu), 0); /* not plugged yet */
 	word = pop_word(&percpu);
 	assert_true(bias_is_word(word) && word & BIAS_ON);
 	assert_true(percpu_holds_bias(&percpu, word));
+	assert_int_equal(percpu_bias_here(&percpu), word);
 
 	/* Each width, wherever it begins; only if all of it is as expected. */
 	assert_false(retire(&percpu, word, bytes, 2, 0x2380, 0));
