@@ -140,27 +140,20 @@ static inline __attribute__((always_inline)) bool percpu_push(struct percpu *per
 }
 
 /*
- * Clear the bit PERCPU_LIVE of the number at `state`, if it is `number` and this CPU's block has the word `bias`, which is
- * on. `bytes`: 1, a number of one byte; 2, of two bytes; 3 and 4, of two bytes, and the one or two behind it must be
- * `behind`. False: one of these is not so, or aborted. It need not be aligned; others may access it byte by byte.
+ * Clear the bit PERCPU_LIVE of the number at `place` in `states`, if it is *use + base and this CPU's block has the word
+ * `bias`, which is on. False: one of these is not so, or aborted. A number has one byte or two, which need not be aligned;
+ * others may access them byte by byte.
  */
 #define PERCPU_LIVE 0x80u /* arch_*.h has this number in its assembly */
 static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *percpu, uint64_t bias,
-                                                                _Atomic uint8_t *state, unsigned bytes,
-                                                                uint32_t number, uint32_t behind)
+                                                                _Atomic uint8_t *states, size_t place,
+                                                                unsigned bytes, const uint32_t *use,
+                                                                uint32_t base)
 {
 	if (!(bias & BIAS_ON))
 		return false;
-	switch (bytes) {
-	case 1:
-		return arch_retire_1(&percpu->table, bias, state, number, 0);
-	case 2:
-		return arch_retire_2(&percpu->table, bias, state, number, 0);
-	case 3:
-		return arch_retire_3(&percpu->table, bias, state, number, behind);
-	default:
-		return arch_retire_4(&percpu->table, bias, state, number, behind);
-	}
+	return bytes == 1 ? arch_retire_1(&percpu->table, bias, states, place, use, base)
+	                  : arch_retire_2(&percpu->table, bias, states, place, use, base);
 }
 
 /* The same for a word: put `next` in the place of `expected`. */
