@@ -34,10 +34,10 @@ size_t client_pool_bytes(size_t size);
 int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory);
 void client_pool_end(struct ist_client_pool *pool);
 
-/* Pages that are allocated, of a direct pool. */
+/* Pages that are allocated, of a direct pool. Exact when nobody is at work on it. */
 static inline size_t client_pool_used_pages(const struct ist_client_pool *pool)
 {
-	return atomic_load_explicit(&pool->slabs.out, memory_order_relaxed);
+	return slabs_out(&pool->slabs);
 }
 
 /* Whether anything is allocated. Exact when nobody is at work on the pool. */

@@ -23,11 +23,17 @@ static size_t last_bytes(size_t granules)
 	return bits_round_up(bits_ceil_div(granules, 8), CACHE_LINE);
 }
 
+/* A handle that was changed may name the last place with any size: what a state takes may be read there. */
+static size_t state_bytes(size_t granules)
+{
+	return bits_round_up(granules + STATE_LONG - 1, CACHE_LINE);
+}
+
 size_t driver_pool_bytes(size_t size)
 {
 	size_t granules = size / DRIVER_GRANULE;
 
-	return buddy_bytes(granules) + last_bytes(granules) + bits_round_up(granules, CACHE_LINE);
+	return buddy_bytes(granules) + last_bytes(granules) + state_bytes(granules);
 }
 
 /*
@@ -85,7 +91,8 @@ int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
 	pool->slabs.carve = carve;
 	choose_classes(pool);
 	error = slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
-	if (!error && !pool->pool.is_careful)
+	/* Without classes the fast path of a free, which a bias leads to, would not know how long runs are. */
+	if (!error && !pool->pool.is_careful && pool->slabs.classes.count)
 		percpu_use_bias(&pool->slabs.percpu);
 	return error;
 }
@@ -106,7 +113,7 @@ static inline __attribute__((always_inline)) void begin_life(struct ist_driver_p
                                                              struct ist_shm *out)
 {
 	_Atomic uint8_t *state = &pool->state[start];
-	unsigned bytes = form == STATE_TINY ? 1 : 2;
+	unsigned bytes = state_width(form);
 	uint32_t use = state_next_use(form, arch_load(state, bytes));
 
 	arch_store(state, bytes, state_number(form, use, size));
@@ -144,7 +151,7 @@ static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, si
 	}
 	has_class = slabs_granules(&pool->slabs, slabs_at(&pool->slabs, count)) == granted;
 	behind = state_behind(form, size) | (has_class ? 0 : run_flag(form)) >> 16;
-	begin_life(pool, start, size, form, behind, 0, out);
+	begin_life(pool, start, size, form, behind, percpu_bias_here(&pool->slabs.percpu), out);
 	return 0;
 }
 
@@ -230,9 +237,10 @@ static int end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, enum s
                     uint64_t bias)
 {
 	struct percpu *percpu = &pool->slabs.percpu;
+	uint32_t number = live & 0xffff;
 
 	for (int i = 0; i < TRIES && percpu_holds_bias(percpu, bias); i++) {
-		if (percpu_retire(percpu, bias, state, form, live & 0xffff, live >> 16))
+		if (percpu_retire(percpu, bias, state, 0, state_width(form), &number, 0))
 			return 0;
 		if (bytes_load(state, form) != live)
 			return -EALREADY;

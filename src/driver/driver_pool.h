@@ -50,10 +50,10 @@ driver_pool_free_as(struct ist_driver_pool *pool, struct ist_shm *shm, enum stat
 
 	if (__builtin_expect(pool_offset(&pool->pool, shm) != offset ||
 	                             shm->view.paddr - pool->pool.paddr != offset ||
-	                             offset >= pool->pool.size,
-	                     0) ||
-	    __builtin_expect(!percpu_retire(percpu, shm->bias, &pool->state[start], form,
-	                                    state_number(form, shm->use, size), state_behind(form, size)),
+	                             offset >= pool->pool.size ||
+	                             !state_is_behind(form, pool->state, start, state_behind(form, size)) ||
+	                             !percpu_retire(percpu, shm->bias, pool->state, start, state_width(form),
+	                                            &shm->use, state_number(form, 0, size)),
 	                     0))
 		return driver_pool_free_slow(pool, shm);
 	at = slabs_at_sure(&pool->slabs, (size - 1) / DRIVER_GRANULE + 1);

@@ -21,6 +21,9 @@
  * that was freed, whose place was used again, or whose size was changed is refused. Where the allocation starts is in
  * the handle once more, so that a changed address is told as well.
  *
+ * What is behind the number of a live allocation is what begin_life wrote, as long as it lives. So it may be read before
+ * the number: if that then tells of the handle's life, it was of this life.
+ *
  * Only the owner of a run (slab.h [S1]) makes its state live. What makes it not live, in driver_pool_free, is the
  * linearization point that decides which of several frees is obeyed: percpu_retire on the CPU that the allocation is
  * biased to, else a compare-exchange of the first byte (percpu/bias.h says why these two never meet).
@@ -46,6 +49,12 @@ enum state_form {
 	STATE_MIDDLE = 3,
 	STATE_LONG = 4,
 };
+
+/* How many of them the number takes. */
+static inline unsigned state_width(enum state_form form)
+{
+	return form == STATE_TINY ? 1 : 2;
+}
 
 static inline enum state_form state_form(size_t size)
 {
@@ -94,6 +103,13 @@ static inline __attribute__((always_inline)) uint32_t state_behind(enum state_fo
 static inline uint32_t state_live(enum state_form form, uint32_t use, size_t size)
 {
 	return state_number(form, use, size) | state_behind(form, size) << 16;
+}
+
+/* Whether this is behind the number at `place`. */
+static inline __attribute__((always_inline)) bool
+state_is_behind(enum state_form form, const _Atomic uint8_t *states, size_t place, uint32_t behind)
+{
+	return form <= STATE_SHORT || arch_load(states + place + 2, form - 2) == behind;
 }
 
 /* Of a live state, with the length of its run in granules of 8 bytes: how many bytes were asked for. */

@@ -22,16 +22,16 @@ static __attribute__((noinline)) int free_otherwise(struct ist_shm *shm)
 int ist_shm_free(struct ist_shm *shm)
 {
 	const struct pool_slot *slot;
+	uint64_t key;
 
 	if (__builtin_expect(!shm, 0))
 		return -EINVAL;
-	slot = pool_first_slot(shm->pool);
-	if (__builtin_expect(!slot, 0))
-		return free_otherwise(shm);
+	key = shm->pool;
+	slot = pool_first_slot(key);
 	/* The driver pool's fast path is here, inlined, for the sake of messages. */
-	if (__builtin_expect(pool_is_simple(slot, shm->pool), 1))
+	if (__builtin_expect(pool_is_simple(slot, key), 1))
 		return driver_pool_free((struct ist_driver_pool *)(void *)pool_in(slot), shm);
-	if (pool_is_client(slot, shm->pool))
+	if (pool_is_client(slot, key))
 		return client_pool_free((struct ist_client_pool *)(void *)pool_in(slot), shm);
 	return free_otherwise(shm);
 }

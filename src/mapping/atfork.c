@@ -30,32 +30,40 @@ void atfork_delist_space(struct space *space)
 /* Hooks run in the reverse order of their installation: these before pamap's, which are before rcu's. */
 static void before_fork(void)
 {
+	rcu_pause(); /* nobody is in limbo's land() */
 	pthread_mutex_lock(&lock);
 	for (struct space *space = spaces; space; space = space->following) {
 		pthread_mutex_lock(&space->lock);
 		if (space->elsewhere_lock)
 			pthread_mutex_lock(space->elsewhere_lock);
-		pthread_mutex_lock(&space->limbo.working);
 		pthread_mutex_lock(&space->limbo.lock);
 	}
 }
 
-static void after_fork(void)
+static void after_fork_in_parent(void)
 {
 	for (struct space *space = spaces; space; space = space->following) {
 		pthread_mutex_unlock(&space->limbo.lock);
-		pthread_mutex_unlock(&space->limbo.working);
 		if (space->elsewhere_lock)
 			pthread_mutex_unlock(space->elsewhere_lock);
 		pthread_mutex_unlock(&space->lock);
 	}
 	pthread_mutex_unlock(&lock);
+	rcu_resume();
+}
+
+/* Threads that the parent has and that wait for something to change would be waited for here. */
+static void after_fork_in_child(void)
+{
+	for (struct space *space = spaces; space; space = space->following)
+		pthread_cond_init(&space->limbo.changed, NULL);
+	after_fork_in_parent();
 }
 
 static void install_hooks(void)
 {
 	pamap_start();
-	pthread_atfork(before_fork, after_fork, after_fork);
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
 void atfork_start_spaces(void)

@@ -28,7 +28,7 @@ struct space;
 
 struct limbo {
 	pthread_mutex_t lock; /* a few instructions at a time */
-	pthread_mutex_t working; /* while the reclaimer unmaps: fork waits for it */
+	pthread_mutex_t working; /* while the reclaimer unmaps: the end of the space waits for it */
 	pthread_cond_t changed; /* something ended, or a batch is done */
 	uint32_t first, last; /* slots of the next batch */
 	bool stuck; /* what is ripe the system refused to unmap: tried again with the next batch */

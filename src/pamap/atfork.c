@@ -30,6 +30,7 @@ void atfork_delist(struct pamap *map)
 /* Nobody else takes two of these. The hooks of rcu run after these before the fork, and before them afterwards. */
 static void before_fork(void)
 {
+	rcu_pause();
 	pthread_mutex_lock(&lock);
 	for (struct pamap *map = maps; map; map = map->next)
 		pthread_mutex_lock(&map->writer);
@@ -40,6 +41,7 @@ static void after_fork(void)
 	for (struct pamap *map = maps; map; map = map->next)
 		pthread_mutex_unlock(&map->writer);
 	pthread_mutex_unlock(&lock);
+	rcu_resume();
 }
 
 static void install_hooks(void)

@@ -218,24 +218,26 @@ no:
  * percpu_retire. That the loads may be made in any order does not matter: they belong to one
  * sequence, and one that was fenced between them does not get to its store.
  */
-#define RETIRE(bytes, width, compare_behind)                                                                 \
+#define RETIRE(bytes, width)                                                                                 \
 	static inline __attribute__((always_inline)) bool arch_retire_##bytes(                               \
-	        char *const *table, uint64_t bias, _Atomic uint8_t *state, uint32_t number, uint32_t behind) \
+	        char *const *table, uint64_t bias, _Atomic uint8_t *states, uint64_t place,                  \
+	        const uint32_t *use, uint32_t base)                                                          \
 	{                                                                                                    \
 		uint64_t t, s, k;                                                                            \
                                                                                                              \
 		__asm__ goto volatile(                                                                       \
 		        ENTER FIND_BLOCK STEP(2) "ldur %[t], [%[t], #-8]\n"                                  \
 		                                 "cmp %[t], %[bias]\n"                                       \
-		                                 "b.ne %l[no]\n" compare_behind "ldr" width                  \
-		                                 " %w[k], [%[state]]\n"                                      \
+		                                 "b.ne %l[no]\n"                                             \
+		                                 "ldr" width " %w[k], [%[states], %[place]]\n"               \
 		                                 "cmp %w[k], %w[number]\n"                                   \
 		                                 "b.ne %l[no]\n" STEP(3) "and %w[k], %w[k], #0xffffff7f\n"   \
 		                                                         "str" width                         \
-		                                                         " %w[k], [%[state]]\n" LEAVE        \
+		                                                         " %w[k], [%[states], %[place]]\n"   \
+		                LEAVE                                                                        \
 		        : [t] "=&r"(t), [s] "=&r"(s), [k] "=&r"(k)                                           \
-		        : PLACE, [bias] "r"(bias), [state] "r"(state), [number] "r"(number),                 \
-		          [behind] "r"(behind)                                                               \
+		        : PLACE, [bias] "r"(bias), [states] "r"(states), [place] "r"(place),                 \
+		          [number] "r"(*use + base)                                                          \
 		        : CLOBBERED                                                                          \
 		        : no);                                                                               \
 		(void)s;                                                                                     \
@@ -243,10 +245,8 @@ no:
 	no:                                                                                                  \
 		return false;                                                                                \
 	}
-RETIRE(1, "b", "")
-RETIRE(2, "h", "")
-RETIRE(3, "h", "ldrb %w[k], [%[state], #2]\ncmp %w[k], %w[behind]\nb.ne %l[no]\n")
-RETIRE(4, "h", "ldrh %w[k], [%[state], #2]\ncmp %w[k], %w[behind]\nb.ne %l[no]\n")
+RETIRE(1, "b")
+RETIRE(2, "h")
 #undef RETIRE
 
 static inline __attribute__((always_inline)) bool

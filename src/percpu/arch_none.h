@@ -27,15 +27,13 @@ static inline bool arch_push(char *const *table, size_t at, uint32_t value)
 	return false;
 }
 
-static inline bool arch_retire_1(char *const *table, uint64_t bias, _Atomic uint8_t *state, uint32_t number,
-                                 uint32_t behind)
+static inline bool arch_retire_1(char *const *table, uint64_t bias, _Atomic uint8_t *states, uint64_t place,
+                                 const uint32_t *use, uint32_t base)
 {
-	(void)table, (void)bias, (void)state, (void)number, (void)behind;
+	(void)table, (void)bias, (void)states, (void)place, (void)use, (void)base;
 	return false;
 }
 #define arch_retire_2 arch_retire_1
-#define arch_retire_3 arch_retire_1
-#define arch_retire_4 arch_retire_1
 
 static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
                                 uint64_t next)

@@ -87,6 +87,10 @@
  * bytes_load and bytes_store (base/bytes.h) of one byte or two in one instruction, which need not be aligned. To another thread it may look
  * like that many accesses of a byte each, in any order, and that is what those are.
  */
+struct arch_two {
+	_Atomic uint8_t byte[2];
+};
+
 static inline __attribute__((always_inline)) uint32_t arch_load(const _Atomic uint8_t *at, unsigned bytes)
 {
 	uint32_t value;
@@ -96,7 +100,7 @@ static inline __attribute__((always_inline)) uint32_t arch_load(const _Atomic ui
 	else
 		__asm__ volatile("movzwl %[at], %[value]"
 		                 : [value] "=r"(value)
-		                 : [at] "m"(at[0]), "m"(at[1]));
+		                 : [at] "m"(*(const struct arch_two *)(uintptr_t)at));
 	return value;
 }
 
@@ -107,7 +111,7 @@ static inline __attribute__((always_inline)) void arch_store(_Atomic uint8_t *at
 		__asm__ volatile("movb %b[value], %[at]" : [at] "=m"(at[0]) : [value] "r"(value));
 	else
 		__asm__ volatile("movw %w[value], %[at]"
-		                 : [at] "=m"(at[0]), "=m"(at[1])
+		                 : [at] "=m"(*(struct arch_two *)(uintptr_t)at)
 		                 : [value] "r"(value));
 }
 
@@ -211,34 +215,34 @@ no:
 
 /*
  * percpu_retire. The one instruction that clears commits; it is as wide as the number, for what is written in parts is
- * not read at once without delay. The number is compared with all 32 bits of the caller's.
+ * not read at once without delay. The use is compared with all its 32 bits.
  */
-#define RETIRE(bytes, suffix, mask, compare_behind)                                                          \
+#define RETIRE(bytes, suffix, mask)                                                                          \
 	static inline __attribute__((always_inline)) bool arch_retire_##bytes(                               \
-	        char *const *table, uint64_t bias, _Atomic uint8_t *state, uint32_t number, uint32_t behind) \
+	        char *const *table, uint64_t bias, _Atomic uint8_t *states, uint64_t place,                  \
+	        const uint32_t *use, uint32_t base)                                                          \
 	{                                                                                                    \
 		uint64_t t, s;                                                                               \
                                                                                                              \
 		__asm__ goto volatile(                                                                       \
 		        ENTER FIND_DISTANCE                                                                  \
 		        "cmpq %[bias], -8(%[s],%[t])\n"                                                      \
-		        "jne %l[no]\n" STEP(2) "movz" suffix "l (%[state]), %k[s]\n"                         \
-		                               "cmpl %[number], %k[s]\n"                                     \
-		                               "jne %l[no]\n" compare_behind STEP(3) "and" suffix " $" mask  \
-		                                                                     ", (%[state])\n" LEAVE  \
+		        "jne %l[no]\n" STEP(2) "movz" suffix "l (%[states],%[place]), %k[s]\n"              \
+		                               "subl %[fixed], %k[s]\n"                                      \
+		                               "cmpl %[use], %k[s]\n"                                        \
+		                               "jne %l[no]\n" STEP(3) "and" suffix " $" mask                 \
+		                                                      ", (%[states],%[place])\n" LEAVE       \
 		        : [t] "=&r"(t), [s] "=&r"(s)                                                         \
-		        : PLACE, [bias] "r"(bias), [state] "r"(state), [number] "r"(number),                 \
-		          [behind] "r"(behind)                                                               \
+		        : PLACE, [bias] "r"(bias), [states] "r"(states), [place] "r"(place),                 \
+		          [use] "m"(*use), [fixed] "ri"(base)                                                \
 		        : "memory", "cc"                                                                     \
 		        : no);                                                                               \
 		return true;                                                                                 \
 	no:                                                                                                  \
 		return false;                                                                                \
 	}
-RETIRE(1, "b", "0x7f", "")
-RETIRE(2, "w", "0xff7f", "")
-RETIRE(3, "w", "0xff7f", "cmpb %b[behind], 2(%[state])\njne %l[no]\n")
-RETIRE(4, "w", "0xff7f", "cmpw %w[behind], 2(%[state])\njne %l[no]\n")
+RETIRE(1, "b", "0x7f")
+RETIRE(2, "w", "0xff7f")
 #undef RETIRE
 
 static inline __attribute__((always_inline)) bool

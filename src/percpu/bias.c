@@ -40,6 +40,16 @@ bool percpu_holds_bias(const struct percpu *percpu, uint64_t word)
 	               word;
 }
 
+uint64_t percpu_bias_here(const struct percpu *percpu)
+{
+	int32_t number = percpu->is_biased ? rseq_number() : -1;
+
+	if (number < 0 || (uint32_t)number >= percpu->blocks ||
+	    atomic_load_explicit(percpu_entry(percpu, number), memory_order_relaxed) == percpu->empty)
+		return 0;
+	return atomic_load_explicit(&percpu_head(percpu, (uint32_t)number)->bias, memory_order_relaxed);
+}
+
 /* Nobody gives out the word any more. It costs more and more to have it taken away again. */
 static void end_epoch(struct percpu_head *head, uint64_t word)
 {

@@ -6,7 +6,7 @@
  * Who ends the life of an object must learn whether somebody else has ended it, also at the same instant. A
  * compare-exchange tells, and costs more than all the rest of a free. As long as only one CPU ends an object, a
  * sequence that compares and then stores tells as well. So each block has a word {on 1, block 16, epoch 31, check 16}, a
- * pop brings it along, and it stays with the object (in the handle of an allocation, for one).
+ * pop brings it along (percpu_bias_here for what is not popped), and it stays with the object (in the handle of an allocation, for one).
  *  - An object whose word is that of the block of the CPU that we are on, and on: percpu_retire compares the block's
  *    word and the object's state, and stores the state, in one sequence.
  *  - Any other: percpu_unbias makes it anybody's, from then on a compare-exchange decides.
@@ -21,8 +21,8 @@
  *       (acquire) knows the same. So sequences and compare-exchanges never meet on an object.
  *  [B3] Among sequences of one block, the kernel lets one finish or start again before the next begins; and who runs on
  *       a CPU later sees what was stored there earlier. Among compare-exchanges, one succeeds.
- *  [B4] An object of a word that is off, or 0, was never in reach of a sequence: 0 comes from slow paths.
- *  [B5] Who has an object's word got it from a pop, directly or through whatever handed it on, so it finds this epoch or a
+ *  [B4] An object of a word that is off, or 0, was never in reach of a sequence.
+ *  [B5] Who has an object's word got it from a load of the block's, directly or through whatever handed it on, so it finds this epoch or a
  *       later one in the block.
  * Linearization: the store of percpu_retire, or the caller's compare-exchange. Stopped threads: who stops before the
  * fence leaves the epoch ended and not settled, and the next makes a fence of its own; nobody waits.

@@ -61,7 +61,7 @@ extern struct percpu_thread_area percpu_area __attribute__((visibility("hidden")
 
 #include "percpu/arch.h"
 
-#define PERCPU_NOTES 8u /* makes the head a multiple of 16 bytes */
+#define PERCPU_NOTES 10u /* makes the head a multiple of 16 bytes */
 
 /* What lies before a block's magazines. */
 struct percpu_head {
@@ -140,27 +140,20 @@ static inline __attribute__((always_inline)) bool percpu_push(struct percpu *per
 }
 
 /*
- * Clear the bit PERCPU_LIVE of the number at `state`, if it is `number` and this CPU's block has the word `bias`, which is
- * on. `bytes`: 1, a number of one byte; 2, of two bytes; 3 and 4, of two bytes, and the one or two behind it must be
- * `behind`. False: one of these is not so, or aborted. It need not be aligned; others may access it byte by byte.
+ * Clear the bit PERCPU_LIVE of the number at `place` in `states`, if it is *use + base and this CPU's block has the word
+ * `bias`, which is on. False: one of these is not so, or aborted. A number has one byte or two, which need not be aligned;
+ * others may access them byte by byte.
  */
 #define PERCPU_LIVE 0x80u /* arch_*.h has this number in its assembly */
 static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *percpu, uint64_t bias,
-                                                                _Atomic uint8_t *state, unsigned bytes,
-                                                                uint32_t number, uint32_t behind)
+                                                                _Atomic uint8_t *states, size_t place,
+                                                                unsigned bytes, const uint32_t *use,
+                                                                uint32_t base)
 {
 	if (!(bias & BIAS_ON))
 		return false;
-	switch (bytes) {
-	case 1:
-		return arch_retire_1(&percpu->table, bias, state, number, 0);
-	case 2:
-		return arch_retire_2(&percpu->table, bias, state, number, 0);
-	case 3:
-		return arch_retire_3(&percpu->table, bias, state, number, behind);
-	default:
-		return arch_retire_4(&percpu->table, bias, state, number, behind);
-	}
+	return bytes == 1 ? arch_retire_1(&percpu->table, bias, states, place, use, base)
+	                  : arch_retire_2(&percpu->table, bias, states, place, use, base);
 }
 
 /* The same for a word: put `next` in the place of `expected`. */
@@ -176,6 +169,12 @@ void percpu_begin_bias(struct percpu *percpu, uint32_t block);
 
 /* Whether percpu_retire on this CPU would have found this word a moment ago: it was aborted, or the state differs. */
 bool percpu_holds_bias(const struct percpu *percpu, uint64_t word);
+
+/*
+ * The word of this CPU's block, for an object that did not come out of a magazine, to be ended here as if it had; 0 while
+ * the block is not plugged.
+ */
+uint64_t percpu_bias_here(const struct percpu *percpu);
 
 /*
  * From now on, what has this word (or 0) is anybody's to end with a compare-exchange. -EINVAL: no block gave out such

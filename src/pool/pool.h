@@ -59,7 +59,10 @@ struct pool_slot {
 };
 _Static_assert(sizeof(struct pool_slot) == 64, "a power of two is found with a shift");
 
-/* Slots 1 to POOL_FIRST_SLOTS; as many without a pool until there is one. */
+/*
+ * Slots 1 to POOL_FIRST_SLOTS - 1, and in place 0 one that nobody's key fits, which stays so in a forked child. As many
+ * without a pool until there is one.
+ */
 #define POOL_FIRST_SLOTS 64u
 extern struct pool_slot *_Atomic pool_first_slots __attribute__((visibility("hidden")));
 
@@ -69,15 +72,11 @@ extern struct pool_slot *_Atomic pool_first_slots __attribute__((visibility("hid
  */
 struct pool *pool_find(uint64_t key);
 
-/* The slot that a key names, if it is one of the first ones; null if not. Whose it is, the next two tell. */
+/* The slot that a key names, or another one; whether it is the key's the next two tell. */
 static inline __attribute__((always_inline)) const struct pool_slot *pool_first_slot(uint64_t key)
 {
-	uint32_t index = (uint32_t)key - 1;
-
-	if (__builtin_expect(index >= POOL_FIRST_SLOTS, 0))
-		return NULL;
 	/* Acquire: pairs with the release in make_slot (registry.c). */
-	return atomic_load_explicit(&pool_first_slots, memory_order_acquire) + index;
+	return atomic_load_explicit(&pool_first_slots, memory_order_acquire) + (key & (POOL_FIRST_SLOTS - 1));
 }
 
 static inline bool pool_is_simple(const struct pool_slot *slot, uint64_t key)

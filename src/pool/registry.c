@@ -14,11 +14,12 @@
 #include "platform/platform.h"
 
 #define FIRST_BLOCK_SLOTS POOL_FIRST_SLOTS
+#define NO_KEY 1 /* a generation is never 0 */
 #define BLOCKS 26u /* 64 * (2^26 - 1) slots: the last that a 32-bit number can name */
 
 static struct pool_slot *_Atomic blocks[BLOCKS];
-static struct pool_slot nobody[POOL_FIRST_SLOTS];
-struct pool_slot *_Atomic pool_first_slots = nobody; /* then blocks[0] once more, for pool_first_slot */
+static struct pool_slot nobody[POOL_FIRST_SLOTS] = {{.simple_key = NO_KEY, .client_key = NO_KEY}};
+struct pool_slot *_Atomic pool_first_slots = nobody; /* then from before blocks[0] on, for pool_first_slot */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* pool_register and pool_unregister only */
 static uint32_t slots_made; /* under the mutex, as the next two */
@@ -47,23 +48,37 @@ static struct pool_slot *slot_at(uint32_t number)
 	return slots ? &slots[index - block_slots(block)] : NULL; /* block n begins at index 64 * 2^n */
 }
 
+/* Slots, one more for the mark; and before them, in a page of its own, one that no key fits. */
+static struct pool_slot *make_block(unsigned block)
+{
+	size_t page = platform_page_size(), bytes = (block_slots(block) + 1) * sizeof(struct pool_slot);
+	char *memory = platform_map(page + bytes);
+	struct pool_slot *slots;
+
+	if (!memory)
+		return NULL;
+	slots = (struct pool_slot *)(void *)(memory + page);
+	/* A child of a fork shares the memory of these pools, but not their state: it finds none of them. */
+	platform_wipe_on_fork(slots, bytes);
+	atomic_init(&slots[-1].simple_key, NO_KEY);
+	atomic_init(&slots[-1].client_key, NO_KEY);
+	atomic_init(&slots[block_slots(block)].key, 1);
+	return slots;
+}
+
 static uint32_t make_slot(void)
 {
 	uint32_t number = slots_made + 1;
 
 	if (!slot_at(number)) {
 		unsigned block = bits_highest(((uint64_t)number - 1 + FIRST_BLOCK_SLOTS) / FIRST_BLOCK_SLOTS);
-		size_t bytes = (block_slots(block) + 1) * sizeof(struct pool_slot); /* and one for the mark */
-		struct pool_slot *slots = block < BLOCKS ? platform_map(bytes) : NULL;
+		struct pool_slot *slots = block < BLOCKS ? make_block(block) : NULL;
 
 		if (!slots)
 			return 0;
-		/* A child of a fork shares the memory of these pools, but not their state: it finds none of them. */
-		platform_wipe_on_fork(slots, bytes);
-		atomic_init(&slots[block_slots(block)].key, 1);
 		atomic_store_explicit(&blocks[block], slots, memory_order_release); /* slot_at */
 		if (block == 0)
-			atomic_store_explicit(&pool_first_slots, slots,
+			atomic_store_explicit(&pool_first_slots, slots - 1,
 			                      memory_order_release); /* pool_first_slot */
 	}
 	slots_made = number;
@@ -83,11 +98,28 @@ static uint32_t take_slot(void)
 	return number;
 }
 
+static void before_fork(void)
+{
+	pthread_mutex_lock(&mutex);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&mutex);
+}
+
+static void install_hooks(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork);
+}
+
 int pool_register(struct pool *pool)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct pool_slot *slot;
 	uint32_t number;
 
+	pthread_once(&once, install_hooks);
 	pthread_mutex_lock(&mutex);
 	number = take_slot();
 	pthread_mutex_unlock(&mutex);

@@ -24,7 +24,11 @@ static struct {
 	struct rcu_item *waiting, *last; /* a queue, oldest first */
 	struct rcu_item *grace;          /* taken by the reclaimer, until it begins to release them */
 	bool running;
-} reclaimer = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+	pthread_mutex_t releasing; /* while it releases; before any other lock */
+} reclaimer = {.lock = PTHREAD_MUTEX_INITIALIZER,
+               .work = PTHREAD_COND_INITIALIZER,
+               .releasing = PTHREAD_MUTEX_INITIALIZER};
+static _Thread_local unsigned pauses; /* of this thread */
 
 static void wait_for_readers(void)
 {
@@ -69,11 +73,13 @@ static void *reclaim(void *unused)
 		pthread_mutex_unlock(&reclaimer.lock);
 		wait_for_readers();
 
+		pthread_mutex_lock(&reclaimer.releasing);
 		pthread_mutex_lock(&reclaimer.lock);
 		items = reclaimer.grace;
 		reclaimer.grace = NULL;
 		pthread_mutex_unlock(&reclaimer.lock);
 		release_all(items);
+		pthread_mutex_unlock(&reclaimer.releasing);
 	}
 	return NULL;
 }
@@ -123,8 +129,21 @@ void rcu_kick(void)
 	pthread_mutex_unlock(&reclaimer.lock);
 }
 
+void rcu_pause(void)
+{
+	if (pauses++ == 0)
+		pthread_mutex_lock(&reclaimer.releasing);
+}
+
+void rcu_resume(void)
+{
+	if (--pauses == 0)
+		pthread_mutex_unlock(&reclaimer.releasing);
+}
+
 static void before_fork(void)
 {
+	rcu_pause();
 	urcu_bp_before_fork();
 	pthread_mutex_lock(&reclaimer.lock);
 }
@@ -133,9 +152,10 @@ static void after_fork_in_parent(void)
 {
 	pthread_mutex_unlock(&reclaimer.lock);
 	urcu_bp_after_fork_parent();
+	rcu_resume();
 }
 
-/* The thread is gone, and with it the grace period it was in: its items wait again. */
+/* The thread is gone, and with it the grace period it was in: its items wait again. It was not releasing any. */
 static void after_fork_in_child(void)
 {
 	struct rcu_item *item = reclaimer.grace;
@@ -151,6 +171,7 @@ static void after_fork_in_child(void)
 		item = next;
 	}
 	pthread_mutex_unlock(&reclaimer.lock);
+	rcu_resume();
 }
 
 static void install_hooks(void)

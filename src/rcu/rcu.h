@@ -20,7 +20,8 @@
  * enough to be inlined into any program.
  *
  * fork: the first update installs hooks (pthread_atfork) that call liburcu's urcu_bp_before_fork and its two
- * counterparts, so a child may read and update. A program that installs them itself must not do so twice.
+ * counterparts, so a child may read and update. A program that installs them itself must not do so twice. A release
+ * that is running is waited for: what was queued runs to its end in the parent, or from its beginning in both.
  */
 #ifndef RCU_RCU_H
 #define RCU_RCU_H
@@ -80,6 +81,13 @@ void rcu_defer(struct rcu_item *item);
 
 /* Before waiting for a release: a child of fork has no reclaimer until there is need of one. */
 void rcu_kick(void);
+
+/*
+ * No release begins between the two, and none that has begun is unfinished: fork would leave it so for ever in the child.
+ * For hooks of modules whose releases take locks: before those locks, and after them. They nest, in a thread.
+ */
+void rcu_pause(void);
+void rcu_resume(void);
 
 /* Install the fork hooks. Idempotent; before the first rcu_defer of a module that installs hooks of its own. */
 void rcu_start(void);

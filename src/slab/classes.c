@@ -4,7 +4,7 @@
 
 #include "slab/slab.h"
 
-#define PAGES_EACH 16u
+#define PAGES_EACH 64u
 
 /* Add a class of `granules`, which serves all counts above the class before it, or itself alone. */
 static void add_class(struct slab_classes *classes, size_t granules, bool serves_smaller)

@@ -37,9 +37,10 @@ static void ask(void *context)
 static void sink(void *context, unsigned class, uint32_t value)
 {
 	struct slabs *slabs = ((struct attempt *)context)->slabs;
+	uint32_t block = percpu_here(&slabs->percpu);
 
-	note(slabs, percpu_here(&slabs->percpu), NOTE_FLUSHED, 1);
-	give_to_buddy(slabs, value, slabs->classes.granules[class]);
+	note(slabs, block, NOTE_FLUSHED, 1);
+	give_to_buddy(slabs, block, value, slabs->classes.granules[class]);
 }
 
 /* Drain, and ask once all is in; what the blocks' own CPUs last said of them is no longer so. */

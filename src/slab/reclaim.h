@@ -6,7 +6,7 @@
 
 #include "slab/slab.h"
 
-/* The notes in a block's head. All but CACHED only grow. */
+/* The notes in a block's head. All but the last three only grow. */
 enum slab_note {
 	NOTE_ALLOCS, /* served by the buddy */
 	NOTE_FREES, /* given to the buddy at once */
@@ -15,6 +15,8 @@ enum slab_note {
 	NOTE_STOCKED, /* objects put into a magazine by a refill */
 	NOTE_FLUSHED, /* taken out by a flush or a drain */
 	NOTE_CACHED, /* granules in the block's magazines when last looked at */
+	NOTE_SKIPPED, /* how often adapt() did not look since then */
+	NOTE_OUT, /* what slabs->out has not been told yet; two's complement */
 	NOTES
 };
 _Static_assert(NOTES <= PERCPU_NOTES, "a note has no place");
@@ -30,7 +32,7 @@ int reclaim(struct slabs *slabs, slabs_ask *alloc, const void *context, size_t *
 /* Add to a note of a block. Relaxed: these are counts, and what they count is ordered elsewhere. */
 void note(struct slabs *slabs, uint32_t block, enum slab_note what, uint64_t amount);
 
-void give_to_buddy(struct slabs *slabs, size_t start, size_t count);
+void give_to_buddy(struct slabs *slabs, uint32_t block, size_t start, size_t count);
 
 /* What all magazines of a block hold, in granules; tells the others (slabs->cached), for the peak. */
 size_t survey(struct slabs *slabs, uint32_t block);

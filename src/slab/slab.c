@@ -10,6 +10,8 @@
 #define BATCH_SHARE 64 /* of the pool, in a batch */
 #define CACHE_SHARE 8 /* of the pool, in all magazines together */
 #define OBJECTS_MOST 1024 /* in one magazine */
+#define UNTOLD_SHARE 512 /* of the pool, by which `out` may be wrong */
+#define LOOK_EACH 16u /* times that it might, adapt() looks */
 
 static void set_limits(struct slabs *slabs, size_t granules)
 {
@@ -46,6 +48,8 @@ int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules, size_
 	error = percpu_create(&slabs->percpu, slabs->classes.count + 1, slabs->slots);
 	if (error)
 		quarantine_destroy(&slabs->quarantine);
+	else
+		slabs->untold = slabs->classes.count ? granules / UNTOLD_SHARE / slabs->percpu.blocks : 0;
 	return error;
 }
 
@@ -59,6 +63,33 @@ void note(struct slabs *slabs, uint32_t block, enum slab_note what, uint64_t amo
 {
 	atomic_fetch_add_explicit(&percpu_head(&slabs->percpu, block)->note[what], amount,
 	                          memory_order_relaxed);
+}
+
+/* A line of its own for each CPU: with one counter for all, every slow path would wait for that. */
+static void change_out(struct slabs *slabs, uint32_t block, size_t change)
+{
+	_Atomic uint64_t *mine = &percpu_head(&slabs->percpu, block)->note[NOTE_OUT];
+	uint64_t now;
+
+	if (slabs->untold == 0) {
+		atomic_fetch_add_explicit(&slabs->out, change, memory_order_relaxed);
+		return;
+	}
+	now = atomic_fetch_add_explicit(mine, change, memory_order_relaxed) + change;
+	if (now + slabs->untold > 2 * slabs->untold) {
+		now = atomic_exchange_explicit(mine, 0, memory_order_relaxed);
+		atomic_fetch_add_explicit(&slabs->out, now, memory_order_relaxed);
+	}
+}
+
+size_t slabs_out(const struct slabs *slabs)
+{
+	size_t out = atomic_load_explicit(&slabs->out, memory_order_relaxed);
+
+	for (uint32_t block = 0; block < slabs->percpu.blocks; block++)
+		out += atomic_load_explicit(&percpu_head(&slabs->percpu, block)->note[NOTE_OUT],
+		                            memory_order_relaxed);
+	return out;
 }
 
 static bool is_low(const struct slabs *slabs)
@@ -127,10 +158,10 @@ static size_t budget(const struct slabs *slabs, size_t kept)
 	                slabs->most_cached - bits_min(slabs->most_cached, others));
 }
 
-void give_to_buddy(struct slabs *slabs, size_t start, size_t count)
+void give_to_buddy(struct slabs *slabs, uint32_t block, size_t start, size_t count)
 {
 	buddy_free(&slabs->buddy, start, count);
-	atomic_fetch_sub_explicit(&slabs->out, count, memory_order_relaxed);
+	change_out(slabs, block, -count);
 }
 
 /* Ascending. Few and nearly sorted as a rule: they came out of the buddy in order. */
@@ -147,13 +178,13 @@ static void sort(uint32_t *values, unsigned count)
 }
 
 /* Objects of `granules` each, neighbours in one go. */
-static void give_batch(struct slabs *slabs, uint32_t *values, unsigned count, size_t granules)
+static void give_batch(struct slabs *slabs, uint32_t block, uint32_t *values, unsigned count, size_t granules)
 {
 	sort(values, count);
 	for (unsigned first = 0, next; first < count; first = next) {
 		for (next = first + 1; next < count && values[next] == values[next - 1] + granules;)
 			next++;
-		give_to_buddy(slabs, values[first], (next - first) * granules);
+		give_to_buddy(slabs, block, values[first], (next - first) * granules);
 	}
 }
 
@@ -180,7 +211,7 @@ static void flush(struct slabs *slabs, unsigned class, uint32_t block)
 		begin_batch(slabs);
 	taken = percpu_take(&slabs->percpu, class, values, half, false);
 	note(slabs, block, NOTE_FLUSHED, taken);
-	give_batch(slabs, values, taken, slabs->classes.granules[class]);
+	give_batch(slabs, block, values, taken, slabs->classes.granules[class]);
 	if (half > 1)
 		end_batch(slabs);
 }
@@ -202,17 +233,32 @@ static unsigned largest_kept(const struct slabs *slabs, uint32_t block)
 	return largest;
 }
 
+/* Looking at all magazines costs more than a run from the buddy. Not read-modify-writes: it is only a habit. */
+static bool may_skip(struct slabs *slabs, uint32_t block)
+{
+	_Atomic uint64_t *skipped = &percpu_head(&slabs->percpu, block)->note[NOTE_SKIPPED];
+	uint64_t times = atomic_load_explicit(skipped, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(skipped, times % LOOK_EACH, memory_order_relaxed);
+	return times < LOOK_EACH;
+}
+
 /*
  * Let a magazine grow, if its CPU keeps little enough. If that keeps too much, shrink the magazine, but not to nothing,
  * and let go of what it keeps most of: that may be of a class that nobody asks for any more, and the share of a CPU
- * becomes less when others come to use the pool. Returns its capacity.
+ * becomes less when others come to use the pool. One that has all its slots is looked at now and then only. Returns its
+ * capacity.
  */
 static uint32_t adapt(struct slabs *slabs, uint32_t block, unsigned class)
 {
 	uint32_t capacity = magazine_capacity(percpu_magazine(&slabs->percpu, block, class)), wanted;
-	size_t kept = survey(slabs, block), allowed = budget(slabs, kept);
-	size_t most = bits_min(slabs->slots[class], allowed / slabs->classes.granules[class]);
+	size_t kept, allowed, most;
 
+	if (capacity == slabs->slots[class] && may_skip(slabs, block))
+		return capacity;
+	kept = survey(slabs, block);
+	allowed = budget(slabs, kept);
+	most = bits_min(slabs->slots[class], allowed / slabs->classes.granules[class]);
 	if (kept > allowed) {
 		unsigned largest = largest_kept(slabs, block);
 		uint32_t half = magazine_capacity(percpu_magazine(&slabs->percpu, block, largest)) / 2;
@@ -252,7 +298,7 @@ static void stock(struct slabs *slabs, unsigned class, size_t start, unsigned ob
 	atomic_fetch_add_explicit(&slabs->cached, put * count, memory_order_relaxed);
 	/* Put from the highest down, so what is left over lies at the low end, behind the caller's object. */
 	if (put < objects - 1)
-		give_to_buddy(slabs, start + count, (objects - 1 - put) * count);
+		give_to_buddy(slabs, block, start + count, (objects - 1 - put) * count);
 }
 
 /* Where a block looks first in the buddy: by the golden ratio, so that any number of them are spread out; 0 at 0. */
@@ -278,7 +324,7 @@ static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *s
 	}
 	if (error)
 		return error;
-	atomic_fetch_add_explicit(&slabs->out, objects * count, memory_order_relaxed);
+	change_out(slabs, block, objects * count);
 	if (slabs->carve)
 		slabs->carve(slabs, *start, count, objects);
 	if (objects > 1) {
@@ -311,6 +357,7 @@ static int from_buddy(struct slabs *slabs, const void *context, size_t *start)
 int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *alloc, const void *context,
                     size_t *start)
 {
+	uint32_t block = percpu_here(&slabs->percpu);
 	int error = slabs_check(slabs);
 
 	if (error)
@@ -320,10 +367,10 @@ int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *
 		error = reclaim(slabs, alloc, context, start);
 	if (error)
 		return error;
-	atomic_fetch_add_explicit(&slabs->out, count, memory_order_relaxed);
+	change_out(slabs, block, count);
 	if (slabs->carve)
 		slabs->carve(slabs, *start, count, 1);
-	count_alloc(slabs, percpu_here(&slabs->percpu), bytes, count);
+	count_alloc(slabs, block, bytes, count);
 	return 0;
 }
 
@@ -359,22 +406,23 @@ int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *sta
 
 void slabs_give_slow(struct slabs *slabs, size_t start, size_t count)
 {
-	uint32_t value = (uint32_t)start, block = percpu_here(&slabs->percpu);
+	uint32_t value = (uint32_t)start, block = percpu_here(&slabs->percpu), capacity;
 	unsigned class = class_of(slabs, count);
 
 	if (slabs->classes.granules[class] == count && !is_low(slabs) && may_plug(slabs)) {
 		if (percpu_put(&slabs->percpu, class, &value, 1, true))
 			return;
-		if (adapt(slabs, block, class) > 0) {
-			if (percpu_put(&slabs->percpu, class, &value, 1, true))
-				return;
+		capacity = adapt(slabs, block, class);
+		if (capacity > 0 && percpu_put(&slabs->percpu, class, &value, 1, true))
+			return;
+		if (capacity >= FIRST_CAPACITY) { /* smaller ones would exchange one run for another */
 			flush(slabs, class, block);
 			if (percpu_put(&slabs->percpu, class, &value, 1, true))
 				return;
 		}
 	}
 	note(slabs, block, NOTE_FREES, 1);
-	give_to_buddy(slabs, start, count);
+	give_to_buddy(slabs, block, start, count);
 }
 
 void slabs_give_later(struct slabs *slabs, size_t start, size_t count)

@@ -51,7 +51,7 @@ struct slab_classes {
 void slab_classes_exact(struct slab_classes *classes);
 /* Each count up to 16, then eight to a doubling up to SLAB_LARGEST: at most 1/8 is lost to rounding. */
 void slab_classes_spaced(struct slab_classes *classes);
-/* Each count up to 16, then powers of two, for these counts alone: nothing is rounded. */
+/* Each count up to 64, then powers of two, for these counts alone: nothing is rounded. */
 void slab_classes_pages(struct slab_classes *classes);
 
 /* Lead all counts that no class serves to the one behind the last. Done by slabs_create. */
@@ -76,8 +76,10 @@ struct slabs {
 	_Alignas(CACHE_LINE) _Atomic uint32_t bypass; /* calls left until magazines may be used again */
 	_Atomic size_t peak; /* of out - cached */
 	_Atomic uint64_t drains;
-	/* Written by every slow path. */
-	_Alignas(CACHE_LINE) _Atomic size_t out; /* granules that are not in the buddy */
+	size_t untold; /* granules by which a CPU's share of `out` may change before the others are told;
+	                  0 where there are no classes: `out` is exact at every instant */
+	/* Written by slow paths, now and then. */
+	_Alignas(CACHE_LINE) _Atomic size_t out; /* granules that are not in the buddy, as told: slabs_out */
 	_Atomic size_t cached; /* granules in magazines, as last reported by their CPUs */
 	_Alignas(CACHE_LINE) _Atomic uint64_t in_hand; /* {version 48, batches being moved 16} */
 };
@@ -154,6 +156,9 @@ static inline __attribute__((always_inline)) void slabs_give_run(struct slabs *s
 /* What has to come from a particular place, by what `alloc` asks of the buddy: as slabs_take_slow, past the magazines. */
 int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *alloc, const void *context,
                     size_t *start);
+
+/* Granules that are not in the buddy. Exact when nobody is at work. */
+size_t slabs_out(const struct slabs *slabs);
 
 void slabs_count(struct slabs *slabs, struct slab_counts *out);
 

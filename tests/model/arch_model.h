@@ -130,27 +130,25 @@ static inline unsigned arch_push_batch(char *const *table, size_t at, const uint
 }
 
 static inline bool model_retire(char *const *table, uint64_t bias, _Atomic uint8_t *state, unsigned bytes,
-                                uint32_t number, uint32_t behind)
+                                uint32_t number)
 {
 	struct model_sequence sequence = model_begin();
-	unsigned width = bytes == 1 ? 1 : 2;
 	char *block;
 
 	if (!model_block(&sequence, table, &block))
 		return false;
 	if (model_bias(block) != bias && !TWIN_BROKEN(TWIN_RETIRE_UNBIASED))
 		return false;
-	if (!model_goes_on(&sequence) || bytes_load(state, width) != number ||
-	    bytes_load(state + width, bytes - width) != behind || !model_goes_on(&sequence))
+	if (!model_goes_on(&sequence) || bytes_load(state, bytes) != number || !model_goes_on(&sequence))
 		return false;
 	state[0] = (uint8_t)(number & 0x7f); /* no point before this */
 	return true;
 }
 
-#define arch_retire_1(table, bias, state, number, behind) model_retire(table, bias, state, 1, number, behind)
-#define arch_retire_2(table, bias, state, number, behind) model_retire(table, bias, state, 2, number, behind)
-#define arch_retire_3(table, bias, state, number, behind) model_retire(table, bias, state, 3, number, behind)
-#define arch_retire_4(table, bias, state, number, behind) model_retire(table, bias, state, 4, number, behind)
+#define arch_retire_1(table, bias, states, place, use, base)                                                 \
+	model_retire(table, bias, &(states)[place], 1, *(use) + (base))
+#define arch_retire_2(table, bias, states, place, use, base)                                                 \
+	model_retire(table, bias, &(states)[place], 2, *(use) + (base))
 
 static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
                                 uint64_t next)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/client_pool.h"
 #include "driver/driver_pool.h"
 #include "support/crew.h"
 #include "support/support.h"
@@ -288,13 +289,50 @@ static void no_class_is_left_out(void **state)
 	fixture_drop(&f);
 }
 
+static size_t used_granules(struct buddy *buddy)
+{
+	size_t used = buddy->granules, start = 0, count = 0;
+
+	while (buddy_next_free_run(buddy, start + count, &start, &count))
+		used -= count;
+	return used;
+}
+
+/* Each CPU counts by itself and tells the others now and then; together it is right. */
+static void out_is_what_the_buddy_lacks(void **state)
+{
+	struct slabs *slabs;
+	size_t live = 0;
+
+	(void)state;
+	f = fixture_make(64 * MIB, 1 * MIB);
+	slabs = &f.client->slabs;
+	for (unsigned round = 0; round < 2000; round++) {
+		size_t pages = 1 + round * 7919 % 200;
+
+		run_on(round / 50 % 2);
+		if (ist_client_pool_alloc_nozero(f.client, pages * IST_PAGE_SIZE, &objects[live]) == 0)
+			live++;
+		else
+			assert_true(live > 1);
+		if (live > 100 || (round % 3 == 0 && live))
+			assert_int_equal(ist_shm_free(&objects[--live]), 0);
+		assert_int_equal(slabs_out(slabs), used_granules(&slabs->buddy));
+		assert_true(atomic_load(&slabs->out) + slabs->buddy.granules / 256 >= slabs_out(slabs));
+		assert_true(slabs_out(slabs) + slabs->buddy.granules / 256 >= atomic_load(&slabs->out));
+	}
+	free_first(live);
+	assert_int_equal(slabs_out(slabs), used_granules(&slabs->buddy));
+	fixture_drop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(no_class_is_left_out), cmocka_unit_test(memory_in_other_magazines_is_found),
 	        cmocka_unit_test(magazines_merge),      cmocka_unit_test(nobody_is_refused_in_vain),
 	        cmocka_unit_test(sixty_four_cpus),      cmocka_unit_test(four_pages_for_all_cpus),
-	        cmocka_unit_test(exhaustion_is_cheap),
+	        cmocka_unit_test(exhaustion_is_cheap),  cmocka_unit_test(out_is_what_the_buddy_lacks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

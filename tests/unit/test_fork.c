@@ -2,11 +2,16 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* A forked child shares the parent's memory and has none of its right to it: every call is refused, nothing changes. */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "pool/pool.h"
 #include "support/support.h"
+
+#define FORKS 100
 
 static struct fixture f;
 static struct ist_shm driver, client;
@@ -78,10 +83,51 @@ static void a_child_is_refused(void **state)
 	fixture_drop(&f);
 }
 
+static _Atomic bool enough;
+
+static void *come_and_go(void *unused)
+{
+	struct pool pool = {.kind = POOL_DRIVER};
+
+	(void)unused;
+	while (!atomic_load(&enough)) {
+		pool_register(&pool);
+		pool_unregister(&pool);
+	}
+	return NULL;
+}
+
+/* What another thread was about to do to the registry of pools does not stop the child. */
+static void a_child_registers(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, come_and_go, NULL), 0);
+	for (int i = 0; i < FORKS; i++) {
+		int status;
+		pid_t child = fork();
+
+		if (child == 0) {
+			struct fixture own;
+
+			alarm(20);
+			own = fixture_make(1 * MIB, 0);
+			fixture_drop(&own);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+	}
+	atomic_store(&enough, true);
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_child_is_refused),
+	        cmocka_unit_test(a_child_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -263,6 +263,61 @@ static void in_a_child(void **state)
 	guest_drop(&guest);
 }
 
+struct waiting {
+	struct ist_manager *manager;
+	struct ist_mapping mapping;
+	_Atomic bool done;
+};
+
+static void *wait_for_the_last_put(void *argument)
+{
+	struct waiting *waiting = argument;
+
+	take_away(waiting->manager, &waiting->mapping);
+	atomic_store(&waiting->done, true);
+	return NULL;
+}
+
+/* Others of the parent's threads wait for what the child changes as well. */
+static void in_a_child_of_one_that_waits(void **state)
+{
+	struct guest guest = guest_make(RAM);
+	struct waiting waiting = {.manager = guest.fixture.manager};
+	pthread_t thread;
+	int status;
+	pid_t child;
+
+	(void)state;
+	waiting.mapping = add(waiting.manager, 0, 7, 2);
+	assert_int_equal(ist_mapping_get(waiting.manager, &waiting.mapping), 0);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_the_last_put, &waiting), 0);
+	while (stats_of(waiting.manager).referenced == 0)
+		usleep(100);
+	usleep(10000); /* until it sleeps, most likely */
+#ifndef TSAN_BUILD
+	child = fork();
+	if (child == 0) {
+		alarm(20);
+		for (int i = 0; i < 10; i++) {
+			struct ist_mapping other = add(waiting.manager, 0, 20, 3);
+
+			take_away(waiting.manager, &other);
+			assert_int_equal(ist_mapping_drain(waiting.manager), 0);
+		}
+		_exit(ist_mapping_put(waiting.manager, &waiting.mapping) ? 3 : 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+#else
+	(void)child;
+	(void)status;
+#endif
+	assert_false(atomic_load(&waiting.done));
+	assert_int_equal(ist_mapping_put(waiting.manager, &waiting.mapping), 0);
+	pthread_join(thread, NULL);
+	guest_drop(&guest);
+}
+
 /* Runs of whole host pages, whatever the host's own are. */
 static void large_host_pages(void **state)
 {
@@ -290,7 +345,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(the_cache),  cmocka_unit_test(guard_pages),
 	        cmocka_unit_test(read_only),  cmocka_unit_test(a_stuck_reader),
-	        cmocka_unit_test(in_a_child), cmocka_unit_test(large_host_pages),
+	        cmocka_unit_test(in_a_child), cmocka_unit_test(in_a_child_of_one_that_waits),
+	        cmocka_unit_test(large_host_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

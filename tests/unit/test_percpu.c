@@ -268,11 +268,11 @@ static uint64_t pop_word(struct percpu *percpu)
 	return word;
 }
 
-static bool retire(struct percpu *percpu, uint64_t word, _Atomic uint8_t *bytes, unsigned count,
-                   uint32_t number, uint32_t behind)
+static bool retire(struct percpu *percpu, uint64_t word, _Atomic uint8_t *bytes, size_t place, unsigned count,
+                   uint32_t number)
 {
 	for (int i = 0; i < 1000; i++) {
-		if (percpu_retire(percpu, word, bytes, count, number, behind))
+		if (percpu_retire(percpu, word, bytes, place, count, &number, 0))
 			return true;
 	}
 	return false;
@@ -297,23 +297,23 @@ static void a_bias_ends_and_comes_back(void **state)
 		percpu_destroy(&percpu);
 		skip();
 	}
+	assert_int_equal(percpu_bias_here(&percpu), 0); /* not plugged yet */
 	word = pop_word(&percpu);
 	assert_true(bias_is_word(word) && word & BIAS_ON);
 	assert_true(percpu_holds_bias(&percpu, word));
+	assert_int_equal(percpu_bias_here(&percpu), word);
 
 	/* Each width, wherever it begins; only if all of it is as expected. */
-	assert_false(retire(&percpu, word, bytes, 2, 0x2380, 0));
-	assert_false(retire(&percpu, word, bytes, 2, 0x12381, 0));
-	assert_false(retire(&percpu, word, bytes, 3, 0x2381, 0x44));
-	assert_false(retire(&percpu, word, bytes, 4, 0x2381, 0x6744));
-	assert_true(retire(&percpu, word, bytes, 4, 0x2381, 0x6745));
-	assert_int_equal(bytes[0], 0x01);
-	assert_true(retire(&percpu, word, bytes + 4, 1, 0x89, 0));
+	assert_false(retire(&percpu, word, bytes, 0, 2, 0x2380));
+	assert_false(retire(&percpu, word, bytes, 0, 2, 0x12381));
+	assert_true(retire(&percpu, word, bytes, 0, 2, 0x2381));
+	assert_true(bytes[0] == 0x01 && bytes[1] == 0x23);
+	assert_true(retire(&percpu, word, bytes, 4, 1, 0x89));
 	assert_int_equal(bytes[4], 0x09);
 	bytes[1] = 0x91;
-	assert_true(retire(&percpu, word, bytes + 1, 3, 0x4591, 0x67));
+	assert_true(retire(&percpu, word, bytes, 1, 2, 0x4591));
 	assert_true(bytes[1] == 0x11 && bytes[2] == 0x45 && bytes[3] == 0x67);
-	assert_false(retire(&percpu, word, bytes + 1, 2, 0x4591, 0)); /* twice */
+	assert_false(retire(&percpu, word, bytes, 1, 2, 0x4591)); /* twice */
 	while (!percpu_replace(&percpu, word, &whole, 7, 8))
 		assert_int_equal(whole, 7);
 	assert_false(percpu_replace(&percpu, word, &whole, 7, 9));
@@ -330,7 +330,7 @@ static void a_bias_ends_and_comes_back(void **state)
 	assert_int_equal(percpu_unbias(&percpu, word), 0);
 	assert_int_equal(percpu_unbias(&percpu, word), 0);
 	assert_false(percpu_holds_bias(&percpu, word));
-	assert_false(retire(&percpu, word, bytes + 1, 2, 0x4511, 0));
+	assert_false(retire(&percpu, word, bytes, 1, 2, 0x4511));
 	assert_false(percpu_replace(&percpu, word, &whole, 8, 9));
 	other = pop_word(&percpu);
 	assert_true(bias_is_word(other) && !(other & BIAS_ON));
