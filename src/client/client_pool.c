@@ -257,15 +257,13 @@ static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 		slabs_give_run(&pool->slabs, start, count);
 }
 
-#define TRIES 8 /* of an aborted sequence */
-
 /* 0 for the one of several calls that ends the life that `record` tells of; the others are told why not. */
 static int end_life(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t record)
 {
 	_Atomic uint64_t *at = &pool->record[shm->place];
 	struct percpu *percpu = &pool->slabs.percpu;
 
-	for (int i = 0; i < TRIES && percpu_holds_bias(percpu, shm->bias); i++) {
+	for (int i = 0; i < PERCPU_TRIES && percpu_holds_bias(percpu, shm->bias); i++) {
 		uint64_t now;
 
 		if (percpu_replace(percpu, shm->bias, at, record, record_free(shm->use + 1)))

@@ -10,7 +10,6 @@
 /* Check and store in place of the compare-exchange that decides a free. */
 #define DRIVER_TWIN_FREE_WITHOUT_EXCHANGE 111
 
-#define TRIES 8 /* of an aborted sequence */
 #define EXACT_BELOW ((size_t)256 << 10) /* bytes: smaller pools have a class for every count of granules */
 
 static size_t granule_count(size_t bytes)
@@ -239,7 +238,7 @@ static int end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, enum s
 	struct percpu *percpu = &pool->slabs.percpu;
 	uint32_t number = live & 0xffff;
 
-	for (int i = 0; i < TRIES && percpu_holds_bias(percpu, bias); i++) {
+	for (int i = 0; i < PERCPU_TRIES && percpu_holds_bias(percpu, bias); i++) {
 		if (percpu_retire(percpu, bias, state, 0, state_width(form), &number, 0))
 			return 0;
 		if (bytes_load(state, form) != live)

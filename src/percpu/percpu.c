@@ -11,7 +11,6 @@
 #include "platform/topology.h"
 
 #define NEGATIVE_ENTRIES 2
-#define TRIES 8 /* of an aborted sequence */
 
 static unsigned pretended_cpus;
 
@@ -228,7 +227,7 @@ unsigned percpu_take(struct percpu *percpu, unsigned class, uint32_t *values, un
 {
 	if (!percpu->sequences)
 		return twin_take(percpu, class, values, count);
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < PERCPU_TRIES; i++) {
 		unsigned taken = arch_pop_batch(&percpu->table, PERCPU_AT(class), values, count);
 
 		if (taken || !worth_a_try(percpu, may_plug, class))
@@ -242,7 +241,7 @@ unsigned percpu_put(struct percpu *percpu, unsigned class, const uint32_t *value
 {
 	if (!percpu->sequences)
 		return twin_put(percpu, class, values, count);
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < PERCPU_TRIES; i++) {
 		unsigned put = arch_push_batch(&percpu->table, PERCPU_AT(class), values, count);
 
 		if (put || !worth_a_try(percpu, may_plug, class))

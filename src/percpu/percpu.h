@@ -61,6 +61,7 @@ extern struct percpu_thread_area percpu_area __attribute__((visibility("hidden")
 
 #include "percpu/arch.h"
 
+#define PERCPU_TRIES 8 /* of a sequence that is aborted again and again; then it is done in another way */
 #define PERCPU_NOTES 10u /* makes the head a multiple of 16 bytes */
 
 /* What lies before a block's magazines. */
