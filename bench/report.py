@@ -28,6 +28,9 @@ TITLES = {
                '16 KiB; time of an allocation or a free, each timed by itself. One worker follows the recorded order; several '
                'are the recorded CPUs. Whatever is refused is not in the times, and is said beside them: a peer that refuses has '
                'not done the work. bench/traces/README.md describes the recordings.'),
+    'tee': ('Calls of a TEE driver', 'What such a driver asks of shared memory in a call, without the world switch. isthmus translates '
+            'every address that crosses, for peers a constant is added. "floor" writes and reads one message that is always there, and '
+            'clears or maps the pages where there are any.'),
     'map': ('Address translation and registration', '"floor" is mmap and munmap of the same pages and nothing else.'),
 }
 WHATS = {'pair': 'Allocate and free at once', 'burst': '1000 allocated, freed in random order (per object)',
@@ -41,6 +44,10 @@ WHATS = {'pair': 'Allocate and free at once', 'burst': '1000 allocated, freed in
          'sa_xtest_regression_static': 'The regression suite of OP-TEE, all client memory from the pool',
          'sb_session_static': 'Sessions, all client memory from the pool',
          'se_concurrent_static': 'Four streams at once, all client memory from the pool',
+         'call': 'A call, its references to buffers, and a callback',
+         'calls': 'Calls of several threads (time on the wall for one, all together)',
+         'session': 'Open, ten calls, close', 'buffer': 'A zeroed client buffer, a call with it, its end',
+         'temporary': 'Memory registered by a page list for one call',
          'freed_elsewhere': 'Allocated here, freed on another CPU'}
 
 REFUSED = 'refused'

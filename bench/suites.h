@@ -14,6 +14,7 @@ void suite_driver_register(void);
 void suite_latency_register(void);
 void suite_client_register(void);
 void suite_map_register(void);
+void suite_tee_register(void);
 void suite_replay_register(const char *directory, bool with_jemalloc); /* of the recordings there */
 
 /* A manager over private memory with a driver pool of so many bytes and a client pool of at least `client_bytes`; exits when there is none. */

@@ -76,6 +76,7 @@ int main(int argc, char **argv)
 	suite_latency_register();
 	suite_client_register();
 	suite_map_register();
+	suite_tee_register();
 	if (traces && !arenas)
 		fprintf(stderr, "recordings are not replayed through jemalloc: %s\n", why);
 	if (traces)
