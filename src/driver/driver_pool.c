@@ -88,6 +88,7 @@ int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
 	at += last_bytes(granules);
 	pool->state = (_Atomic uint8_t *)(void *)at;
 	pool->slabs.carve = carve;
+	pool->slabs.line = CACHE_LINE; /* a byte of state each */
 	choose_classes(pool);
 	error = slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
 	/* Without classes the fast path of a free, which a bias leads to, would not know how long runs are. */

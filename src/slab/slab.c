@@ -21,6 +21,8 @@ static void set_limits(struct slabs *slabs, size_t granules)
 		slabs->most_objects = OBJECTS_MOST;
 	if (slabs->most_batch == 0)
 		slabs->most_batch = bits_min(granules / BATCH_SHARE, SLAB_LARGEST);
+	if (slabs->line > slabs->most_batch)
+		slabs->line = 0;
 }
 
 static void set_slots(struct slabs *slabs)
@@ -233,6 +235,12 @@ static unsigned largest_kept(const struct slabs *slabs, uint32_t block)
 	return largest;
 }
 
+/* What a magazine may have first: a line's worth. */
+static size_t first_capacity(const struct slabs *slabs, unsigned class)
+{
+	return bits_max(FIRST_CAPACITY, slabs->line / slabs->classes.granules[class]);
+}
+
 /* Looking at all magazines costs more than a run from the buddy. Not read-modify-writes: it is only a habit. */
 static bool may_skip(struct slabs *slabs, uint32_t block)
 {
@@ -268,19 +276,30 @@ static uint32_t adapt(struct slabs *slabs, uint32_t block, unsigned class)
 		flush(slabs, largest, block);
 		wanted = (uint32_t)bits_min(bits_max(FIRST_CAPACITY, capacity / 2), most);
 	} else {
-		wanted = (uint32_t)bits_min(bits_max(FIRST_CAPACITY, 2 * (size_t)capacity), most);
+		wanted = (uint32_t)bits_min(bits_max(first_capacity(slabs, class), 2 * (size_t)capacity),
+		                            most);
 	}
 	if (wanted != capacity)
 		percpu_set_capacity(&slabs->percpu, block, class, wanted);
 	return wanted;
 }
 
-/* How many objects to take from the buddy for a magazine of `capacity`, of which one is for the caller; not when low. */
-static unsigned batch_size(const struct slabs *slabs, size_t count, uint32_t capacity)
+/*
+ * How many objects to take from the buddy for a magazine of `capacity`, of which one is for the caller, and the granules to
+ * take for them: whole lines if they are several. Not when the pool is low.
+ */
+static unsigned batch_size(const struct slabs *slabs, size_t count, uint32_t capacity, size_t *granules)
 {
-	size_t size = bits_min(bits_min(slabs->most_batch / count, capacity / 2), SLAB_BATCH);
+	size_t objects = bits_max(capacity / 2, slabs->line / count), whole;
 
-	return (unsigned)bits_max(size, 1);
+	objects = bits_max(bits_min(bits_min(slabs->most_batch / count, objects), SLAB_BATCH), 1);
+	*granules = objects * count;
+	if (objects == 1 || slabs->line == 0)
+		return (unsigned)objects;
+	whole = bits_round_up(*granules, slabs->line);
+	if (whole <= slabs->most_batch)
+		*granules = whole;
+	return (unsigned)bits_min(*granules / count, SLAB_BATCH);
 }
 
 /* Objects `first` on to last of a fresh slab go into the magazine, what does not fit back to the buddy. */
@@ -307,23 +326,39 @@ static uint32_t place_of(uint32_t block)
 	return block * UINT32_C(0x9e3779b9);
 }
 
+/* Move a run up to where a line begins, if what is behind it is free (and nobody takes it just now). */
+static void move_to_line(struct slabs *slabs, size_t *start, size_t granules)
+{
+	size_t shift = bits_round_up(*start, slabs->line) - *start;
+
+	if (shift == 0 || buddy_alloc_at(&slabs->buddy, *start + granules, shift))
+		return;
+	buddy_free(&slabs->buddy, *start, shift);
+	*start += shift;
+}
+
 /* A slab for this CPU's magazine, its first object for the caller. */
 static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *start)
 {
-	size_t count = slabs->classes.granules[class];
-	unsigned objects = batch_size(slabs, count, adapt(slabs, block, class));
+	size_t count = slabs->classes.granules[class], granules;
+	unsigned objects = batch_size(slabs, count, adapt(slabs, block, class), &granules);
 	int error;
 
 	if (objects > 1)
 		begin_batch(slabs);
-	error = buddy_alloc_near(&slabs->buddy, objects * count, place_of(block), start);
+	error = buddy_alloc_near(&slabs->buddy, granules, place_of(block), start);
 	if (error && objects > 1) {
 		end_batch(slabs);
 		objects = 1;
-		error = buddy_alloc_near(&slabs->buddy, count, place_of(block), start);
+		granules = count;
+		error = buddy_alloc_near(&slabs->buddy, granules, place_of(block), start);
 	}
 	if (error)
 		return error;
+	if (objects > 1 && slabs->line)
+		move_to_line(slabs, start, granules);
+	if (granules > objects * count) /* a rest that is too little for another object */
+		buddy_free(&slabs->buddy, *start + objects * count, granules - objects * count);
 	change_out(slabs, block, objects * count);
 	if (slabs->carve)
 		slabs->carve(slabs, *start, count, objects);

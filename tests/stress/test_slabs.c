@@ -289,6 +289,74 @@ static void no_class_is_left_out(void **state)
 	fixture_drop(&f);
 }
 
+enum { MEET = 3 };
+
+struct neighbour {
+	size_t size;
+	unsigned cpu;
+	_Atomic int *arrived;
+	struct ist_shm shm[MEET];
+};
+
+static void *take_some(void *context)
+{
+	struct neighbour *self = context;
+
+	run_on(self->cpu);
+	atomic_fetch_add(self->arrived, 1);
+	while (atomic_load(self->arrived) < 2) /* both run: they are on two CPUs if there are two */
+		sched_yield();
+	for (unsigned i = 0; i < MEET; i++)
+		assert_int_equal(ist_driver_pool_alloc(f.driver, self->size, &self->shm[i]), 0);
+	return NULL;
+}
+
+/* How many of the pairs of messages that two CPUs took share a line of state; and how many pairs there were. */
+static unsigned shared_lines(size_t size, unsigned *met)
+{
+	_Atomic int arrived = 0;
+	struct neighbour two[2] = {{.size = size, .cpu = 0, .arrived = &arrived},
+	                           {.size = size, .cpu = 1, .arrived = &arrived}};
+	pthread_t threads[2];
+	unsigned shared = 0;
+
+	f = fixture_make(4 * MIB, 64 * KIB);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, take_some, &two[i]), 0);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < MEET * MEET; i++) {
+		const struct ist_shm *a = &two[0].shm[i / MEET], *b = &two[1].shm[i % MEET];
+
+		if (!a->bias || !b->bias || bias_block(a->bias) == bias_block(b->bias))
+			continue;
+		++*met;
+		shared += a->place / CACHE_LINE == b->place / CACHE_LINE;
+	}
+	for (unsigned i = 0; i < 2 * MEET; i++)
+		assert_int_equal(ist_shm_free(&two[i / MEET].shm[i % MEET]), 0);
+	fixture_drop(&f);
+	return shared;
+}
+
+/*
+ * Each CPU's messages have lines of state of their own; else CPUs that never meet would slow each other down. Only two that
+ * refill at the same moment may be unlucky.
+ */
+static void cpus_do_not_share_lines(void **state)
+{
+	unsigned met = 0;
+
+	(void)state;
+	for (size_t size = 8; size <= 512; size += 24) {
+		int tries = 0;
+
+		while (shared_lines(size, &met))
+			assert_true(++tries < 10);
+	}
+	print_message("%u pairs of messages from two CPUs\n", met);
+}
+
 static size_t used_granules(struct buddy *buddy)
 {
 	size_t used = buddy->granules, start = 0, count = 0;
@@ -333,6 +401,7 @@ int main(void)
 	        cmocka_unit_test(magazines_merge),      cmocka_unit_test(nobody_is_refused_in_vain),
 	        cmocka_unit_test(sixty_four_cpus),      cmocka_unit_test(four_pages_for_all_cpus),
 	        cmocka_unit_test(exhaustion_is_cheap),  cmocka_unit_test(out_is_what_the_buddy_lacks),
+	        cmocka_unit_test(cpus_do_not_share_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
