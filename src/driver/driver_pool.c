@@ -275,6 +275,7 @@ static int free_judged(struct ist_driver_pool *pool, struct ist_shm *shm)
 	enum state_form form = state_form(size);
 	_Atomic uint8_t *state;
 	uint32_t live, seen;
+	uint64_t bias;
 	int error;
 
 	if (!is_intact(pool, shm))
@@ -289,13 +290,16 @@ static int free_judged(struct ist_driver_pool *pool, struct ist_shm *shm)
 		if (run_length(pool, start, granules) != granules)
 			return -EINVAL;
 	}
-	error = end_life(pool, state, form, live, shm->bias);
+	bias = shm->bias;
+	error = end_life(pool, state, form, live, bias);
 	if (error)
 		return error;
 	tools_freed(pool, shm->view.vaddr, granules * DRIVER_GRANULE);
 	*shm = (struct ist_shm){0};
 	if (pool->pool.is_careful)
 		pool_give_carefully(&pool->pool, &pool->slabs, start, granules, DRIVER_GRANULE);
+	else if (percpu_belongs_elsewhere(&pool->slabs.percpu, bias))
+		slabs_give_past(&pool->slabs, start, granules);
 	else
 		slabs_give_run(&pool->slabs, start, granules);
 	return 0;
@@ -310,9 +314,12 @@ int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm)
 	return error;
 }
 
-int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start)
+int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start, uint64_t bias)
 {
-	slabs_give_slow(&pool->slabs, start, slabs_granules(&pool->slabs, at));
+	if (percpu_belongs_elsewhere(&pool->slabs.percpu, bias))
+		slabs_give_past(&pool->slabs, start, slabs_granules(&pool->slabs, at));
+	else
+		slabs_give_slow(&pool->slabs, start, slabs_granules(&pool->slabs, at));
 	return 0;
 }
 

@@ -35,8 +35,11 @@ bool driver_pool_is_used(struct ist_driver_pool *pool);
 /* ist_shm_free for any handle that names this pool. The error of one that is refused, else 0 and *shm is cleared. */
 int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm);
 
-/* What slabs_give does when the magazine is full; 0. A function of its own so that it ends driver_pool_free_as. */
-int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start);
+/*
+ * When the magazine is full, or the push was aborted, perhaps because the thread was moved to another CPU; 0. A function of its
+ * own so that it ends driver_pool_free_as.
+ */
+int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start, uint64_t bias);
 
 /*
  * The same for sizes of this form that have a class, in a pool that is not careful. All that is wrong, and all that is
@@ -47,12 +50,13 @@ driver_pool_free_as(struct ist_driver_pool *pool, struct ist_shm *shm, enum stat
 {
 	size_t size = shm->view.size, start = shm->place, offset = start * DRIVER_GRANULE, at;
 	struct percpu *percpu = &pool->slabs.percpu;
+	uint64_t bias = shm->bias;
 
 	if (__builtin_expect(pool_offset(&pool->pool, shm) != offset ||
 	                             shm->view.paddr - pool->pool.paddr != offset ||
 	                             offset >= pool->pool.size ||
 	                             !state_is_behind(form, pool->state, start, state_behind(form, size)) ||
-	                             !percpu_retire(percpu, shm->bias, pool->state, start, state_width(form),
+	                             !percpu_retire(percpu, bias, pool->state, start, state_width(form),
 	                                            &shm->use, state_number(form, 0, size)),
 	                     0))
 		return driver_pool_free_slow(pool, shm);
@@ -60,7 +64,7 @@ driver_pool_free_as(struct ist_driver_pool *pool, struct ist_shm *shm, enum stat
 	tools_freed(pool, shm->view.vaddr, slabs_granules(&pool->slabs, at) * DRIVER_GRANULE);
 	*shm = (struct ist_shm){0};
 	if (__builtin_expect(!percpu_push(percpu, at, (uint32_t)start), 0))
-		return driver_pool_give_slow(pool, at, start);
+		return driver_pool_give_slow(pool, at, start, bias);
 	return 0;
 }
 

@@ -121,3 +121,22 @@ void percpu_ended_at_home(struct percpu *percpu, uint64_t word)
 	}
 	atomic_store_explicit(&head->ended, count, memory_order_relaxed);
 }
+
+bool percpu_belongs_elsewhere(struct percpu *percpu, uint64_t word)
+{
+	int32_t number = rseq_number();
+	struct percpu_head *head;
+	uint32_t count;
+
+	if (word == 0 || number < 0 || (uint32_t)number == bias_block(word))
+		return false;
+	if (word & BIAS_ON)
+		return true;
+	head = percpu_head(percpu, bias_block(word));
+	/* An estimate, as in percpu_ended_at_home. */
+	count = atomic_load_explicit(&head->ended, memory_order_relaxed);
+	if (count < BIAS_PRICE_ELSEWHERE)
+		return false;
+	atomic_store_explicit(&head->ended, count - BIAS_PRICE_ELSEWHERE, memory_order_relaxed);
+	return true;
+}

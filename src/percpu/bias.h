@@ -32,6 +32,10 @@
  *
  * When it pays. A fence costs some microseconds. So a block whose word was taken away stays off until as many of its
  * objects have been ended on its own CPU as would have paid for it; twice as many after each time, up to a limit.
+ *
+ * What is freed elsewhere goes into the magazine there if that is the rule, as from a producer to a consumer, and back to the
+ * shared store if it is the exception, as when a thread was moved. Told by the same count: while the bias is off, each
+ * object that goes back takes BIAS_PRICE_ELSEWHERE from what has been ended at home; if there is not so much, it stays.
  */
 #ifndef PERCPU_BIAS_H
 #define PERCPU_BIAS_H
@@ -45,6 +49,7 @@
 #define BIAS_EPOCH_LAST 0x7fffffffu
 #define BIAS_PATIENCE_FIRST 512u
 #define BIAS_PATIENCE_MOST (1u << 14)
+#define BIAS_PRICE_ELSEWHERE 8u
 
 static inline uint32_t bias_block(uint64_t word)
 {

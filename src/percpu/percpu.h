@@ -183,6 +183,13 @@ uint64_t percpu_bias_here(const struct percpu *percpu);
  */
 int percpu_unbias(struct percpu *percpu, uint64_t word);
 
+/*
+ * Whether what has this word came from the block of another CPU and is better given to the shared store than put in here:
+ * else the objects of two CPUs mix, for ever after each writes to lines of the other. Not where many go from one CPU to
+ * another all the time, which would cost more than it saves (bias.h).
+ */
+bool percpu_belongs_elsewhere(struct percpu *percpu, uint64_t word);
+
 /* What has this word was ended by a compare-exchange: perhaps on its own CPU, so that the bias would have paid. */
 void percpu_ended_at_home(struct percpu *percpu, uint64_t word);
 

@@ -326,15 +326,25 @@ static uint32_t place_of(uint32_t block)
 	return block * UINT32_C(0x9e3779b9);
 }
 
-/* Move a run up to where a line begins, if what is behind it is free (and nobody takes it just now). */
-static void move_to_line(struct slabs *slabs, size_t *start, size_t granules)
+/* Give back what lies between two places. */
+static void trim(struct slabs *slabs, size_t from, size_t to)
 {
-	size_t shift = bits_round_up(*start, slabs->line) - *start;
+	if (to > from)
+		buddy_free(&slabs->buddy, from, to - from);
+}
 
-	if (shift == 0 || buddy_alloc_at(&slabs->buddy, *start + granules, shift))
-		return;
-	buddy_free(&slabs->buddy, *start, shift);
-	*start += shift;
+/* A run that begins where a line does, if there is one; else any. Large ones share two lines of many. */
+static int take_lines(struct slabs *slabs, size_t granules, uint32_t near, size_t *start)
+{
+	size_t first, with_edge = granules + slabs->line - 1;
+
+	if (slabs->line == 0 || with_edge > BUDDY_CHUNK ||
+	    buddy_alloc_near(&slabs->buddy, with_edge, near, &first))
+		return buddy_alloc_near(&slabs->buddy, granules, near, start);
+	*start = bits_round_up(first, slabs->line);
+	trim(slabs, first, *start);
+	trim(slabs, *start + granules, first + with_edge);
+	return 0;
 }
 
 /* A slab for this CPU's magazine, its first object for the caller. */
@@ -342,23 +352,22 @@ static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *s
 {
 	size_t count = slabs->classes.granules[class], granules;
 	unsigned objects = batch_size(slabs, count, adapt(slabs, block, class), &granules);
-	int error;
+	int error = 0;
 
-	if (objects > 1)
+	if (objects > 1) {
 		begin_batch(slabs);
-	error = buddy_alloc_near(&slabs->buddy, granules, place_of(block), start);
-	if (error && objects > 1) {
-		end_batch(slabs);
+		error = take_lines(slabs, granules, place_of(block), start);
+		if (error)
+			end_batch(slabs);
+	}
+	if (objects == 1 || error) {
 		objects = 1;
 		granules = count;
-		error = buddy_alloc_near(&slabs->buddy, granules, place_of(block), start);
+		error = buddy_alloc_near(&slabs->buddy, count, place_of(block), start);
 	}
 	if (error)
 		return error;
-	if (objects > 1 && slabs->line)
-		move_to_line(slabs, start, granules);
-	if (granules > objects * count) /* a rest that is too little for another object */
-		buddy_free(&slabs->buddy, *start + objects * count, granules - objects * count);
+	trim(slabs, *start + objects * count, *start + granules); /* too little for another object */
 	change_out(slabs, block, objects * count);
 	if (slabs->carve)
 		slabs->carve(slabs, *start, count, objects);
@@ -456,6 +465,13 @@ void slabs_give_slow(struct slabs *slabs, size_t start, size_t count)
 				return;
 		}
 	}
+	slabs_give_past(slabs, start, count);
+}
+
+void slabs_give_past(struct slabs *slabs, size_t start, size_t count)
+{
+	uint32_t block = percpu_here(&slabs->percpu);
+
 	note(slabs, block, NOTE_FREES, 1);
 	give_to_buddy(slabs, block, start, count);
 }

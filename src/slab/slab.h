@@ -14,7 +14,7 @@
  *       while every magazine was empty and nobody was moving a batch; or that a thread which was moving one did not
  *       finish in SLAB_PATIENCE looks. What a thread holds in its hands: the run of its own call; in a drain one
  *       object; and while at least an eighth of the pool is free, in a refill or flush a batch of at most 1/64 of the
- *       pool. So no thread that stops holds back more than that.
+ *       pool and a line. So no thread that stops holds back more than that.
  *       (Where a sandbox forbids membarrier after it was in use, magazines of other CPUs stay out of reach.)
  *  [S3] Lock-free, as the buddy is: the loops in here repeat only when another thread put something into a magazine.
  *  [S4] Once a call had to drain, magazines stay unplugged for SLAB_BYPASS calls and until an eighth of the pool is
@@ -139,6 +139,9 @@ static inline __attribute__((always_inline)) void slabs_give(struct slabs *slabs
 	if (__builtin_expect(!percpu_push(&slabs->percpu, at, (uint32_t)start), 0))
 		slabs_give_slow(slabs, start, slabs_granules(slabs, at));
 }
+
+/* Give back a run past the magazines. */
+void slabs_give_past(struct slabs *slabs, size_t start, size_t count);
 
 /* Give back a run by way of the quarantine. */
 void slabs_give_later(struct slabs *slabs, size_t start, size_t count);

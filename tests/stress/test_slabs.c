@@ -295,17 +295,30 @@ struct neighbour {
 	size_t size;
 	unsigned cpu;
 	_Atomic int *arrived;
+	struct neighbour *other;
 	struct ist_shm shm[MEET];
 };
 
+static void wait_for(_Atomic int *arrived, int count)
+{
+	atomic_fetch_add(arrived, 1);
+	while (atomic_load(arrived) < count) /* both run: they are on two CPUs if there are two */
+		sched_yield();
+}
+
+/* And then what the other took is freed here, which may not mix them up. */
 static void *take_some(void *context)
 {
 	struct neighbour *self = context;
 
 	run_on(self->cpu);
-	atomic_fetch_add(self->arrived, 1);
-	while (atomic_load(self->arrived) < 2) /* both run: they are on two CPUs if there are two */
-		sched_yield();
+	wait_for(self->arrived, 2);
+	for (unsigned i = 0; i < MEET; i++)
+		assert_int_equal(ist_driver_pool_alloc(f.driver, self->size, &self->shm[i]), 0);
+	wait_for(self->arrived, 4);
+	for (unsigned i = 0; i < MEET; i++)
+		assert_int_equal(ist_shm_free(&self->other->shm[i]), 0);
+	wait_for(self->arrived, 6);
 	for (unsigned i = 0; i < MEET; i++)
 		assert_int_equal(ist_driver_pool_alloc(f.driver, self->size, &self->shm[i]), 0);
 	return NULL;
@@ -315,8 +328,8 @@ static void *take_some(void *context)
 static unsigned shared_lines(size_t size, unsigned *met)
 {
 	_Atomic int arrived = 0;
-	struct neighbour two[2] = {{.size = size, .cpu = 0, .arrived = &arrived},
-	                           {.size = size, .cpu = 1, .arrived = &arrived}};
+	struct neighbour two[2] = {{.size = size, .cpu = 0, .arrived = &arrived, .other = &two[1]},
+	                           {.size = size, .cpu = 1, .arrived = &arrived, .other = &two[0]}};
 	pthread_t threads[2];
 	unsigned shared = 0;
 

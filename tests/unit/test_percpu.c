@@ -348,10 +348,47 @@ static void a_bias_ends_and_comes_back(void **state)
 	percpu_destroy(&percpu);
 }
 
+/* One of another CPU stays here only if nothing else comes from there. */
+static void strangers_go_home(void **state)
+{
+	struct percpu percpu = {0};
+	struct percpu_head *head;
+	uint64_t word, on, off;
+	uint32_t other;
+
+	(void)state;
+	pin_to_one_cpu();
+	percpu_pretend_cpus(64);
+	assert_int_equal(percpu_create(&percpu, CLASSES, slots), 0);
+	percpu_pretend_cpus(0);
+	percpu_use_bias(&percpu);
+	set_capacity(&percpu, 16);
+	if (!percpu.sequences) {
+		percpu_destroy(&percpu);
+		skip();
+	}
+	word = pop_word(&percpu);
+	assert_false(percpu_belongs_elsewhere(&percpu, word));
+	assert_false(percpu_belongs_elsewhere(&percpu, 0));
+	other = (bias_block(word) + 1) % percpu.blocks;
+	on = bias_word(other, 5, true);
+	off = bias_word(other, 5, false);
+	head = percpu_head(&percpu, other);
+	assert_true(percpu_belongs_elsewhere(&percpu, on));
+	assert_false(percpu_belongs_elsewhere(&percpu, off));
+	atomic_store(&head->ended, 2 * BIAS_PRICE_ELSEWHERE + 1);
+	assert_true(percpu_belongs_elsewhere(&percpu, off));
+	assert_true(percpu_belongs_elsewhere(&percpu, off));
+	assert_false(percpu_belongs_elsewhere(&percpu, off));
+	assert_int_equal(atomic_load(&head->ended), 1);
+	percpu_destroy(&percpu);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_bias_ends_and_comes_back),
+	        cmocka_unit_test(strangers_go_home),
 	        cmocka_unit_test(values_come_out_once),
 	        cmocka_unit_test(a_drain_leaves_nothing),
 	        cmocka_unit_test(unused_cpus_cost_no_memory),
