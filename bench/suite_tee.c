@@ -116,7 +116,7 @@ static void serve(uint64_t paddr)
 
 static void call(unsigned references, const struct ist_shm *shm)
 {
-	uint64_t paddrs[PARAMS];
+	uint64_t paddrs[PARAMS] = {0};
 	struct ist_shm message;
 
 	must(ist_driver_pool_alloc(ist_manager_driver_pool(manager), CALL_BYTES, &message));
@@ -321,7 +321,7 @@ static const struct provider slot_provider = {"mutex, slots", slot_take, slot_gi
 static void call_by(const struct provider *provider, const struct malloc_peer *peer, unsigned references)
 {
 	static _Thread_local char buffer[PARAMS];
-	uint64_t paddrs[PARAMS];
+	uint64_t paddrs[PARAMS] = {0};
 	struct message *message = peer ? peer->alloc(CALL_BYTES) : provider->take(CALL_BYTES), *callback;
 
 	must(!message);

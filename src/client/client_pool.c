@@ -14,15 +14,17 @@
  * carve-outs of 2 MiB that OP-TEE has, recorded traffic needs all but two pages: there each run goes straight to its
  * best place.
  *
- * Also in large pools only little is kept, and nothing is fetched in advance: churn of 1 to 64 pages over half of 1 GiB
- * leaves 93 % of the possible 2 MiB blocks whole if nothing is kept, 90 % with two runs in a magazine, which spare two
- * thirds of the requests the buddy, 88 % with four; and with an eighth of the pool in magazines 1 %.
+ * Also in large pools only little is kept, and hardly anything is fetched in advance: churn of 1 to 64 pages over half of
+ * 1 GiB leaves 93 % of the possible 2 MiB blocks whole if nothing is kept, 90 % with two runs in a magazine, which spare
+ * two thirds of the requests the buddy, 88 % with four; and with an eighth of the pool in magazines 1 %.
  */
 #define CACHE_FROM 4096u
 #define CACHE_SHARE 32u /* of the pool, in all magazines */
 #define CACHE_SHARE_SMALL 8u /* the same of smaller pools, as far as */
 #define CACHE_PAGES 2048u /* so many pages */
-#define CACHE_RUNS 2u /* in one */
+#define CACHE_RUNS 2u /* in one, or what makes up a batch */
+#define CACHE_BATCH                                                                                          \
+	(CACHE_LINE / sizeof(uint64_t)) /* pages that are fetched at once for short runs: a line of `record` */
 
 static size_t page_count(size_t bytes)
 {
@@ -52,7 +54,8 @@ int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 	pool->slabs.most_cached =
 	        bits_max(pages / CACHE_SHARE, bits_min(pages / CACHE_SHARE_SMALL, CACHE_PAGES));
 	pool->slabs.most_objects = CACHE_RUNS;
-	pool->slabs.most_batch = 1;
+	pool->slabs.most_batch = CACHE_BATCH;
+	pool->slabs.line = CACHE_BATCH;
 	error = slabs_create(&pool->slabs, zeroed_memory, pages, pool->pool.quarantine);
 	if (!error && !pool->pool.is_careful)
 		percpu_use_bias(&pool->slabs.percpu);
@@ -72,7 +75,9 @@ static inline __attribute__((always_inline)) void publish(struct ist_client_pool
 	size_t end = start + page_count(size);
 	uint64_t use;
 
-	atomic_store_explicit(&pool->owner[start], owner, memory_order_relaxed);
+	/* Looked at before: 16 pages share a line, which CPUs then only read as a rule. */
+	if (atomic_load_explicit(&pool->owner[start], memory_order_relaxed) != owner)
+		atomic_store_explicit(&pool->owner[start], owner, memory_order_relaxed);
 	for (size_t page = bits_round_up(start + 1, RECORD_LINK_PAGES); page < end; page += RECORD_LINK_PAGES)
 		atomic_store_explicit(&pool->owner[page], (uint32_t)(page - start), memory_order_relaxed);
 	/* Relaxed: the page is ours, and the free that wrote its record last happened before our claim. */
@@ -105,6 +110,7 @@ static int claim(struct ist_client_pool *pool, const struct ist_client_request *
 {
 	size_t granted, count = page_count(request->size);
 	uint64_t value;
+	int error;
 
 	*bias = 0;
 	if (request->flags & IST_CLIENT_AT || request->align > IST_PAGE_SIZE)
@@ -113,8 +119,9 @@ static int claim(struct ist_client_pool *pool, const struct ist_client_request *
 		*start = value;
 		return 0;
 	}
-	*bias = percpu_bias_here(&pool->slabs.percpu);
-	return slabs_take_slow(&pool->slabs, count, request->size, start, &granted);
+	error = slabs_take_slow(&pool->slabs, count, request->size, start, &granted);
+	*bias = percpu_bias_here(&pool->slabs.percpu); /* now: that may have plugged the first block */
+	return error;
 }
 
 int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request)
@@ -253,6 +260,8 @@ static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 	tools_freed(pool, shm->view.vaddr, count * IST_PAGE_SIZE);
 	if (pool->pool.is_careful)
 		pool_give_carefully(&pool->pool, &pool->slabs, start, count, IST_PAGE_SIZE);
+	else if (percpu_belongs_elsewhere(&pool->slabs.percpu, shm->bias))
+		slabs_give_past(&pool->slabs, start, count);
 	else
 		slabs_give_run(&pool->slabs, start, count);
 }
@@ -313,9 +322,14 @@ static __attribute__((noinline)) int free_slow(struct ist_client_pool *pool, str
 	return error;
 }
 
-static __attribute__((noinline)) int give_slow(struct ist_client_pool *pool, size_t start, size_t size)
+/* The magazine is full, or the push was aborted, perhaps because the thread was moved to another CPU. */
+static __attribute__((noinline)) int give_slow(struct ist_client_pool *pool, size_t start, size_t size,
+                                               uint64_t bias)
 {
-	slabs_give_slow(&pool->slabs, start, page_count(size));
+	if (percpu_belongs_elsewhere(&pool->slabs.percpu, bias))
+		slabs_give_past(&pool->slabs, start, page_count(size));
+	else
+		slabs_give_slow(&pool->slabs, start, page_count(size));
 	return 0;
 }
 
@@ -326,13 +340,14 @@ static __attribute__((noinline)) int give_slow(struct ist_client_pool *pool, siz
 int client_pool_free(struct ist_client_pool *pool, struct ist_shm *shm)
 {
 	size_t size = shm->view.size, start = shm->place, offset = start * IST_PAGE_SIZE, at;
+	uint64_t bias = shm->bias;
 
 	if (__builtin_expect(
 	            pool_offset(&pool->pool, shm) != offset || shm->view.paddr - pool->pool.paddr != offset ||
 	                    offset >= pool->pool.size || size - 1 >= SLAB_LARGEST * (size_t)IST_PAGE_SIZE ||
 	                    shm->use > RECORD_USE_MASK,
 	            0) ||
-	    __builtin_expect(!percpu_replace(&pool->slabs.percpu, shm->bias, &pool->record[start],
+	    __builtin_expect(!percpu_replace(&pool->slabs.percpu, bias, &pool->record[start],
 	                                     record_live(shm->use, size, false), record_free(shm->use + 1)),
 	                     0))
 		return free_slow(pool, shm);
@@ -340,7 +355,7 @@ int client_pool_free(struct ist_client_pool *pool, struct ist_shm *shm)
 	tools_freed(pool, shm->view.vaddr, page_count(size) * IST_PAGE_SIZE);
 	*shm = (struct ist_shm){0};
 	if (__builtin_expect(!percpu_push(&pool->slabs.percpu, at, (uint32_t)start), 0))
-		return give_slow(pool, start, size);
+		return give_slow(pool, start, size, bias);
 	return 0;
 }
 

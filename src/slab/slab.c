@@ -28,9 +28,10 @@ static void set_limits(struct slabs *slabs, size_t granules)
 static void set_slots(struct slabs *slabs)
 {
 	for (unsigned c = 0; c < slabs->classes.count; c++) {
-		size_t room = slabs->most_cached / slabs->classes.granules[c];
+		size_t granules = slabs->classes.granules[c];
+		size_t most = bits_max(slabs->most_objects, slabs->line / granules);
 
-		slabs->slots[c] = (uint16_t)bits_max(1, bits_min(room, slabs->most_objects));
+		slabs->slots[c] = (uint16_t)bits_max(1, bits_min(slabs->most_cached / granules, most));
 	}
 	slabs->slots[slabs->classes.count] = 1;
 }

@@ -69,7 +69,7 @@ struct slabs {
 	/* Told of `objects` runs of `count` granules from `start` on, when they come out of the buddy; may be null. */
 	void (*carve)(struct slabs *slabs, size_t start, size_t count, unsigned objects);
 	struct slab_classes classes;
-	/* Of the pool: granules in all magazines together, objects in one, granules taken from the buddy at once. */
+	/* Of the pool: granules in all magazines together, objects in one (or a line of them), granules taken from the buddy at once. */
 	size_t most_cached, most_objects, most_batch;
 	size_t line; /* granules whose state shares a cache line with others': what refills are multiples of; or 0 */
 	struct quarantine quarantine;

@@ -297,7 +297,16 @@ struct neighbour {
 	_Atomic int *arrived;
 	struct neighbour *other;
 	struct ist_shm shm[MEET];
+	bool in_pages; /* the client pool's, of so many pages */
 };
+
+static void take_one(const struct neighbour *self, struct ist_shm *shm)
+{
+	if (self->in_pages)
+		assert_int_equal(ist_client_pool_alloc_nozero(f.client, self->size * IST_PAGE_SIZE, shm), 0);
+	else
+		assert_int_equal(ist_driver_pool_alloc(f.driver, self->size, shm), 0);
+}
 
 static void wait_for(_Atomic int *arrived, int count)
 {
@@ -314,26 +323,26 @@ static void *take_some(void *context)
 	run_on(self->cpu);
 	wait_for(self->arrived, 2);
 	for (unsigned i = 0; i < MEET; i++)
-		assert_int_equal(ist_driver_pool_alloc(f.driver, self->size, &self->shm[i]), 0);
+		take_one(self, &self->shm[i]);
 	wait_for(self->arrived, 4);
 	for (unsigned i = 0; i < MEET; i++)
 		assert_int_equal(ist_shm_free(&self->other->shm[i]), 0);
 	wait_for(self->arrived, 6);
 	for (unsigned i = 0; i < MEET; i++)
-		assert_int_equal(ist_driver_pool_alloc(f.driver, self->size, &self->shm[i]), 0);
+		take_one(self, &self->shm[i]);
 	return NULL;
 }
 
 /* How many of the pairs of messages that two CPUs took share a line of state; and how many pairs there were. */
-static unsigned shared_lines(size_t size, unsigned *met)
+static unsigned shared_lines(size_t size, bool in_pages, unsigned *met)
 {
 	_Atomic int arrived = 0;
-	struct neighbour two[2] = {{.size = size, .cpu = 0, .arrived = &arrived, .other = &two[1]},
-	                           {.size = size, .cpu = 1, .arrived = &arrived, .other = &two[0]}};
+	struct neighbour two[2] = {{.size = size, .cpu = 0, .arrived = &arrived, .other = &two[1], .in_pages = in_pages},
+	                           {.size = size, .cpu = 1, .arrived = &arrived, .other = &two[0], .in_pages = in_pages}};
 	pthread_t threads[2];
-	unsigned shared = 0;
+	unsigned shared = 0, in_line = in_pages ? 8 : CACHE_LINE;
 
-	f = fixture_make(4 * MIB, 64 * KIB);
+	f = fixture_make(64 * MIB, 64 * KIB);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, take_some, &two[i]), 0);
 	for (unsigned i = 0; i < 2; i++)
@@ -344,7 +353,7 @@ static unsigned shared_lines(size_t size, unsigned *met)
 		if (!a->bias || !b->bias || bias_block(a->bias) == bias_block(b->bias))
 			continue;
 		++*met;
-		shared += a->place / CACHE_LINE == b->place / CACHE_LINE;
+		shared += a->place / in_line == b->place / in_line;
 	}
 	for (unsigned i = 0; i < 2 * MEET; i++)
 		assert_int_equal(ist_shm_free(&two[i / MEET].shm[i % MEET]), 0);
@@ -364,7 +373,13 @@ static void cpus_do_not_share_lines(void **state)
 	for (size_t size = 8; size <= 512; size += 24) {
 		int tries = 0;
 
-		while (shared_lines(size, &met))
+		while (shared_lines(size, false, &met))
+			assert_true(++tries < 10);
+	}
+	for (size_t pages = 1; pages <= 4; pages++) {
+		int tries = 0;
+
+		while (shared_lines(pages, true, &met))
 			assert_true(++tries < 10);
 	}
 	print_message("%u pairs of messages from two CPUs\n", met);
