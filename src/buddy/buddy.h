@@ -3,10 +3,11 @@
 /*
  * Runs of granules, lock-free: any count from 1 to the whole, at any alignment, merged the moment they are freed.
  *
- * A granule is whatever the owner says (8 bytes in a driver pool, 4 KiB in a client pool). State is one bit a
- * granule in chunks of 512, one cache line each (bitmap.h), and a tree of bounds on the longest free run that
- * starts in each chunk (bound.h), and estimates of which chunk fits best (fit.h). There are no lists, so merging, splitting and giving back a part cost nothing,
- * and nothing is ever held in reserve. It is what a buddy allocator is for, without its powers of two.
+ * A granule is whatever the owner says (8 bytes in a driver pool, 4 KiB in a client pool). State is one bit a granule
+ * in chunks of 512, one cache line each (bitmap.h), and a tree of bounds on the longest free run that starts in each
+ * chunk (bound.h), and estimates of which chunk fits best (fit.h). There are no lists, so merging, splitting and
+ * giving back a part cost nothing, and nothing is ever held in reserve. It is what a buddy allocator is for, without
+ * its powers of two.
  *
  * Guarantees
  *  [G1] No granule has two owners: it is claimed by a compare-exchange that finds its bit 0 (linearization point

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * The limbo: mappings that have ended and wait for a grace period. Batches: what comes while one is on its way goes with the
- * next. When a batch lands, nobody can know its addresses any more. Its runs are *ripe* then: until the next batch lands, a
- * registration that needs as many pages takes one and maps over what is there, which is one system call less and no
- * splitting and joining of reservations. What nobody took is unmapped when the next batch lands; a batch is sent for
- * that if need be, so that nothing stays mapped for longer than two grace periods and what the reclaimer waits between. The reclaimer unmaps, neighbours in one system call (which costs about as much for thirty as for one), and puts the
- * slots on a stack that the control path empties as a whole (so no ABA: nothing is ever popped singly).
+ * The limbo: mappings that have ended and wait for a grace period. Batches: what comes while one is on its way goes
+ * with the next. When a batch lands, nobody can know its addresses any more. Its runs are *ripe* then: until the next
+ * batch lands, a registration that needs as many pages takes one and maps over what is there, which is one system
+ * call less and no splitting and joining of reservations. What nobody took is unmapped when the next batch lands; a
+ * batch is sent for that if need be, so that nothing stays mapped for longer than two grace periods and what the
+ * reclaimer waits between. The reclaimer unmaps, neighbours in one system call (which costs about as much for thirty
+ * as for one), and puts the slots on a stack that the control path empties as a whole (so no ABA: nothing is ever
+ * popped singly).
  *
  * What the system refuses to unmap (vm.max_map_count, when a neighbour's mapping would have to be split) stays ripe until
  * the next batch.

@@ -86,8 +86,8 @@ static inline const char *arch_thread_pointer(void)
 }
 
 /*
- * bytes_load and bytes_store (base/bytes.h) of one byte or two in one instruction, which need not be aligned. To another thread it may look
- * like that many accesses of a byte each, in any order, and that is what those are.
+ * bytes_load and bytes_store (base/bytes.h) of one byte or two in one instruction, which need not be aligned. To
+ * another thread it may look like that many accesses of a byte each, in any order, and that is what those are.
  */
 static inline __attribute__((always_inline)) uint32_t arch_load(const _Atomic uint8_t *at, unsigned bytes)
 {

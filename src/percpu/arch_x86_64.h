@@ -84,8 +84,8 @@
 #define PLACE [base] "m"(percpu_area.base), [id] "m"(percpu_area.cpu), [table] "m"(*table)
 
 /*
- * bytes_load and bytes_store (base/bytes.h) of one byte or two in one instruction, which need not be aligned. To another thread it may look
- * like that many accesses of a byte each, in any order, and that is what those are.
+ * bytes_load and bytes_store (base/bytes.h) of one byte or two in one instruction, which need not be aligned. To
+ * another thread it may look like that many accesses of a byte each, in any order, and that is what those are.
  */
 struct arch_two {
 	_Atomic uint8_t byte[2];

@@ -5,8 +5,9 @@
  *
  * Who ends the life of an object must learn whether somebody else has ended it, also at the same instant. A
  * compare-exchange tells, and costs more than all the rest of a free. As long as only one CPU ends an object, a
- * sequence that compares and then stores tells as well. So each block has a word {on 1, block 16, epoch 31, check 16}, a
- * pop brings it along (percpu_bias_here for what is not popped), and it stays with the object (in the handle of an allocation, for one).
+ * sequence that compares and then stores tells as well. So each block has a word {on 1, block 16, epoch 31, check
+ * 16}, a pop brings it along (percpu_bias_here for what is not popped), and it stays with the object (in the handle
+ * of an allocation, for one).
  *  - An object whose word is that of the block of the CPU that we are on, and on: percpu_retire compares the block's
  *    word and the object's state, and stores the state, in one sequence.
  *  - Any other: percpu_unbias makes it anybody's, from then on a compare-exchange decides.

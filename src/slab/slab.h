@@ -96,8 +96,9 @@ struct slab_counts {
 };
 
 /*
- * `granules` free ones; the limits above are set by the caller before, or are 0 for the usual ones; the last `quarantine` runs that are freed are held back; the classes are set by the caller before, classes.count 0 for no magazines at all. The buddy's
- * memory as of buddy_init. 0 or -ENOMEM; may block, and so may slabs_destroy.
+ * `granules` free ones; the limits above are set by the caller before, or are 0 for the usual ones; the last
+ * `quarantine` runs that are freed are held back; the classes are set by the caller before, classes.count 0 for no
+ * magazines at all. The buddy's memory as of buddy_init. 0 or -ENOMEM; may block, and so may slabs_destroy.
  */
 int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules, size_t quarantine);
 void slabs_destroy(struct slabs *slabs);
