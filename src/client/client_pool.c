@@ -120,7 +120,8 @@ static int claim(struct ist_client_pool *pool, const struct ist_client_request *
 		return 0;
 	}
 	error = slabs_take_slow(&pool->slabs, count, request->size, start, &granted);
-	*bias = percpu_bias_here(&pool->slabs.percpu); /* now: that may have plugged the first block */
+	if (!error)
+		*bias = percpu_bias_here(&pool->slabs.percpu); /* now: that may have plugged the first block */
 	return error;
 }
 

@@ -402,8 +402,8 @@ static int from_buddy(struct slabs *slabs, const void *context, size_t *start)
 int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *alloc, const void *context,
                     size_t *start)
 {
-	uint32_t block = percpu_here(&slabs->percpu);
 	int error = slabs_check(slabs);
+	uint32_t block;
 
 	if (error)
 		return error;
@@ -412,6 +412,7 @@ int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *
 		error = reclaim(slabs, alloc, context, start);
 	if (error)
 		return error;
+	block = percpu_here(&slabs->percpu);
 	change_out(slabs, block, count);
 	if (slabs->carve)
 		slabs->carve(slabs, *start, count, 1);

@@ -342,7 +342,7 @@ static unsigned shared_lines(size_t size, bool in_pages, unsigned *met)
 	pthread_t threads[2];
 	unsigned shared = 0, in_line = in_pages ? 8 : CACHE_LINE;
 
-	f = fixture_make(64 * MIB, 64 * KIB);
+	f = fixture_make(in_pages ? 17 * MIB : 1 * MIB, 64 * KIB);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, take_some, &two[i]), 0);
 	for (unsigned i = 0; i < 2; i++)
@@ -370,7 +370,7 @@ static void cpus_do_not_share_lines(void **state)
 	unsigned met = 0;
 
 	(void)state;
-	for (size_t size = 8; size <= 512; size += 24) {
+	for (size_t size = 8; size <= 512; size += 40) {
 		int tries = 0;
 
 		while (shared_lines(size, false, &met))
