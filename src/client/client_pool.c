@@ -261,10 +261,8 @@ static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 	tools_freed(pool, shm->view.vaddr, count * IST_PAGE_SIZE);
 	if (pool->pool.is_careful)
 		pool_give_carefully(&pool->pool, &pool->slabs, start, count, IST_PAGE_SIZE);
-	else if (percpu_belongs_elsewhere(&pool->slabs.percpu, shm->bias))
-		slabs_give_past(&pool->slabs, start, count);
 	else
-		slabs_give_run(&pool->slabs, start, count);
+		slabs_give_run(&pool->slabs, start, count, shm->bias);
 }
 
 /* 0 for the one of several calls that ends the life that `record` tells of; the others are told why not. */
@@ -327,10 +325,7 @@ static __attribute__((noinline)) int free_slow(struct ist_client_pool *pool, str
 static __attribute__((noinline)) int give_slow(struct ist_client_pool *pool, size_t start, size_t size,
                                                uint64_t bias)
 {
-	if (percpu_belongs_elsewhere(&pool->slabs.percpu, bias))
-		slabs_give_past(&pool->slabs, start, page_count(size));
-	else
-		slabs_give_slow(&pool->slabs, start, page_count(size));
+	slabs_give_slow(&pool->slabs, start, page_count(size), bias);
 	return 0;
 }
 

@@ -298,10 +298,8 @@ static int free_judged(struct ist_driver_pool *pool, struct ist_shm *shm)
 	*shm = (struct ist_shm){0};
 	if (pool->pool.is_careful)
 		pool_give_carefully(&pool->pool, &pool->slabs, start, granules, DRIVER_GRANULE);
-	else if (percpu_belongs_elsewhere(&pool->slabs.percpu, bias))
-		slabs_give_past(&pool->slabs, start, granules);
 	else
-		slabs_give_run(&pool->slabs, start, granules);
+		slabs_give_run(&pool->slabs, start, granules, bias);
 	return 0;
 }
 
@@ -316,10 +314,7 @@ int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm)
 
 int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start, uint64_t bias)
 {
-	if (percpu_belongs_elsewhere(&pool->slabs.percpu, bias))
-		slabs_give_past(&pool->slabs, start, slabs_granules(&pool->slabs, at));
-	else
-		slabs_give_slow(&pool->slabs, start, slabs_granules(&pool->slabs, at));
+	slabs_give_slow(&pool->slabs, start, slabs_granules(&pool->slabs, at), bias);
 	return 0;
 }
 

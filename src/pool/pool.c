@@ -18,7 +18,7 @@ void pool_give_carefully(struct pool *pool, struct slabs *slabs, size_t start, s
 	if (slabs->quarantine.count)
 		slabs_give_later(slabs, start, count);
 	else
-		slabs_give_run(slabs, start, count);
+		slabs_give_run(slabs, start, count, 0);
 }
 
 void pool_count_failure(struct pool *pool)

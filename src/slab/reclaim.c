@@ -84,7 +84,7 @@ static void let_out(struct slabs *slabs)
 		struct quarantined run = quarantine_take(&slabs->quarantine, i);
 
 		if (run.granules)
-			slabs_give_slow(slabs, run.start, run.granules);
+			slabs_give_slow(slabs, run.start, run.granules, 0);
 	}
 }
 

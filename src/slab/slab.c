@@ -115,17 +115,20 @@ static bool may_plug(struct slabs *slabs)
 	return left == 0;
 }
 
+static uint32_t level_of(const struct slabs *slabs, uint32_t block, unsigned class)
+{
+	const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, class);
+
+	return magazine_level(magazine, atomic_load_explicit(&magazine->word, memory_order_relaxed));
+}
+
 size_t survey(struct slabs *slabs, uint32_t block)
 {
 	struct percpu_head *head = percpu_head(&slabs->percpu, block);
 	uint64_t before, now = 0;
 
-	for (unsigned c = 0; c < slabs->classes.count; c++) {
-		const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, c);
-		uint64_t word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
-
-		now += (uint64_t)magazine_level(magazine, word) * slabs->classes.granules[c];
-	}
+	for (unsigned c = 0; c < slabs->classes.count; c++)
+		now += (uint64_t)level_of(slabs, block, c) * slabs->classes.granules[c];
 	before = atomic_exchange_explicit(&head->note[NOTE_CACHED], now, memory_order_relaxed);
 	if (now != before)
 		atomic_fetch_add_explicit(&slabs->cached, now - before, memory_order_relaxed);
@@ -204,10 +207,7 @@ static void end_batch(struct slabs *slabs)
 /* Make room in a full magazine: half of it goes back to the buddy. Not when the pool is low. */
 static void flush(struct slabs *slabs, unsigned class, uint32_t block)
 {
-	const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, class);
-	uint32_t level =
-	        magazine_level(magazine, atomic_load_explicit(&magazine->word, memory_order_relaxed));
-	unsigned half = (unsigned)bits_max(1, bits_min(level / 2, SLAB_BATCH)), taken;
+	unsigned half = (unsigned)bits_max(1, bits_min(level_of(slabs, block, class) / 2, SLAB_BATCH)), taken;
 	uint32_t values[SLAB_BATCH];
 
 	if (half > 1)
@@ -226,9 +226,7 @@ static unsigned largest_kept(const struct slabs *slabs, uint32_t block)
 	size_t most = 0;
 
 	for (unsigned c = 0; c < slabs->classes.count; c++) {
-		const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, c);
-		uint64_t word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
-		size_t kept = (size_t)magazine_level(magazine, word) * slabs->classes.granules[c];
+		size_t kept = (size_t)level_of(slabs, block, c) * slabs->classes.granules[c];
 
 		largest = kept > most ? c : largest;
 		most = bits_max(most, kept);
@@ -450,27 +448,7 @@ int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *sta
 	return slabs_take_with(slabs, count, bytes, from_buddy, &count, start);
 }
 
-void slabs_give_slow(struct slabs *slabs, size_t start, size_t count)
-{
-	uint32_t value = (uint32_t)start, block = percpu_here(&slabs->percpu), capacity;
-	unsigned class = class_of(slabs, count);
-
-	if (slabs->classes.granules[class] == count && !is_low(slabs) && may_plug(slabs)) {
-		if (percpu_put(&slabs->percpu, class, &value, 1, true))
-			return;
-		capacity = adapt(slabs, block, class);
-		if (capacity > 0 && percpu_put(&slabs->percpu, class, &value, 1, true))
-			return;
-		if (capacity >= FIRST_CAPACITY) { /* smaller ones would exchange one run for another */
-			flush(slabs, class, block);
-			if (percpu_put(&slabs->percpu, class, &value, 1, true))
-				return;
-		}
-	}
-	slabs_give_past(slabs, start, count);
-}
-
-void slabs_give_past(struct slabs *slabs, size_t start, size_t count)
+static void give_past(struct slabs *slabs, size_t start, size_t count)
 {
 	uint32_t block = percpu_here(&slabs->percpu);
 
@@ -478,12 +456,47 @@ void slabs_give_past(struct slabs *slabs, size_t start, size_t count)
 	give_to_buddy(slabs, block, start, count);
 }
 
+/* Whether the run is in this CPU's magazine now. */
+static bool keep(struct slabs *slabs, size_t start, size_t count)
+{
+	uint32_t value = (uint32_t)start, block = percpu_here(&slabs->percpu), capacity;
+	unsigned class = class_of(slabs, count);
+
+	if (slabs->classes.granules[class] != count || is_low(slabs) || !may_plug(slabs))
+		return false;
+	if (percpu_put(&slabs->percpu, class, &value, 1, true))
+		return true;
+	capacity = adapt(slabs, block, class);
+	if (capacity > 0 && percpu_put(&slabs->percpu, class, &value, 1, true))
+		return true;
+	if (capacity < FIRST_CAPACITY) /* that would exchange one run for another */
+		return false;
+	flush(slabs, class, block);
+	return percpu_put(&slabs->percpu, class, &value, 1, true);
+}
+
+void slabs_give_slow(struct slabs *slabs, size_t start, size_t count, uint64_t bias)
+{
+	if (percpu_belongs_elsewhere(&slabs->percpu, bias) || !keep(slabs, start, count))
+		give_past(slabs, start, count);
+}
+
+void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t bias)
+{
+	size_t at = slabs_at(slabs, count);
+
+	if (percpu_belongs_elsewhere(&slabs->percpu, bias))
+		give_past(slabs, start, count);
+	else if (slabs_granules(slabs, at) != count || !percpu_push(&slabs->percpu, at, (uint32_t)start))
+		slabs_give_slow(slabs, start, count, 0);
+}
+
 void slabs_give_later(struct slabs *slabs, size_t start, size_t count)
 {
 	struct quarantined out = quarantine_exchange(&slabs->quarantine, (struct quarantined){start, count});
 
 	if (out.granules)
-		slabs_give_run(slabs, out.start, out.granules);
+		slabs_give_run(slabs, out.start, out.granules, 0);
 }
 
 void slabs_count(struct slabs *slabs, struct slab_counts *out)

@@ -115,7 +115,13 @@ static inline int slabs_check(const struct slabs *slabs)
  * [S2], -ECHILD.
  */
 int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *start, size_t *granted);
-void slabs_give_slow(struct slabs *slabs, size_t start, size_t count);
+
+/*
+ * Give back a run as it was granted, whatever its length. `bias` is the word that its allocation had (percpu/bias.h), or 0: what
+ * belongs to another CPU goes past the magazines. The slow one does not try the fast path first.
+ */
+void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t bias);
+void slabs_give_slow(struct slabs *slabs, size_t start, size_t count, uint64_t bias);
 
 static inline size_t slabs_at(const struct slabs *slabs, size_t count)
 {
@@ -134,30 +140,8 @@ static inline size_t slabs_granules(const struct slabs *slabs, size_t at)
 	return slabs->classes.granules[PERCPU_CLASS(at)];
 }
 
-/* Give back a run as it was granted, of the length of the class with this `at`. */
-static inline __attribute__((always_inline)) void slabs_give(struct slabs *slabs, size_t at, size_t start)
-{
-	if (__builtin_expect(!percpu_push(&slabs->percpu, at, (uint32_t)start), 0))
-		slabs_give_slow(slabs, start, slabs_granules(slabs, at));
-}
-
-/* Give back a run past the magazines. */
-void slabs_give_past(struct slabs *slabs, size_t start, size_t count);
-
 /* Give back a run by way of the quarantine. */
 void slabs_give_later(struct slabs *slabs, size_t start, size_t count);
-
-/* Give back a run as it was granted, whatever its length. */
-static inline __attribute__((always_inline)) void slabs_give_run(struct slabs *slabs, size_t start,
-                                                                 size_t count)
-{
-	size_t at = slabs_at(slabs, count);
-
-	if (slabs_granules(slabs, at) == count)
-		slabs_give(slabs, at, start);
-	else
-		slabs_give_slow(slabs, start, count);
-}
 
 /* What has to come from a particular place, by what `alloc` asks of the buddy: as slabs_take_slow, past the magazines. */
 int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *alloc, const void *context,
