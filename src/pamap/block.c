@@ -123,7 +123,7 @@ static bool make_block(struct store *store, struct spot *spot, int32_t start, un
 bool tree_make_block(struct store *store, struct spot *spot)
 {
 	const struct leaf *leaf = node_leaf(spot->target), *other;
-	int32_t start = (int32_t)((uint32_t)leaf->key[0] & ~(BLOCK_PAGES - 1));
+	int32_t start = block_first(leaf->key[0]);
 	struct inner *parent;
 	unsigned from = spot->at, to = spot->at + 1, live = leaf->live;
 

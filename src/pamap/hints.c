@@ -78,7 +78,7 @@ static struct buckets buckets_of(const struct hints *hints, node_ref ref, int32_
 	const struct leaf *leaf = node_leaf(ref);
 
 	if (node_kind(ref) == NODE_BLOCK) {
-		int32_t start = (int32_t)((uint32_t)from & ~(BLOCK_PAGES - 1));
+		int32_t start = block_first(from);
 
 		buckets.at = bucket_of(hints, start);
 		buckets.last = bucket_of(hints, start + (int32_t)BLOCK_PAGES - 1);
@@ -121,8 +121,7 @@ void hints_forget_target(struct root *root, node_ref ref, int32_t from)
 static void learn_block(struct hints *hints, node_ref ref, int32_t from, int32_t low, int32_t high)
 {
 	struct buckets buckets = buckets_of(hints, ref, from);
-	int32_t start = (int32_t)((uint32_t)from & ~(BLOCK_PAGES - 1)),
-	        last = start + (int32_t)BLOCK_PAGES - 1;
+	int32_t start = block_first(from), last = start + (int32_t)BLOCK_PAGES - 1;
 	/* What else leads to a block is not in it. */
 	struct span span = span_of(hints, low > start ? low : start, high < last ? high : last);
 	int64_t bucket;
@@ -282,7 +281,7 @@ static int32_t edge_of_span(struct root *root, bool last)
 	const struct leaf *leaf = node_leaf(ref);
 
 	if (node_kind(ref) == NODE_BLOCK) {
-		start = (int32_t)((uint32_t)from & ~(BLOCK_PAGES - 1));
+		start = block_first(from);
 		return last ? start + (int32_t)BLOCK_PAGES - 1 : start;
 	}
 	if (!ref || leaf->count == 0)

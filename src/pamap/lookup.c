@@ -114,7 +114,7 @@ static inline bool find_in_block(struct pamap *map, const struct place *place, i
 				 struct pamap_value *out)
 {
 	const struct block *block = node_block(place->ref);
-	uint32_t offset = (uint32_t)x - ((uint32_t)place->from & ~(BLOCK_PAGES - 1));
+	uint32_t offset = (uint32_t)x - (uint32_t)block_first(place->from);
 	uint64_t word;
 	uint32_t palette;
 

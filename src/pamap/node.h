@@ -44,6 +44,12 @@
 #define INNER_MAX 62u
 #define BLOCK_BITS 9u
 #define BLOCK_PAGES (1u << BLOCK_BITS)
+
+/* The first page of the block that a page is in. */
+static inline int32_t block_first(int32_t page)
+{
+	return (int32_t)((uint32_t)page & ~(BLOCK_PAGES - 1));
+}
 #define PALETTE_MAX 14u /* ways to be {owner, attributes} in a block, numbered from 1 */
 #define PALETTE_COVER 15u
 

@@ -210,7 +210,7 @@ static bool gap_around(const struct spot *spot, int32_t x, int32_t *low, int32_t
 /* Room behind a block, or an empty tree: if the entries fill much of a block, it is made at once. Returns how many. */
 static size_t insert_as_block(struct store *store, struct spot *spot, const struct pamap_entry *entries, size_t count)
 {
-	int32_t first = in_region(entries->page), start = (int32_t)((uint32_t)first & ~(BLOCK_PAGES - 1));
+	int32_t first = in_region(entries->page), start = block_first(first);
 	struct swap swap = {.at = spot->at, .old = spot->old, .count = 1};
 	uint64_t end = entries->page - (uint64_t)(first - start) + BLOCK_PAGES;
 	struct block *block;

@@ -266,10 +266,11 @@ static void join_targets(struct spot *spot, const struct swap *swap, struct rang
 static void renew_hints(struct store *store, struct root *root)
 {
 	struct hints *old = atomic_load_explicit(&root->hints, memory_order_relaxed), *made;
-	size_t count = hints_wanted(root);
+	size_t count;
 
 	if (!hints_are_few(root))
 		return;
+	count = hints_wanted(root);
 	made = store_hints(store, count);
 	if (!made)
 		return;

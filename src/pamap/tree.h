@@ -50,7 +50,7 @@ void tree_find(struct root *root, int32_t x, struct spot *spot);
 
 static inline int32_t block_start(const struct spot *spot)
 {
-	return (int32_t)((uint32_t)spot->from & ~(BLOCK_PAGES - 1));
+	return block_first(spot->from);
 }
 
 /* Pieces as a leaf has them, without those that are emptied. */
