@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* The driver pool, the bare magazine under it, and general allocators. */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "gbench.h"
 #include "malloc_peers.h"
-#include "peers/region_list.h"
+#include "peers/locked_list.h"
 #include "percpu/percpu.h"
 #include "suites.h"
 
@@ -60,28 +58,7 @@ static void pair_peer(struct gbench_state *state, void *context)
 	}
 }
 
-/* Best fit over lists of free stretches, as many a driver has it, behind a mutex. */
-static struct {
-	pthread_mutex_t mutex;
-	struct region_list list;
-} listed = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
-static uintptr_t list_take(size_t size)
-{
-	uintptr_t at;
-
-	pthread_mutex_lock(&listed.mutex);
-	at = region_list_take(&listed.list, size, 8);
-	pthread_mutex_unlock(&listed.mutex);
-	return at;
-}
-
-static void list_give(uintptr_t at, size_t size)
-{
-	pthread_mutex_lock(&listed.mutex);
-	region_list_give(&listed.list, at, size);
-	pthread_mutex_unlock(&listed.mutex);
-}
+static struct locked_list listed;
 
 static void pair_list(struct gbench_state *state, void *context)
 {
@@ -91,12 +68,12 @@ static void pair_list(struct gbench_state *state, void *context)
 	pin_thread(gbench_thread_index(state));
 	while (gbench_keep_running_batch(state, BATCH)) {
 		for (int i = 0; i < BATCH; i++) {
-			uintptr_t at = list_take(size);
+			void *memory = locked_list_take(&listed, size);
 
-			if (!at)
+			if (!memory)
 				abort();
-			touch((void *)at);
-			list_give(at, size);
+			touch(memory);
+			locked_list_give(&listed, memory, size);
 		}
 	}
 }
@@ -197,14 +174,12 @@ static void add(const char *what, const char *who, gbench_function *function, vo
 void suite_driver_register(void)
 {
 	static const uint16_t slots[] = {64};
-	void *list_memory;
 
 	manager = suites_manager(8 << 20, 0);
 	if (percpu_create(&magazines, 1, slots))
 		exit(1);
 	malloc_peers_load();
-	list_memory = mmap(NULL, LIST_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (list_memory == MAP_FAILED || !region_list_init(&listed.list, (uintptr_t)list_memory, LIST_BYTES))
+	if (!locked_list_init(&listed, LIST_BYTES))
 		exit(1);
 	add("pair", "floor", pair_floor, &magazines, false);
 	add("pair", "isthmus", pair_ours, manager, false);

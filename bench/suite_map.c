@@ -19,14 +19,6 @@ enum { BATCH = 64, STRIDE = 7 };
 static struct ist_manager *manager, *registrar;
 static int ram;
 
-static void must(int error)
-{
-	if (error) {
-		fprintf(stderr, "error %d\n", error);
-		exit(1);
-	}
-}
-
 static void translate_pool(struct gbench_state *state, void *context)
 {
 	struct ist_shm shm;

@@ -26,7 +26,7 @@
 
 #include "gbench.h"
 #include "malloc_peers.h"
-#include "peers/region_list.h"
+#include "peers/locked_list.h"
 #include "suites.h"
 
 #define RAM_PADDR (UINT64_C(1) << 40)
@@ -57,24 +57,18 @@ struct message {
 	struct param param[PARAMS + 2];
 };
 
-/* Who provides messages. */
+/* Who provides messages: a general allocator, or two functions. */
 struct provider {
 	const char *name;
+	const struct malloc_peer *allocator;
 	void *(*take)(size_t size);
 	void (*give)(void *memory, size_t size);
+	bool has_callback; /* what it gives has room for the callback as well: struct slot */
 };
 
 static struct ist_manager *manager;
 static int ram;
 static uint64_t cookies; /* of what threads register */
-
-static void must(int error)
-{
-	if (error) {
-		fprintf(stderr, "error %d\n", error);
-		exit(1);
-	}
-}
 
 static void fill(struct message *message, uint32_t command, unsigned references, const uint64_t *paddrs,
                  size_t size)
@@ -238,26 +232,16 @@ static void temporary_ours(struct gbench_state *state, void *context)
 
 /* --- peers and floors ----------------------------------------------------------------------------------------- */
 
-static struct {
-	pthread_mutex_t mutex;
-	struct region_list list;
-} listed = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+static struct locked_list listed;
 
 static void *list_take(size_t size)
 {
-	uintptr_t at;
-
-	pthread_mutex_lock(&listed.mutex);
-	at = region_list_take(&listed.list, size, 8);
-	pthread_mutex_unlock(&listed.mutex);
-	return (void *)at;
+	return locked_list_take(&listed, size);
 }
 
 static void list_give(void *memory, size_t size)
 {
-	pthread_mutex_lock(&listed.mutex);
-	region_list_give(&listed.list, (uintptr_t)memory, size);
-	pthread_mutex_unlock(&listed.mutex);
+	locked_list_give(&listed, memory, size);
 }
 
 struct slot {
@@ -313,38 +297,50 @@ static void floor_give(void *memory, size_t size)
 	(void)memory, (void)size;
 }
 
-static const struct provider floor_provider = {"floor", floor_take, floor_give};
-static const struct provider list_provider = {"mutex, best fit", list_take, list_give};
-static const struct provider slot_provider = {"mutex, slots", slot_take, slot_give};
+static const struct provider providers[] = {
+        {.name = "floor", .take = floor_take, .give = floor_give},
+        {.name = "mutex, best fit", .take = list_take, .give = list_give},
+        {.name = "mutex, slots", .take = slot_take, .give = slot_give, .has_callback = true},
+};
+static struct provider allocators[MALLOC_PEERS];
 
-/* As call(), with a message of the provider's; slots have room for the callback, others are asked again. */
-static void call_by(const struct provider *provider, const struct malloc_peer *peer, unsigned references)
+static inline void *take(const struct provider *provider, size_t size)
+{
+	void *memory = provider->allocator ? provider->allocator->alloc(size) : provider->take(size);
+
+	must(!memory);
+	return memory;
+}
+
+static inline void give(const struct provider *provider, void *memory, size_t size)
+{
+	if (provider->allocator)
+		provider->allocator->free(memory);
+	else
+		provider->give(memory, size);
+}
+
+/* As call(), with messages of the provider's. */
+static void call_by(const struct provider *provider, unsigned references)
 {
 	static _Thread_local char buffer[PARAMS];
+	struct message *message = take(provider, CALL_BYTES), *callback;
 	uint64_t paddrs[PARAMS] = {0};
-	struct message *message = peer ? peer->alloc(CALL_BYTES) : provider->take(CALL_BYTES), *callback;
 
-	must(!message);
 	for (unsigned i = 0; i < references; i++)
 		paddrs[i] = (uint64_t)(uintptr_t)&buffer[i] + OFFSET_TO_PADDR;
 	fill(message, 1, references, paddrs, 1);
 	for (unsigned i = 0; i < references; i++)
 		*(char *)(uintptr_t)(message->param[i].paddr - OFFSET_TO_PADDR) = 1;
-	if (provider == &slot_provider)
-		callback = (struct message *)(void *)((struct slot *)(void *)message)->callback;
-	else
-		callback = peer ? peer->alloc(CALL_BYTES) : provider->take(CALL_BYTES);
-	must(!callback);
-	fill(callback, 2, 0, NULL, 0);
-	if (peer)
-		peer->free(callback);
-	else if (provider != &slot_provider)
-		provider->give(callback, CALL_BYTES);
+	if (provider->has_callback) {
+		fill((struct message *)(void *)((struct slot *)(void *)message)->callback, 2, 0, NULL, 0);
+	} else {
+		callback = take(provider, CALL_BYTES);
+		fill(callback, 2, 0, NULL, 0);
+		give(provider, callback, CALL_BYTES);
+	}
 	message->result = 0;
-	if (peer)
-		peer->free(message);
-	else
-		provider->give(message, CALL_BYTES);
+	give(provider, message, CALL_BYTES);
 }
 
 static void call_peer(struct gbench_state *state, void *context)
@@ -354,18 +350,7 @@ static void call_peer(struct gbench_state *state, void *context)
 	pin_thread(gbench_thread_index(state));
 	while (gbench_keep_running_batch(state, BATCH)) {
 		for (int i = 0; i < BATCH; i++)
-			call_by(NULL, context, references);
-	}
-}
-
-static void call_provider(struct gbench_state *state, void *context)
-{
-	unsigned references = (unsigned)gbench_argument(state, 0);
-
-	pin_thread(gbench_thread_index(state));
-	while (gbench_keep_running_batch(state, BATCH)) {
-		for (int i = 0; i < BATCH; i++)
-			call_by(context, NULL, references);
+			call_by(context, references);
 	}
 }
 
@@ -379,7 +364,7 @@ static void buffer_floor(struct gbench_state *state, void *context)
 	while (gbench_keep_running(state)) {
 		memset(shm.view.vaddr, 0, size);
 		__asm__ volatile("" : : "r"(shm.view.vaddr) : "memory");
-		call_by(&floor_provider, NULL, 1);
+		call_by(&providers[0], 1);
 	}
 	must(ist_shm_free(&shm));
 }
@@ -431,16 +416,14 @@ static void add_sizes(const char *name, gbench_function *function)
 
 static void make_memory(void)
 {
-	struct ist_backing backing = {.paddr = RAM_PADDR, .size = RAM_BYTES, .fd = -1};
-	void *list;
+	struct ist_backing backing = {.paddr = RAM_PADDR, .size = RAM_BYTES};
 
 	manager = suites_manager(64 << 10, 16 << 20);
 	ram = memfd_create("client", MFD_CLOEXEC);
 	must(ram < 0 || ftruncate(ram, (off_t)RAM_BYTES));
 	backing.fd = ram;
 	must(ist_backing_add(manager, &backing));
-	list = mmap(NULL, LIST_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	must(list == MAP_FAILED || !region_list_init(&listed.list, (uintptr_t)list, LIST_BYTES));
+	must(!locked_list_init(&listed, LIST_BYTES));
 }
 
 /* suite_driver.c has loaded the general allocators. */
@@ -448,12 +431,12 @@ void suite_tee_register(void)
 {
 	make_memory();
 	add_calls("isthmus", call_ours, NULL);
-	add_calls(floor_provider.name, call_provider, (void *)(uintptr_t)&floor_provider);
-	add_calls(list_provider.name, call_provider, (void *)(uintptr_t)&list_provider);
-	add_calls(slot_provider.name, call_provider, (void *)(uintptr_t)&slot_provider);
+	for (size_t i = 0; i < sizeof(providers) / sizeof(providers[0]); i++)
+		add_calls(providers[i].name, call_peer, (void *)(uintptr_t)&providers[i]);
 	for (int i = 0; i < MALLOC_PEERS; i++) {
+		allocators[i] = (struct provider){.name = malloc_peers[i].name, .allocator = &malloc_peers[i]};
 		if (malloc_peers[i].alloc)
-			add_calls(malloc_peers[i].name, call_peer, &malloc_peers[i]);
+			add_calls(allocators[i].name, call_peer, &allocators[i]);
 	}
 	gbench_register("tee/session/isthmus", session_ours, NULL);
 	add_sizes("tee/buffer/isthmus", buffer_ours);

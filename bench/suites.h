@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 void suite_driver_register(void);
 void suite_latency_register(void);
@@ -16,6 +18,15 @@ void suite_client_register(void);
 void suite_map_register(void);
 void suite_tee_register(void);
 void suite_replay_register(const char *directory, bool with_jemalloc); /* of the recordings there */
+
+/* Ends the program on an error: what is measured cannot fail. */
+static inline void must(int error)
+{
+	if (error) {
+		fprintf(stderr, "error %d\n", error);
+		exit(1);
+	}
+}
 
 /* A manager over private memory with a driver pool of so many bytes and a client pool of at least `client_bytes`; exits when there is none. */
 struct ist_manager *suites_manager(size_t driver_bytes, size_t client_bytes);
