@@ -6,7 +6,8 @@
  *
  * Two kinds of call. The control path (register, unregister, ...) may block, makes system calls and is one after the
  * other. Lookups and references take no lock and never wait for the control path (a thread's first lookup registers it
- * with RCU, which takes a lock once).
+ * with RCU, which takes a lock once; the last put of a mapping that is unregistered takes one for a few instructions, to
+ * leave it to those who unmap).
  *
  * What a mapping's pages hold may change at any time: the peer writes there.
  */
