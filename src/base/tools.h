@@ -20,6 +20,8 @@
 #define tools_borrow(at, size) __asan_unpoison_memory_region(at, size)
 #define tools_return(at, size) __asan_poison_memory_region(at, size)
 #define tools_freed(pool, at, size) ((void)(pool), __asan_poison_memory_region(at, size))
+/* An allocation that was zeroed before it became one. */
+#define tools_zeroed(at, size) ((void)(at), (void)(size))
 
 #elif defined(ISTHMUS_VALGRIND)
 #include <valgrind/memcheck.h>
@@ -53,6 +55,11 @@ static inline void tools_borrow(void *at, size_t size)
 	VALGRIND_MAKE_MEM_DEFINED(at, size);
 }
 
+static inline void tools_zeroed(void *at, size_t size)
+{
+	VALGRIND_MAKE_MEM_DEFINED(at, size);
+}
+
 static inline void tools_return(void *at, size_t size)
 {
 	VALGRIND_MAKE_MEM_NOACCESS(at, size);
@@ -66,6 +73,7 @@ static inline void tools_return(void *at, size_t size)
 #define tools_borrow(at, size) ((void)(at), (void)(size))
 #define tools_return(at, size) ((void)(at), (void)(size))
 #define tools_freed(pool, at, size) ((void)(pool), (void)(at), (void)(size))
+#define tools_zeroed(at, size) ((void)(at), (void)(size))
 
 #endif
 

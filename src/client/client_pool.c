@@ -18,7 +18,9 @@
  * 1 GiB leaves 93 % of the possible 2 MiB blocks whole if nothing is kept, 90 % with two runs in a magazine, which spare
  * two thirds of the requests the buddy, 88 % with four; and with an eighth of the pool in magazines 1 %.
  */
+#ifndef CACHE_FROM /* models have a smaller pool */
 #define CACHE_FROM 4096u
+#endif
 #define CACHE_SHARE 32u /* of the pool, in all magazines */
 #define CACHE_SHARE_SMALL 8u /* the same of smaller pools, as far as */
 #define CACHE_PAGES 2048u /* so many pages */
@@ -105,23 +107,25 @@ static int claim_placed(struct slabs *slabs, const void *context, size_t *start)
 	return buddy_alloc(&slabs->buddy, page_count(request->size), alignment, start);
 }
 
-static int claim(struct ist_client_pool *pool, const struct ist_client_request *request, size_t *start,
-                 uint64_t *bias)
+static int claim(struct ist_client_pool *pool, const struct ist_client_request *request,
+                 struct client_claim *out)
 {
 	size_t granted, count = page_count(request->size);
 	uint64_t value;
 	int error;
 
-	*bias = 0;
+	out->bias = 0;
 	if (request->flags & IST_CLIENT_AT || request->align > IST_PAGE_SIZE)
-		return slabs_take_with(&pool->slabs, count, request->size, claim_placed, request, start);
-	if (percpu_pop_biased(&pool->slabs.percpu, slabs_at(&pool->slabs, count), &value, bias)) {
-		*start = value;
+		return slabs_take_with(&pool->slabs, count, request->size, claim_placed, request,
+		                       &out->start);
+	if (percpu_pop_biased(&pool->slabs.percpu, slabs_at(&pool->slabs, count), &value, &out->bias)) {
+		out->start = value;
 		return 0;
 	}
-	error = slabs_take_slow(&pool->slabs, count, request->size, start, &granted);
+	error = slabs_take_slow(&pool->slabs, count, request->size, &out->start, &granted);
 	if (!error)
-		*bias = percpu_bias_here(&pool->slabs.percpu); /* now: that may have plugged the first block */
+		out->bias = percpu_bias_here(
+		        &pool->slabs.percpu); /* now: that may have plugged the first block */
 	return error;
 }
 
@@ -142,20 +146,28 @@ int client_request_check(const struct ist_client_pool *pool, const struct ist_cl
 	return 0;
 }
 
-int client_pool_take(struct ist_client_pool *pool, const struct ist_client_request *request, bool isolated,
-                     struct ist_shm *out)
+int client_pool_claim(struct ist_client_pool *pool, const struct ist_client_request *request,
+                      struct client_claim *out)
 {
-	uint64_t bias;
-	size_t start;
-	int error = request->size > pool->pool.size ? -ENOSPC : claim(pool, request, &start, &bias);
+	int error = request->size > pool->pool.size ? -ENOSPC : claim(pool, request, out);
 
 	if (error == -ENOSPC)
 		pool_count_failure(&pool->pool);
-	if (error)
-		return error;
-	publish(pool, start, request->size, request->owner, isolated, out);
-	out->bias = isolated ? 0 : bias; /* who ends an isolated one has more to do than a sequence can */
-	return 0;
+	return error;
+}
+
+void client_pool_unclaim(struct ist_client_pool *pool, const struct ist_client_request *request,
+                         const struct client_claim *claim)
+{
+	slabs_give_run(&pool->slabs, claim->start, page_count(request->size), 0);
+}
+
+void client_pool_publish(struct ist_client_pool *pool, const struct ist_client_request *request,
+                         const struct client_claim *claim, bool isolated, struct ist_shm *out)
+{
+	publish(pool, claim->start, request->size, request->owner, isolated, out);
+	out->bias =
+	        isolated ? 0 : claim->bias; /* who ends an isolated one has more to do than a sequence can */
 }
 
 /* To the end of the last page, which lies behind what the caller may touch. */
@@ -172,19 +184,39 @@ static void zero_pages(const struct ist_shm *shm)
 	}
 }
 
+/* The same of a run that is not an allocation yet. */
+static void zero_claim(struct ist_client_pool *pool, const struct client_claim *claim, size_t size)
+{
+	size_t bytes = page_count(size) * IST_PAGE_SIZE;
+	char *at = pool->pool.vaddr + claim->start * IST_PAGE_SIZE;
+
+	tools_borrow(at, bytes);
+	memset(at, 0, bytes);
+	tools_return(at, bytes);
+}
+
 int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist_client_request *request,
                                   struct ist_shm *out)
 {
+	struct client_claim claim;
+	bool zeroes;
 	int error;
 
 	if (!pool || !request || !out)
 		return -EINVAL;
 	error = client_request_check(pool, request);
 	if (!error)
-		error = client_pool_take(pool, request, false, out);
-	if (!error && !(request->flags & IST_CLIENT_NOZERO))
-		zero_pages(out);
-	return error;
+		error = client_pool_claim(pool, request, &claim);
+	if (error)
+		return error;
+	/* Before it is published: the end of an owner may free it at once, and the next one at the place have it. */
+	zeroes = !(request->flags & IST_CLIENT_NOZERO);
+	if (zeroes)
+		zero_claim(pool, &claim, request->size);
+	client_pool_publish(pool, request, &claim, false, out);
+	if (zeroes)
+		tools_zeroed(out->view.vaddr, out->view.size);
+	return 0;
 }
 
 static __attribute__((noinline)) int alloc_slow(struct ist_client_pool *pool, size_t size,
@@ -265,11 +297,22 @@ static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 		slabs_give_run(&pool->slabs, start, count, shm->bias);
 }
 
+/* By compare-exchange, for what is anybody's to end (percpu/bias.h): 0, or why not. */
+static int end_unbiased(_Atomic uint64_t *at, const struct ist_shm *shm, uint64_t record)
+{
+	/* Relaxed: it guards no other memory; buddy_free releases what was done to the pages. */
+	if (atomic_compare_exchange_strong_explicit(at, &record, record_free(shm->use + 1),
+	                                            memory_order_relaxed, memory_order_relaxed))
+		return 0;
+	return judge(record, shm);
+}
+
 /* 0 for the one of several calls that ends the life that `record` tells of; the others are told why not. */
 static int end_life(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t record)
 {
 	_Atomic uint64_t *at = &pool->record[shm->place];
 	struct percpu *percpu = &pool->slabs.percpu;
+	int error;
 
 	for (int i = 0; i < PERCPU_TRIES && percpu_holds_bias(percpu, shm->bias); i++) {
 		uint64_t now;
@@ -282,12 +325,24 @@ static int end_life(struct ist_client_pool *pool, const struct ist_shm *shm, uin
 	}
 	if (percpu_unbias(percpu, shm->bias))
 		return -EINVAL;
-	/* Relaxed: it guards no other memory; buddy_free releases what was done to the pages. */
-	if (!atomic_compare_exchange_strong_explicit(at, &record, record_free(shm->use + 1),
-	                                             memory_order_relaxed, memory_order_relaxed))
-		return judge(record, shm);
-	percpu_ended_at_home(percpu, shm->bias);
-	return 0;
+	error = end_unbiased(at, shm, record);
+	if (!error)
+		percpu_ended_at_home(percpu, shm->bias);
+	return error;
+}
+
+/* After the life that `record` told of was ended by us. On an error it is as if it never had been. */
+static int bury(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t record)
+{
+	int error = 0;
+
+	if (record & RECORD_ISOLATED)
+		error = client_share_end(pool, shm->place, page_count(shm->view.size));
+	if (error) /* nobody could take the place meanwhile */
+		atomic_store_explicit(&pool->record[shm->place], record, memory_order_release);
+	else
+		give_back(pool, shm);
+	return error;
 }
 
 static int free_judged(struct ist_client_pool *pool, const struct ist_shm *shm)
@@ -297,17 +352,21 @@ static int free_judged(struct ist_client_pool *pool, const struct ist_shm *shm)
 
 	if (!error)
 		error = end_life(pool, shm, record);
-	if (error)
-		return error;
-	if (record & RECORD_ISOLATED) {
-		error = client_share_end(pool, shm->place, page_count(shm->view.size));
-		if (error) { /* as if never freed: nobody could take the place meanwhile */
-			atomic_store_explicit(&pool->record[shm->place], record, memory_order_release);
-			return error;
-		}
-	}
-	give_back(pool, shm);
-	return 0;
+	return error ? error : bury(pool, shm, record);
+}
+
+int client_pool_free_found(struct ist_client_pool *pool, const struct ist_client_allocation *found)
+{
+	struct ist_shm shm;
+	uint64_t record;
+	size_t start = (size_t)(found->view.paddr - pool->pool.paddr) / IST_PAGE_SIZE;
+
+	if (client_pool_record(pool, found, &record))
+		return -ENOENT;
+	record_make_shm(&pool->pool, record_use(record), start, found->view.size, &shm);
+	/* Its word is with the holder, who may be in the middle of a sequence [B6]. */
+	percpu_unbias_all(&pool->slabs.percpu);
+	return end_unbiased(&pool->record[start], &shm, record) ? -ENOENT : bury(pool, &shm, record);
 }
 
 static __attribute__((noinline)) int free_slow(struct ist_client_pool *pool, struct ist_shm *shm)
@@ -353,13 +412,6 @@ int client_pool_free(struct ist_client_pool *pool, struct ist_shm *shm)
 	if (__builtin_expect(!percpu_push(&pool->slabs.percpu, at, (uint32_t)start), 0))
 		return give_slow(pool, start, size, bias);
 	return 0;
-}
-
-void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm)
-{
-	atomic_store_explicit(&pool->record[pool_offset(&pool->pool, shm) / IST_PAGE_SIZE],
-	                      record_free(shm->use + 1), memory_order_relaxed);
-	give_back(pool, shm);
 }
 
 bool client_pool_is_used(struct ist_client_pool *pool)

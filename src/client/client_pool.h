@@ -49,18 +49,38 @@ int client_pool_free(struct ist_client_pool *pool, struct ist_shm *shm);
 /* 0, or the error with which client_pool_free would refuse this handle now. */
 int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, bool *isolated);
 
-/* The handle of a live allocation that was found by a walk. -ENOENT: it is not that one any more. */
-int client_pool_handle(struct ist_client_pool *pool, const struct ist_client_allocation *found,
-                       struct ist_shm *out);
+/*
+ * Free an allocation that was found by a walk, on behalf of whoever holds it; safe against the holder's own free and any
+ * other. 0: it was this call that freed it. -ENOENT: it is not that one any more, somebody else has freed it. Another
+ * error, of one that was isolated: its pages cannot be put back, it lives on as before; try again. The first call of a
+ * while makes a fence, a system call.
+ */
+int client_pool_free_found(struct ist_client_pool *pool, const struct ist_client_allocation *found);
+
+/* The record of a live allocation that was found by a walk. -ENOENT: it is not that one any more. */
+int client_pool_record(struct ist_client_pool *pool, const struct ist_client_allocation *found,
+                       uint64_t *record);
 
 /* Errors of a request that do not depend on the pool's state. */
 int client_request_check(const struct ist_client_pool *pool, const struct ist_client_request *request);
 
-/* Allocate for a request that has been checked, without zeroing; `isolated` is recorded for client_pool_free. */
-int client_pool_take(struct ist_client_pool *pool, const struct ist_client_request *request, bool isolated,
-                     struct ist_shm *out);
+/* A run that is ours and that nobody knows of yet: neither a walk nor the end of an owner finds it. */
+struct client_claim {
+	size_t start;
+	uint64_t bias;
+};
 
-/* Give back what client_pool_take took, isolated or not, before anybody else has seen it and with no page remapped. */
-void client_pool_abandon(struct ist_client_pool *pool, const struct ist_shm *shm);
+/* Claim a run for a request that has been checked. Then either publish or unclaim. */
+int client_pool_claim(struct ist_client_pool *pool, const struct ist_client_request *request,
+                      struct client_claim *out);
+void client_pool_unclaim(struct ist_client_pool *pool, const struct ist_client_request *request,
+                         const struct client_claim *claim);
+
+/*
+ * Make an allocation of it, when all else is done: from now on it may be freed at any time, by the end of its owner.
+ * `isolated` is recorded for client_pool_free.
+ */
+void client_pool_publish(struct ist_client_pool *pool, const struct ist_client_request *request,
+                         const struct client_claim *claim, bool isolated, struct ist_shm *out);
 
 #endif

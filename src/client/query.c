@@ -102,19 +102,18 @@ int ist_client_pool_next(struct ist_client_pool *pool, uint64_t paddr, struct is
 	return 0;
 }
 
-int client_pool_handle(struct ist_client_pool *pool, const struct ist_client_allocation *found,
-                       struct ist_shm *out)
+int client_pool_record(struct ist_client_pool *pool, const struct ist_client_allocation *found,
+                       uint64_t *record)
 {
 	size_t start = (size_t)(found->view.paddr - pool->pool.paddr) / IST_PAGE_SIZE;
-	uint64_t record = atomic_load_explicit(&pool->record[start], memory_order_acquire);
 	struct ist_client_allocation now;
 
+	*record = atomic_load_explicit(&pool->record[start], memory_order_acquire);
 	/* The use that the record names had this owner and size at one instant; a later use is told by its count. */
 	if (!read_allocation(pool, start, &now) || now.owner != found->owner ||
 	    now.view.size != found->view.size ||
-	    atomic_load_explicit(&pool->record[start], memory_order_acquire) != record)
+	    atomic_load_explicit(&pool->record[start], memory_order_acquire) != *record)
 		return -ENOENT;
-	record_make_shm(&pool->pool, record_use(record), start, found->view.size, out);
 	return 0;
 }
 

@@ -78,7 +78,7 @@ int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
 int ist_client_pool_alloc_isolated(struct ist_client_pool *pool, const struct ist_client_request *request,
                                    struct ist_shm *out, int *fd)
 {
-	struct ist_shm shm;
+	struct client_claim claim;
 	size_t bytes;
 	int made, error;
 
@@ -89,19 +89,22 @@ int ist_client_pool_alloc_isolated(struct ist_client_pool *pool, const struct is
 		return error;
 	if (file_of(pool) < 0 || platform_page_size() > IST_PAGE_SIZE)
 		return -ENOTSUP;
-	error = client_pool_take(pool, request, true, &shm);
+	error = client_pool_claim(pool, request, &claim);
 	if (error)
 		return error;
 	bytes = bits_ceil_div(request->size, IST_PAGE_SIZE) * IST_PAGE_SIZE;
 	made = platform_sealed_file(bytes);
-	error = made < 0 ? made : platform_map_file_at(shm.view.vaddr, bytes, made, 0);
+	error = made < 0 ? made
+	                 : platform_map_file_at(pool->pool.vaddr + claim.start * IST_PAGE_SIZE, bytes, made,
+	                                        0);
 	if (error) {
 		if (made >= 0)
 			close(made);
-		client_pool_abandon(pool, &shm);
+		client_pool_unclaim(pool, request, &claim);
 		return error;
 	}
-	*out = shm;
+	/* Last of all: from here on the end of its owner may free it, and undo the mapping. */
+	client_pool_publish(pool, request, &claim, true, out);
 	*fd = made;
 	return 0;
 }

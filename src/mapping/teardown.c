@@ -92,17 +92,14 @@ static void free_client(struct space *space, struct owner *owner, uint32_t *budg
 
 	while (*budget > 0 && visits-- > 0) {
 		struct ist_client_allocation found;
-		struct ist_shm shm;
 		uint64_t last;
 
 		if (ist_client_pool_next(space->client, owner->client_at, &found)) {
 			owner->client_done = true;
 			return;
 		}
-		if (found.owner == owner->id && client_pool_handle(space->client, &found, &shm) == 0) {
-			ist_shm_free(&shm);
+		if (found.owner == owner->id && client_pool_free_found(space->client, &found) == 0)
 			(*budget)--;
-		}
 		last = found.view.paddr + (found.view.size - 1);
 		owner->client_at = (last | (IST_PAGE_SIZE - 1)) + 1;
 		owner->client_done = owner->client_at == 0;

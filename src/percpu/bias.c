@@ -13,6 +13,9 @@
 /* Faults that the tests must find. */
 #define TWIN_UNBIAS_WITHOUT_FENCE 308
 #define TWIN_UNBIAS_UNSETTLED 309 /* an epoch that has ended counts as settled */
+#define TWIN_UNBIAS_NOT_ALL 311 /* who does not know the word does nothing about it */
+
+#define GROUP 64u /* blocks that share a fence */
 
 void percpu_use_bias(struct percpu *percpu)
 {
@@ -73,6 +76,38 @@ static void raise_settled(struct percpu_head *head, uint32_t epoch)
 	       !atomic_compare_exchange_weak_explicit(&head->settled, &settled, epoch, memory_order_release,
 	                                              memory_order_relaxed))
 		continue;
+}
+
+/* As percpu_unbias, for blocks first to end - 1, at most GROUP, with one fence. */
+static void unbias_group(struct percpu *percpu, uint32_t first, uint32_t end)
+{
+	uint32_t ended[GROUP] = {0};
+	bool any = false;
+
+	for (uint32_t block = first; block < end; block++) {
+		struct percpu_head *head = percpu_head(percpu, block);
+		/* Relaxed: [B5]. Acquire: [B2]. A block that was never used has epoch 0. */
+		uint64_t now = atomic_load_explicit(&head->bias, memory_order_relaxed);
+
+		if (atomic_load_explicit(&head->settled, memory_order_acquire) >= bias_epoch(now))
+			continue;
+		if (now & BIAS_ON)
+			end_epoch(head, now);
+		ended[block - first] = bias_epoch(now);
+		any = true;
+	}
+	if (any)
+		rseq_fence();
+	for (uint32_t block = first; any && block < end; block++)
+		raise_settled(percpu_head(percpu, block), ended[block - first]);
+}
+
+void percpu_unbias_all(struct percpu *percpu)
+{
+	if (!percpu->is_biased || TWIN_BROKEN(TWIN_UNBIAS_NOT_ALL))
+		return;
+	for (uint32_t first = 0; first < percpu->blocks; first += GROUP)
+		unbias_group(percpu, first, (uint32_t)bits_min(first + GROUP, percpu->blocks));
 }
 
 int percpu_unbias(struct percpu *percpu, uint64_t word)

@@ -25,6 +25,9 @@
  *  [B4] An object of a word that is off, or 0, was never in reach of a sequence.
  *  [B5] Who has an object's word got it from a load of the block's, directly or through whatever handed it on, so it finds this epoch or a
  *       later one in the block.
+ *  [B6] Who has no word of an object, but knows of it from what was written after the word was loaded (the record of an
+ *       allocation), finds for the same reason the object's epoch or a later one in the object's block, whichever that
+ *       is. So percpu_unbias_all, which ends the epochs of all blocks, makes the object anybody's.
  * Linearization: the store of percpu_retire, or the caller's compare-exchange. Stopped threads: who stops before the
  * fence leaves the epoch ended and not settled, and the next makes a fence of its own; nobody waits.
  *

@@ -184,6 +184,12 @@ uint64_t percpu_bias_here(const struct percpu *percpu);
 int percpu_unbias(struct percpu *percpu, uint64_t word);
 
 /*
+ * The same for all that was given out before now with any word: for who would end an object on behalf of somebody else and
+ * has not got its word. A fence for each 64 blocks that have a bias.
+ */
+void percpu_unbias_all(struct percpu *percpu);
+
+/*
  * Whether what has this word came from the block of another CPU and is better given to the shared store than put in here:
  * else the objects of two CPUs mix, for ever after each writes to lines of the other. Not where many go from one CPU to
  * another all the time, which would cost more than it saves (bias.h).

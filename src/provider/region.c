@@ -253,10 +253,8 @@ static void free_owner_in(struct grown_region *region, uint32_t owner)
 	uint64_t from = 0;
 
 	while (ist_client_pool_next(&region->pool, from, &found) == 0) {
-		struct ist_shm shm;
-
-		if (found.owner == owner && client_pool_handle(&region->pool, &found, &shm) == 0)
-			ist_shm_free(&shm);
+		if (found.owner == owner)
+			client_pool_free_found(&region->pool, &found);
 		from = ((found.view.paddr + (found.view.size - 1)) | (IST_PAGE_SIZE - 1)) + 1;
 		if (from == 0)
 			return;
