@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* Emptying the blocks of other CPUs, and proving that all are empty. The argument is in percpu.h. */
+#include <string.h>
+
+#include "base/bits.h"
 #include "percpu/arch_generic.h"
 #include "percpu/percpu.h"
 #include "percpu/rseq.h"
@@ -9,6 +12,10 @@
 /* Faults that the torture test must find. */
 #define TWIN_DRAIN_WITHOUT_FENCE 304
 #define TWIN_DRAIN_LOOKS_ONCE 305 /* step (4) is left out */
+#define TWIN_DRAIN_ASKS_AGAIN 312 /* what is in reach is asked again in step (5) */
+
+/* Blocks that are closed with one fence. Not many: a signal handler's stack has room for their set. */
+#define GROUP 1024u
 
 struct drain {
 	struct percpu *percpu;
@@ -16,8 +23,13 @@ struct drain {
 	uint32_t cpu; /* where the drain was begun */
 	percpu_sink *sink;
 	void *context;
+	uint32_t first, end; /* the group in hand */
+	uint64_t closed
+	        [GROUP /
+	         64]; /* of it: those that this drain found in reach, and unplugged before its last fence */
 };
 
+/* For a moment: others plug the block elsewhere at any time. What counts is what a drain has once decided [D3]. */
 static bool in_reach(const struct drain *drain, uint32_t block)
 {
 	uint32_t home;
@@ -31,36 +43,53 @@ static bool in_reach(const struct drain *drain, uint32_t block)
 	                                    : topology_node_of(home) == topology_node_of(drain->cpu);
 }
 
-/* Step (2). Returns whether any entry was plugged. */
-static bool unplug(const struct drain *drain)
+static bool is_closed(const struct drain *drain, uint32_t block)
+{
+	uint32_t nth = block - drain->first;
+
+	return drain->closed[nth / 64] >> (nth % 64) & 1;
+}
+
+/* Step (2). Returns whether there was anything to close that was not closed before: then it takes another fence. */
+static bool close_more(struct drain *drain)
 {
 	struct percpu *percpu = drain->percpu;
 	bool any = false;
 
-	for (uint32_t block = 0; block < percpu->blocks; block++) {
+	for (uint32_t block = drain->first; block < drain->end; block++) {
 		_Atomic int64_t *entry = percpu_entry(percpu, block);
+		uint32_t nth = block - drain->first;
+		bool is_plugged;
 
-		if (!in_reach(drain, block) ||
-		    atomic_load_explicit(entry, memory_order_relaxed) == percpu->empty)
+		if (!is_closed(drain, block) && !in_reach(drain, block))
+			continue;
+		is_plugged = atomic_load_explicit(entry, memory_order_relaxed) != percpu->empty;
+		if (is_closed(drain, block) && !is_plugged)
 			continue;
 		/* Relaxed: the fence orders it before everything that this drain does to the block. */
-		atomic_store_explicit(entry, percpu->empty, memory_order_relaxed);
+		if (is_plugged)
+			atomic_store_explicit(entry, percpu->empty, memory_order_relaxed);
+		drain->closed[nth / 64] |= UINT64_C(1) << (nth % 64);
 		any = true;
 	}
 	return any;
 }
 
 /*
- * Steps (2) to (4). The fence is made even if nothing was plugged: another drain may have come only as far as (2).
+ * Steps (2) to (4). The fence is made even if nothing was in reach: a block may be about to be plugged for the first time.
  * Without a fence nothing may be touched: then what is in the blocks stays there until their CPUs plug them again.
  */
-static bool close_blocks(const struct drain *drain)
+static bool close_group(struct drain *drain, uint32_t first)
 {
-	unplug(drain);
+	drain->first = first;
+	drain->end = (uint32_t)bits_min((size_t)first + GROUP, drain->percpu->blocks);
+	memset(drain->closed, 0, sizeof(drain->closed));
+	close_more(drain);
 	do {
 		if (!TWIN_BROKEN(TWIN_DRAIN_WITHOUT_FENCE) && !rseq_fence())
 			return false;
-	} while (!TWIN_BROKEN(TWIN_DRAIN_LOOKS_ONCE) && unplug(drain)); /* twice at most, by [D1] */
+		/* Ends by [D1]: each round but the first finds a block in reach that was in none of the rounds before. */
+	} while (!TWIN_BROKEN(TWIN_DRAIN_LOOKS_ONCE) && close_more(drain));
 	return true;
 }
 
@@ -80,22 +109,40 @@ static void empty_block(const struct drain *drain, uint32_t block)
 	}
 }
 
+static void drain_group(struct drain *drain, uint32_t first)
+{
+	if (!close_group(drain, first))
+		return;
+	for (uint32_t block = drain->first; block < drain->end; block++) {
+		if (TWIN_BROKEN(TWIN_DRAIN_ASKS_AGAIN) ? in_reach(drain, block) : is_closed(drain, block))
+			empty_block(drain, block);
+	}
+}
+
+/* Without sequences nothing is ever plugged, and there is nothing to close. */
+static void drain_shards(const struct drain *drain)
+{
+	for (uint32_t block = 0; block < drain->percpu->blocks; block++) {
+		if (in_reach(drain, block))
+			empty_block(drain, block);
+	}
+}
+
 void percpu_drain(struct percpu *percpu, enum percpu_reach reach, percpu_sink *sink, void (*verdict)(void *),
                   void *context)
 {
-	struct drain drain = {percpu, reach, rseq_cpu(), sink, context};
-	bool is_closed;
+	struct drain drain = {
+	        .percpu = percpu, .reach = reach, .cpu = rseq_cpu(), .sink = sink, .context = context};
 
 	/* Seq_cst, and the fence is a full barrier: plugging sequences that follow find it [D1]. */
 	atomic_fetch_add_explicit(&percpu->drainers, 1, memory_order_seq_cst);
-	is_closed = !percpu->sequences || close_blocks(&drain);
-	for (uint32_t block = 0; is_closed && block < percpu->blocks; block++) {
-		if (in_reach(&drain, block))
-			empty_block(&drain, block);
-	}
+	for (uint32_t first = 0; percpu->sequences && first < percpu->blocks; first += GROUP)
+		drain_group(&drain, first);
+	if (!percpu->sequences)
+		drain_shards(&drain);
 	if (verdict)
 		verdict(context);
-	/* Release: what was done to the blocks comes before a sequence that finds 0 and plugs one. */
+	/* Release: what was done to the blocks comes before a sequence that finds 0 and plugs one [D4]. */
 	atomic_fetch_sub_explicit(&percpu->drainers, 1, memory_order_release);
 }
 

@@ -24,15 +24,21 @@
  * running threads share one), else the number of the CPU. A thread must not have cancelled its own registration
  * with the kernel, which the C library makes.
  *
- * Drain. (1) count yourself in `drainers`; (2) point the entries at the empty block; (3) fence: membarrier makes
- * every sequence of this process that is under way start again; (4) look at the entries again and repeat if one
- * was plugged between; (5) take out by compare-exchange (arch_generic.h), together with any other drain; (6) count
- * yourself out. The order that makes it right:
+ * Drain. (1) count yourself in `drainers`; (2) point the entries of the blocks in reach at the empty block, and remember
+ * which blocks those are; (3) fence: membarrier makes every sequence of this process that is under way start again;
+ * (4) look at the entries and the reach again and repeat from (3) if one was plugged between, or more blocks are in reach;
+ * (5) take out of the blocks that are remembered by compare-exchange (arch_generic.h), together with any other drain;
+ * (6) count yourself out. The order that makes it right:
  *   [D1] A block is plugged by a sequence on its own CPU that finds `drainers` 0. After (3) every such sequence has
  *        ended or will start again and find it not 0. So after (4), until (6), no entry changes and no sequence
- *        touches a block: the compare-exchanges are alone with each other.
+ *        touches a remembered block: the compare-exchanges are alone with each other.
  *   [D2] The fence is a full barrier on every CPU that runs a thread of ours, so what sequences wrote before it is
  *        seen after it.
+ *   [D3] Whether a block is in reach may change at any time: a thread that is about to plug it and was moved says so
+ *        (`home`), whoever it is that plugs it in the end. So only the answer that led to (2) counts.
+ *   [D4] The sequence that plugs reads `drainers` with acquire. If it finds the 0 that a drain left (release), then that
+ *        drain's stores come before whatever is done with the block next: without that, on ARM64, a word from before
+ *        the drain could be read, and its values taken out twice.
  *   A thread that stops in a drain leaves the caches off (everything goes to the shared store, which is slower) and
  *   keeps at most one value. Nobody waits for it. Linearization: each value leaves at its compare-exchange.
  *

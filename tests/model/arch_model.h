@@ -25,6 +25,8 @@
 #define TWIN_RETIRE_UNBIASED 310 /* the sequence that retires does not look at the bias */
 
 extern unsigned model_fences;
+/* Called when a thread has asked for the number of its CPU, and may be moved before it makes use of that; may be null. */
+extern void (*model_asked_number)(void);
 void explore_point(void);
 
 static inline int model_cpu(void)
@@ -33,19 +35,21 @@ static inline int model_cpu(void)
 }
 
 struct model_sequence {
+	int cpu;
 	unsigned fences, switches;
 };
 
 static inline struct model_sequence model_begin(void)
 {
-	return (struct model_sequence){model_fences, explore_switches[model_cpu()]};
+	return (struct model_sequence){model_cpu(), model_fences, explore_switches[model_cpu()]};
 }
 
 /* A step: false if the sequence is aborted there. */
 static inline bool model_goes_on(const struct model_sequence *sequence)
 {
 	explore_point();
-	return sequence->fences == model_fences && sequence->switches == explore_switches[model_cpu()];
+	return sequence->cpu == model_cpu() && sequence->fences == model_fences &&
+	       sequence->switches == explore_switches[model_cpu()];
 }
 
 #define arch_load bytes_load
@@ -167,8 +171,10 @@ static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint6
 static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
                              const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
 {
-	struct model_sequence sequence = model_begin();
+	struct model_sequence sequence;
 
+	explore_point(); /* somebody may come between what was stored for the sequence to find, and the sequence */
+	sequence = model_begin();
 	if (!model_goes_on(&sequence) || (uint64_t)model_cpu() != cpu)
 		return false;
 	if (*drainers && !TWIN_BROKEN(TWIN_PLUG_WHILE_DRAINED))

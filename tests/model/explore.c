@@ -8,8 +8,10 @@
  *
  * Then as many runs more with switches at random points, for faults that need more preemptions.
  *
- * usage: explore [--preemptions N] [--random RUNS] [--must-find-fault]
- * With --must-find-fault (for broken twins) success means that some run met a fault.
+ * usage: explore [--preemptions N] [--random RUNS] [--scaled] [--must-find-fault]
+ * With N negative there are only the random ones, and the scenario may itself be random. --scaled: as many of them as the
+ * environment's ISTHMUS_TEST_SCALE says, in percent. With --must-find-fault (for broken twins) success means that some
+ * run met a fault.
  */
 #include <setjmp.h>
 #include <stdint.h>
@@ -40,7 +42,7 @@ static bool begun[MODEL_THREADS];
 static char stack[MODEL_THREADS][STACK];
 static int running = EXPLORER;
 /* Which CPU each thread is on, who ran there last, and how often that changed: for models of restartable sequences. */
-int explore_cpu[MODEL_THREADS] = {0, 1, 0};
+int explore_cpu[MODEL_THREADS] = {0, 1};
 unsigned explore_switches[MODEL_THREADS];
 static int explore_last[MODEL_THREADS];
 
@@ -72,6 +74,20 @@ void explore_point(void)
 int explore_thread(void)
 {
 	return running;
+}
+
+static void runs_on(int cpu, int number)
+{
+	if (explore_last[cpu] != number) {
+		explore_last[cpu] = number;
+		explore_switches[cpu]++;
+	}
+}
+
+void explore_move(int cpu)
+{
+	explore_cpu[running] = cpu;
+	runs_on(cpu, running);
 }
 
 static void thread_main(int number)
@@ -182,10 +198,7 @@ static void run_once(void)
 			at->chosen = (signed char)(random_state ? random_choice(at) : default_choice(at));
 		preemptions += cost(at, at->chosen);
 		before = running = at->chosen;
-		if (explore_last[explore_cpu[running]] != running) {
-			explore_last[explore_cpu[running]] = running;
-			explore_switches[explore_cpu[running]]++;
-		}
+		runs_on(explore_cpu[running], running);
 		run_thread(running);
 		running = EXPLORER;
 	}
@@ -213,11 +226,13 @@ static bool explore(int budget, long random_runs)
 {
 	planned = 0;
 	random_state = 0;
-	do {
+	while (budget >= 0) {
 		run_once();
 		if (fault[0])
 			return false;
-	} while (plan_next(budget));
+		if (!plan_next(budget))
+			break;
+	}
 	planned = 0;
 	random_state = 1;
 	while (random_runs-- > 0) {
@@ -242,7 +257,7 @@ int main(int argc, char **argv)
 {
 	int preemptions = 2, faults = 0;
 	bool must_find = false;
-	long random_runs = 0;
+	long random_runs = 0, percent = 100;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--must-find-fault") == 0)
@@ -251,9 +266,12 @@ int main(int argc, char **argv)
 			preemptions = atoi(argv[++i]);
 		else if (strcmp(argv[i], "--random") == 0 && i + 1 < argc)
 			random_runs = atol(argv[++i]);
-		else
+		else if (strcmp(argv[i], "--scaled") == 0 && getenv("ISTHMUS_TEST_SCALE"))
+			percent = atol(getenv("ISTHMUS_TEST_SCALE"));
+		else if (strcmp(argv[i], "--scaled") != 0)
 			return 2;
 	}
+	random_runs = random_runs * percent / 100;
 	for (scenario = model_scenarios; scenario->name; scenario++) {
 		long runs_before = runs;
 		bool good = explore(preemptions, random_runs);

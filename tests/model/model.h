@@ -10,7 +10,9 @@
 
 #include <stdbool.h>
 
+#ifndef MODEL_THREADS
 #define MODEL_THREADS 3
+#endif
 
 struct model_scenario {
 	const char *name;
@@ -26,6 +28,8 @@ extern const struct model_scenario model_scenarios[];
 int explore_thread(void);
 extern int explore_cpu[MODEL_THREADS];
 extern unsigned explore_switches[MODEL_THREADS]; /* of each CPU: how often another thread came to run there */
+/* The thread that runs is on another CPU from now on. */
+void explore_move(int cpu);
 
 /* Ends this run with a fault. */
 void model_fault(const char *what, int line);

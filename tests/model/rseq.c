@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* The kernel's part of restartable sequences, for models: two CPUs, and a fence that aborts every sequence (arch_model.h). */
+/* The kernel's part of restartable sequences, for models: CPUs, and a fence that aborts every sequence (arch_model.h). */
 #include "percpu/rseq.h"
 
 #include "percpu/percpu.h"
@@ -8,6 +8,11 @@
 struct percpu_thread_area percpu_area;
 _Atomic uint64_t percpu_aborts;
 unsigned model_fences;
+void (*model_asked_number)(void);
+
+#ifndef MODEL_CPUS
+#define MODEL_CPUS 2
+#endif
 
 bool rseq_start(void)
 {
@@ -21,7 +26,11 @@ bool rseq_counts_threads(void)
 
 int32_t rseq_number(void)
 {
-	return model_cpu();
+	int32_t number = model_cpu();
+
+	if (model_asked_number)
+		model_asked_number();
+	return number;
 }
 
 uint32_t rseq_cpu(void)
@@ -38,5 +47,5 @@ bool rseq_fence(void)
 
 unsigned rseq_possible_cpus(void)
 {
-	return 2;
+	return MODEL_CPUS;
 }

@@ -179,7 +179,8 @@ static void *work(void *context)
 		if (random_below(&worker->seed, 2000) == 0)
 			move_thread(&worker->seed);
 		if (random_below(&worker->seed, 3000) == 0) {
-			percpu_drain(&percpu, PERCPU_ALL, sink, NULL, NULL);
+			percpu_drain(&percpu, (enum percpu_reach)random_below(&worker->seed, 3), sink, NULL,
+			             NULL);
 			atomic_fetch_add_explicit(&drains, 1, memory_order_relaxed);
 		}
 		worker->operations++;
