@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/tools.h"
+#include "base/twin.h"
 #include "client/record.h"
 #include "client/share.h"
 
@@ -27,6 +28,10 @@
 #define CACHE_RUNS 2u /* in one, or what makes up a batch */
 #define CACHE_BATCH                                                                                          \
 	(CACHE_LINE / sizeof(uint64_t)) /* pages that are fetched at once for short runs: a line of `record` */
+
+/* Faults that the models must find. */
+#define TWIN_OWNER_RELAXED 320 /* the owner is written without release */
+#define TWIN_LINK_RELAXED 321 /* the links are */
 
 static size_t page_count(size_t bytes)
 {
@@ -77,11 +82,15 @@ static inline __attribute__((always_inline)) void publish(struct ist_client_pool
 	size_t end = start + page_count(size);
 	uint64_t use;
 
-	/* Looked at before: 16 pages share a line, which CPUs then only read as a rule. */
+	/* Looked at before: 16 pages share a line, which CPUs then only read as a rule. Release: [R2]. */
 	if (atomic_load_explicit(&pool->owner[start], memory_order_relaxed) != owner)
-		atomic_store_explicit(&pool->owner[start], owner, memory_order_relaxed);
+		atomic_store_explicit(&pool->owner[start], owner,
+		                      TWIN_BROKEN(TWIN_OWNER_RELAXED) ? memory_order_relaxed
+		                                                      : memory_order_release);
 	for (size_t page = bits_round_up(start + 1, RECORD_LINK_PAGES); page < end; page += RECORD_LINK_PAGES)
-		atomic_store_explicit(&pool->owner[page], (uint32_t)(page - start), memory_order_relaxed);
+		atomic_store_explicit(&pool->owner[page], (uint32_t)(page - start),
+		                      TWIN_BROKEN(TWIN_LINK_RELAXED) ? memory_order_relaxed
+		                                                     : memory_order_release);
 	/* Relaxed: the page is ours, and the free that wrote its record last happened before our claim. */
 	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
 	atomic_store_explicit(&pool->record[start], record_live(use, size, isolated),

@@ -9,8 +9,10 @@
  *
  * The owner word of the page that an allocation starts at is its owner's tag. Inside an allocation, the owner word of
  * every page whose number is a multiple of RECORD_LINK_PAGES is a link: the distance in pages down to the start.
- * Both are written by the owner of the page before the record is made live with release [R1]; who found a live
- * record with acquire and finds it unchanged afterwards has read what belongs to it.
+ * Both are written by the owner of the page before the record is made live with release [R1]: who finds a live record with
+ * acquire finds these or later ones. And they are written with release, after the free of what was at the page before
+ * [R2]: who finds them with acquire finds the record of that no more. So who found a live record, then an owner, and
+ * then the record unchanged, has read what belongs together.
  */
 #ifndef CLIENT_RECORD_H
 #define CLIENT_RECORD_H
@@ -22,7 +24,9 @@
 #include "base/bits.h"
 #include "pool/pool.h"
 
+#ifndef RECORD_LINK_PAGES /* models have fewer */
 #define RECORD_LINK_PAGES 64u
+#endif
 #define RECORD_SIZE_BITS 42
 #define RECORD_SIZE_MASK ((UINT64_C(1) << RECORD_SIZE_BITS) - 1)
 #define RECORD_USE_MASK ((UINT64_C(1) << 20) - 1)

@@ -15,7 +15,9 @@
 #define TWIN_UNBIAS_UNSETTLED 309 /* an epoch that has ended counts as settled */
 #define TWIN_UNBIAS_NOT_ALL 311 /* who does not know the word does nothing about it */
 
-#define GROUP 64u /* blocks that share a fence */
+#ifndef BIAS_GROUP /* models have fewer */
+#define BIAS_GROUP 64u /* blocks that share a fence */
+#endif
 
 void percpu_use_bias(struct percpu *percpu)
 {
@@ -78,10 +80,10 @@ static void raise_settled(struct percpu_head *head, uint32_t epoch)
 		continue;
 }
 
-/* As percpu_unbias, for blocks first to end - 1, at most GROUP, with one fence. */
+/* As percpu_unbias, for blocks first to end - 1, at most BIAS_GROUP, with one fence. */
 static void unbias_group(struct percpu *percpu, uint32_t first, uint32_t end)
 {
-	uint32_t ended[GROUP] = {0};
+	uint32_t ended[BIAS_GROUP] = {0};
 	bool any = false;
 
 	for (uint32_t block = first; block < end; block++) {
@@ -106,8 +108,8 @@ void percpu_unbias_all(struct percpu *percpu)
 {
 	if (!percpu->is_biased || TWIN_BROKEN(TWIN_UNBIAS_NOT_ALL))
 		return;
-	for (uint32_t first = 0; first < percpu->blocks; first += GROUP)
-		unbias_group(percpu, first, (uint32_t)bits_min(first + GROUP, percpu->blocks));
+	for (uint32_t first = 0; first < percpu->blocks; first += BIAS_GROUP)
+		unbias_group(percpu, first, (uint32_t)bits_min(first + BIAS_GROUP, percpu->blocks));
 }
 
 int percpu_unbias(struct percpu *percpu, uint64_t word)

@@ -13,9 +13,12 @@
 #define TWIN_DRAIN_WITHOUT_FENCE 304
 #define TWIN_DRAIN_LOOKS_ONCE 305 /* step (4) is left out */
 #define TWIN_DRAIN_ASKS_AGAIN 312 /* what is in reach is asked again in step (5) */
+#define TWIN_DRAIN_TRUSTS_OTHERS 314 /* what another drain has unplugged counts as closed */
 
 /* Blocks that are closed with one fence. Not many: a signal handler's stack has room for their set. */
-#define GROUP 1024u
+#ifndef DRAIN_GROUP /* models have fewer */
+#define DRAIN_GROUP 1024u
+#endif
 
 struct drain {
 	struct percpu *percpu;
@@ -24,9 +27,8 @@ struct drain {
 	percpu_sink *sink;
 	void *context;
 	uint32_t first, end; /* the group in hand */
-	uint64_t closed
-	        [GROUP /
-	         64]; /* of it: those that this drain found in reach, and unplugged before its last fence */
+	uint64_t closed[DRAIN_GROUP /
+	                64]; /* of it: those that this drain found in reach before its last fence */
 };
 
 /* For a moment: others plug the block elsewhere at any time. What counts is what a drain has once decided [D3]. */
@@ -50,8 +52,8 @@ static bool is_closed(const struct drain *drain, uint32_t block)
 	return drain->closed[nth / 64] >> (nth % 64) & 1;
 }
 
-/* Step (2). Returns whether there was anything to close that was not closed before: then it takes another fence. */
-static bool close_more(struct drain *drain)
+/* Steps (2) and (4). Returns whether an entry was plugged. */
+static bool unplug(struct drain *drain)
 {
 	struct percpu *percpu = drain->percpu;
 	bool any = false;
@@ -59,38 +61,50 @@ static bool close_more(struct drain *drain)
 	for (uint32_t block = drain->first; block < drain->end; block++) {
 		_Atomic int64_t *entry = percpu_entry(percpu, block);
 		uint32_t nth = block - drain->first;
-		bool is_plugged;
 
 		if (!is_closed(drain, block) && !in_reach(drain, block))
 			continue;
-		is_plugged = atomic_load_explicit(entry, memory_order_relaxed) != percpu->empty;
-		if (is_closed(drain, block) && !is_plugged)
-			continue;
-		/* Relaxed: the fence orders it before everything that this drain does to the block. */
-		if (is_plugged)
-			atomic_store_explicit(entry, percpu->empty, memory_order_relaxed);
 		drain->closed[nth / 64] |= UINT64_C(1) << (nth % 64);
+		/* Acquire and release, among drains: who finds what another has stored finds him in `drainers` [D5]. */
+		if (atomic_load_explicit(entry, memory_order_acquire) == percpu->empty)
+			continue;
+		/* The fence orders it before everything that this drain does to the block. */
+		atomic_store_explicit(entry, percpu->empty, memory_order_release);
 		any = true;
 	}
 	return any;
 }
 
+static bool fence(void)
+{
+	return TWIN_BROKEN(TWIN_DRAIN_WITHOUT_FENCE) || rseq_fence();
+}
+
+/* Whether another drain is under way. Acquire: pairs with the release of the one that has ended [D5]. */
+static bool has_company(const struct percpu *percpu)
+{
+	return atomic_load_explicit(&percpu->drainers, memory_order_acquire) != 1 &&
+	       !TWIN_BROKEN(TWIN_DRAIN_TRUSTS_OTHERS);
+}
+
 /*
- * Steps (2) to (4). The fence is made even if nothing was in reach: a block may be about to be plugged for the first time.
- * Without a fence nothing may be touched: then what is in the blocks stays there until their CPUs plug them again.
+ * Steps (2) to (4). The first fence is made even if nothing was in reach: a block may be about to be plugged. Without a
+ * fence nothing may be touched: then what is in the blocks stays there until their CPUs plug them again.
  */
 static bool close_group(struct drain *drain, uint32_t first)
 {
+	bool again;
+
 	drain->first = first;
-	drain->end = (uint32_t)bits_min((size_t)first + GROUP, drain->percpu->blocks);
+	drain->end = (uint32_t)bits_min((size_t)first + DRAIN_GROUP, drain->percpu->blocks);
 	memset(drain->closed, 0, sizeof(drain->closed));
-	close_more(drain);
-	do {
-		if (!TWIN_BROKEN(TWIN_DRAIN_WITHOUT_FENCE) && !rseq_fence())
-			return false;
-		/* Ends by [D1]: each round but the first finds a block in reach that was in none of the rounds before. */
-	} while (!TWIN_BROKEN(TWIN_DRAIN_LOOKS_ONCE) && close_more(drain));
-	return true;
+	unplug(drain);
+	if (!fence())
+		return false;
+	if (TWIN_BROKEN(TWIN_DRAIN_LOOKS_ONCE))
+		return true;
+	again = unplug(drain);
+	return !(again || has_company(drain->percpu)) || fence();
 }
 
 /* Step (5). Afterwards the block is empty and stays so while we count as a drainer. */
@@ -136,7 +150,7 @@ void percpu_drain(struct percpu *percpu, enum percpu_reach reach, percpu_sink *s
 
 	/* Seq_cst, and the fence is a full barrier: plugging sequences that follow find it [D1]. */
 	atomic_fetch_add_explicit(&percpu->drainers, 1, memory_order_seq_cst);
-	for (uint32_t first = 0; percpu->sequences && first < percpu->blocks; first += GROUP)
+	for (uint32_t first = 0; percpu->sequences && first < percpu->blocks; first += DRAIN_GROUP)
 		drain_group(&drain, first);
 	if (!percpu->sequences)
 		drain_shards(&drain);

@@ -26,9 +26,9 @@
  *
  * Drain. (1) count yourself in `drainers`; (2) point the entries of the blocks in reach at the empty block, and remember
  * which blocks those are; (3) fence: membarrier makes every sequence of this process that is under way start again;
- * (4) look at the entries and the reach again and repeat from (3) if one was plugged between, or more blocks are in reach;
- * (5) take out of the blocks that are remembered by compare-exchange (arch_generic.h), together with any other drain;
- * (6) count yourself out. The order that makes it right:
+ * (4) do (2) again, and if an entry was plugged between, or another drain is under way, (3) too; (5) take out of the
+ * blocks that are remembered by compare-exchange (arch_generic.h), together with any other drain; (6) count yourself
+ * out. The order that makes it right:
  *   [D1] A block is plugged by a sequence on its own CPU that finds `drainers` 0. After (3) every such sequence has
  *        ended or will start again and find it not 0. So after (4), until (6), no entry changes and no sequence
  *        touches a remembered block: the compare-exchanges are alone with each other.
@@ -39,6 +39,9 @@
  *   [D4] The sequence that plugs reads `drainers` with acquire. If it finds the 0 that a drain left (release), then that
  *        drain's stores come before whatever is done with the block next: without that, on ARM64, a word from before
  *        the drain could be read, and its values taken out twice.
+ *   [D5] An entry that (4) finds unplugged may have been plugged since (2) and unplugged by another drain that has not come
+ *        to its fence: sequences may still be at the block. That drain is then found in `drainers`, and there is a second
+ *        fence. If it has left, it has made its own.
  *   A thread that stops in a drain leaves the caches off (everything goes to the shared store, which is slower) and
  *   keeps at most one value. Nobody waits for it. Linearization: each value leaves at its compare-exchange.
  *
@@ -67,7 +70,9 @@ extern struct percpu_thread_area percpu_area __attribute__((visibility("hidden")
 
 #include "percpu/arch.h"
 
+#ifndef PERCPU_TRIES
 #define PERCPU_TRIES 8 /* of a sequence that is aborted again and again; then it is done in another way */
+#endif
 #define PERCPU_NOTES 10u /* makes the head a multiple of 16 bytes */
 
 /* What lies before a block's magazines. */

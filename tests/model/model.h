@@ -33,6 +33,11 @@ void explore_move(int cpu);
 
 /* Ends this run with a fault. */
 void model_fault(const char *what, int line);
+#ifdef GENMC
+#include <assert.h>
+#define MODEL_ASSERT assert
+#else
 #define MODEL_ASSERT(condition) ((condition) ? (void)0 : model_fault(#condition, __LINE__))
+#endif
 
 #endif
