@@ -12,11 +12,16 @@
 
 #define NEGATIVE_ENTRIES 2
 
-static unsigned pretended_cpus;
+static unsigned pretended_cpus, pretended_possible;
 
 void percpu_pretend_cpus(unsigned cpus)
 {
 	pretended_cpus = cpus;
+}
+
+void percpu_pretend_possible(unsigned cpus)
+{
+	pretended_possible = cpus;
 }
 
 static bool is_plugged(const struct percpu *percpu, int64_t block)
@@ -58,7 +63,8 @@ static void lay_out_block(struct percpu *percpu, uint32_t block)
  */
 static int make_table(struct percpu *percpu)
 {
-	size_t entries = percpu->blocks + NEGATIVE_ENTRIES,
+	/* Sequences look without asking at the entry that the kernel's number says, whatever number that is. */
+	size_t entries = bits_max(percpu->blocks, rseq_numbers()) + NEGATIVE_ENTRIES,
 	       magazines = percpu->classes * sizeof(struct magazine);
 	size_t ours = entries * sizeof(int64_t);
 	/* The empty block, too, has a word before it (0: no bias). */
@@ -69,14 +75,20 @@ static int make_table(struct percpu *percpu)
 	memory = platform_map(percpu->table_bytes);
 	if (!memory)
 		return -ENOMEM;
-	platform_wipe_on_fork(memory, percpu->table_bytes);
 	percpu->table = memory + NEGATIVE_ENTRIES * sizeof(int64_t);
 	percpu->ours = (_Atomic uint32_t *)(void *)(memory + ours);
+	platform_wipe_on_fork(&percpu->wiped, memory, percpu->table_bytes, percpu->ours);
 	percpu->empty = memory + empty - percpu->table;
-	for (int64_t i = -NEGATIVE_ENTRIES; i < percpu->blocks; i++)
-		atomic_init(percpu_entry(percpu, i), percpu->empty);
+	for (size_t i = 0; i < entries; i++)
+		atomic_init(percpu_entry(percpu, (int64_t)i - NEGATIVE_ENTRIES), percpu->empty);
 	atomic_init(percpu->ours, 1);
 	return 0;
+}
+
+static void drop_table(struct percpu *percpu)
+{
+	platform_wipe_end(&percpu->wiped);
+	platform_unmap(percpu->table - NEGATIVE_ENTRIES * sizeof(int64_t), percpu->table_bytes);
 }
 
 static int make_blocks(struct percpu *percpu, unsigned classes, const uint16_t *slots)
@@ -105,7 +117,7 @@ int percpu_create(struct percpu *percpu, unsigned classes, const uint16_t *slots
 	percpu->sequences = rseq_start();
 	topology_start();
 	percpu->classes = classes;
-	percpu->blocks = rseq_possible_cpus();
+	percpu->blocks = pretended_possible ? pretended_possible : rseq_possible_cpus();
 	/* Sequences index the table with what the kernel says, so then it cannot be made smaller. */
 	if (pretended_cpus && (!percpu->sequences || pretended_cpus > percpu->blocks))
 		percpu->blocks = pretended_cpus;
@@ -114,7 +126,7 @@ int percpu_create(struct percpu *percpu, unsigned classes, const uint16_t *slots
 		return error;
 	error = make_blocks(percpu, classes, slots);
 	if (error) {
-		platform_unmap(percpu->table - NEGATIVE_ENTRIES * sizeof(int64_t), percpu->table_bytes);
+		drop_table(percpu);
 		return error;
 	}
 	percpu->slots = slots;
@@ -124,7 +136,7 @@ int percpu_create(struct percpu *percpu, unsigned classes, const uint16_t *slots
 void percpu_destroy(struct percpu *percpu)
 {
 	platform_unmap((void *)(uintptr_t)percpu->ready, percpu->all_bytes);
-	platform_unmap(percpu->table - NEGATIVE_ENTRIES * sizeof(int64_t), percpu->table_bytes);
+	drop_table(percpu);
 }
 
 uint32_t percpu_here(const struct percpu *percpu)

@@ -13,7 +13,7 @@
  *       drains hold at that moment: at most one value each.
  *  [P4] Blocks that no CPU has used cost address space only.
  *  [P5] In a forked child every operation finds nothing and percpu_is_ours is false: the child sees the table as
- *       zeroes (MADV_WIPEONFORK), and zeroes are an empty block.
+ *       zeroes (platform_wipe_on_fork), and zeroes are an empty block.
  *
  * The table. table[cpu] is the distance in bytes from the table to the CPU's block; also for -1 and -2, which is what
  * the kernel's area says in a thread that is not registered. Distance to `empty`, a block that is always empty and
@@ -60,6 +60,7 @@
 
 #include "percpu/bias.h"
 #include "percpu/magazine.h"
+#include "platform/platform.h"
 
 /* Where a thread finds what it shares with the kernel, as offsets from its thread pointer; one for the process. */
 struct percpu_thread_area {
@@ -99,6 +100,7 @@ struct percpu {
 	int64_t first; /* distance to block 0 */
 	size_t block_bytes;
 	size_t table_bytes, all_bytes;
+	struct platform_wiped wiped; /* the table */
 	bool sequences; /* rseq is in use */
 	bool is_biased; /* blocks have words of bias.h */
 	const uint16_t *slots; /* of each class */
@@ -275,6 +277,8 @@ uint64_t percpu_empty_stamp(const struct percpu *percpu);
  */
 extern _Atomic uint64_t percpu_aborts;
 void percpu_pretend_cpus(unsigned cpus);
+/* As if the system had said that there are so few CPUs, whatever runs on the others; 0: what it says. */
+void percpu_pretend_possible(unsigned cpus);
 void percpu_pretend_alone(void);
 
 #endif

@@ -41,7 +41,7 @@ int32_t percpu_inject[4] __attribute__((used));
 static bool alone; /* percpu_pretend_alone */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool usable;
-static unsigned possible_cpus;
+static unsigned possible_cpus, numbers;
 
 static int32_t read_area(int64_t offset)
 {
@@ -98,6 +98,8 @@ static bool kernel_is_trusted(void)
 #endif
 }
 
+#define NUMBERS_MOST (1u << 16)
+
 /*
  * "0-3,8-11" and the like: one more than the last number. Without it, what there is now, and *certain is false: a CPU
  * with a higher number may come, so nothing may be indexed by what the kernel says.
@@ -120,15 +122,29 @@ static unsigned read_possible_cpus(bool *certain)
 	}
 	if (file)
 		fclose(file);
-	*certain = found && highest < 1u << 16;
+	*certain = found && highest < NUMBERS_MOST;
 	if (!*certain)
 		highest = configured > 0 ? (unsigned)configured - 1 : 0;
 	return highest + 1;
 }
 
+/* The kernel gives out masks of CPUs as long as its own are, whatever it lets us run on. 0: it gives out none. */
+static unsigned read_numbers(void)
+{
+	unsigned long mask[NUMBERS_MOST / (8 * sizeof(unsigned long))];
+	long bytes = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+
+	return bytes > 0 ? (unsigned)bytes * 8 : 0;
+}
+
 unsigned rseq_possible_cpus(void)
 {
 	return possible_cpus;
+}
+
+unsigned rseq_numbers(void)
+{
+	return numbers > possible_cpus ? numbers : possible_cpus;
 }
 
 static void use_no_area(void)
@@ -205,7 +221,8 @@ static void start(void)
 	bool certain;
 
 	possible_cpus = read_possible_cpus(&certain);
-	usable = certain && find_area() && kernel_is_trusted() &&
+	numbers = read_numbers();
+	usable = certain && numbers && find_area() && kernel_is_trusted() &&
 	         membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ) &&
 	         membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) && passes_trial();
 	if (!usable)

@@ -30,4 +30,10 @@ bool rseq_fence(void);
 /* More than the highest number that a CPU of this machine can ever have. */
 unsigned rseq_possible_cpus(void);
 
+/*
+ * More than any number that the kernel itself can come up with, which is not less: what it says of its machine may have been
+ * changed on the way to us, as in some containers. At most 2^16.
+ */
+unsigned rseq_numbers(void);
+
 #endif

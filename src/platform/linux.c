@@ -67,13 +67,6 @@ void platform_unmap(void *memory, size_t bytes)
 		munmap((char *)memory - page, body + 2 * page);
 }
 
-void platform_wipe_on_fork(void *memory, size_t bytes)
-{
-	size_t page = platform_page_size();
-
-	madvise(memory, (bytes + page - 1) / page * page, MADV_WIPEONFORK);
-}
-
 static int errno_or(int result)
 {
 	return result < 0 ? -errno : result;

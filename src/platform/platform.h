@@ -4,6 +4,7 @@
 #ifndef PLATFORM_PLATFORM_H
 #define PLATFORM_PLATFORM_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,10 +17,22 @@ void *platform_map(size_t bytes);
 void platform_unmap(void *memory, size_t bytes);
 
 /*
- * Let a forked child see whole pages of platform_map as zeroes instead of the parent's contents. Best effort: kernels
- * before 4.14 and some emulators cannot.
+ * Let a forked child see memory of platform_map as zeroes instead of the parent's contents: whole pages by the kernel,
+ * or, where it does not do that (before 4.14, and emulators that take the advice and do not follow it), by a hook of fork
+ * that finds *mark, a word in there that is not 0 in the parent. The end comes before the memory is unmapped.
  */
-void platform_wipe_on_fork(void *memory, size_t bytes);
+struct platform_wiped {
+	struct platform_wiped *next, **link;
+	void *memory;
+	size_t bytes;
+	const _Atomic uint32_t *mark;
+};
+void platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t bytes,
+                           const _Atomic uint32_t *mark);
+void platform_wipe_end(struct platform_wiped *wiped);
+
+/* To be called before hooks of fork are installed that take a lock under which those two are called. */
+void platform_wipe_start(void);
 
 /*
  * A memory file of `bytes` zeroes that can neither grow nor shrink. Returns a close-on-exec descriptor, or a
@@ -59,5 +72,7 @@ size_t platform_page_size(void);
 
 /* For tests: let the nth platform_map from now fail, once (1 = the next one; 0 = none), or every one from then on. */
 void platform_fail_map(unsigned nth, int permanently);
+/* And: as if the system did not wipe on fork, from now on. */
+void platform_pretend_no_wipe(void);
 
 #endif

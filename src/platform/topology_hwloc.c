@@ -5,7 +5,14 @@
 #include <hwloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
+
+#define HIDE "HWLOC_HIDE_ERRORS"
+
+/* Since glibc 2.32; without it nobody knows. And of hwloc's plugins' interface; 2.0 has none. */
+extern char __libc_single_threaded __attribute__((weak));
+extern int hwloc_hide_errors(void) __attribute__((weak));
 
 struct place {
 	uint16_t cache, node;
@@ -53,8 +60,19 @@ static void read_places(hwloc_topology_t topology)
 	atomic_store_explicit(&places, made, memory_order_release); /* pairs with place_of */
 }
 
+/*
+ * hwloc writes to stderr where it finds what the system says contradictory, unless the environment asks it not to. A library
+ * may only say that in its place while no other thread can be reading the environment; where there are threads already,
+ * or the user has said what he wants, it stays as it is. hwloc looks once.
+ */
+static bool silence(void)
+{
+	return &__libc_single_threaded && __libc_single_threaded && !getenv(HIDE) &&
+	       setenv(HIDE, "2", 0) == 0;
+}
+
 /* Only caches and nodes are asked for: the rest of a topology takes long to find. */
-static void start(void)
+static void find_places(void)
 {
 	hwloc_topology_t topology;
 
@@ -65,6 +83,18 @@ static void start(void)
 	if (hwloc_topology_load(topology) == 0)
 		read_places(topology);
 	hwloc_topology_destroy(topology);
+}
+
+static void start(void)
+{
+	bool silenced = silence();
+
+	/* Has it look even if there is nothing to complain about. */
+	if (&hwloc_hide_errors)
+		hwloc_hide_errors();
+	find_places();
+	if (silenced)
+		unsetenv(HIDE);
 }
 
 void topology_start(void)

@@ -53,9 +53,8 @@ struct pool_slot {
 	_Atomic uint64_t simple_key,
 	        client_key; /* the same if the pool is simple, or a client pool, else 0 */
 	struct pool *_Atomic pool;
-	uint32_t generation; /* of the last pool in it; under the mutex, as next_unused */
-	uint32_t next_unused;
-	uint64_t unused[3];
+	_Atomic uint32_t mark; /* of one behind the last: not 0, but in a forked child */
+	uint32_t unused[7];
 };
 _Static_assert(sizeof(struct pool_slot) == 64, "a power of two is found with a shift");
 

@@ -5,6 +5,7 @@
  * the registry is as large as the largest number of pools that ever lived at once.
  *
  * A generation is never 0, so that neither is a key. A pool's generation comes round after 2^32 - 1 pools in its slot.
+ * Generations go on in a forked child, which finds the slots empty: so no handle of the parent fits a pool of the child.
  */
 #include "pool/pool.h"
 
@@ -17,7 +18,16 @@
 #define NO_KEY 1 /* a generation is never 0 */
 #define BLOCKS 26u /* 64 * (2^26 - 1) slots: the last that a 32-bit number can name */
 
+/* What is remembered of a slot, also in a forked child. Under the mutex. */
+struct slot_past {
+	uint32_t generation; /* of the last pool in it */
+	uint32_t next_unused;
+};
+
+/* A block of slots, in memory that a child of a fork sees as zeroes, and their pasts. */
 static struct pool_slot *_Atomic blocks[BLOCKS];
+static struct slot_past *pasts[BLOCKS];
+static struct platform_wiped wiped[BLOCKS];
 static struct pool_slot nobody[POOL_FIRST_SLOTS] = {{.simple_key = NO_KEY, .client_key = NO_KEY}};
 struct pool_slot *_Atomic pool_first_slots = nobody; /* then from before blocks[0] on, for pool_first_slot */
 
@@ -30,39 +40,59 @@ static uint32_t block_slots(unsigned block)
 	return FIRST_BLOCK_SLOTS << block;
 }
 
-/* Slot numbers start at 1, so that a zeroed handle names none. */
+/* Where a slot is: numbers start at 1, so that a zeroed handle names none. Block n begins at index 64 * 2^n. */
+static uint32_t slot_place(uint32_t number, unsigned *block)
+{
+	uint64_t index = (uint64_t)number - 1 + FIRST_BLOCK_SLOTS;
+
+	*block = bits_highest(index / FIRST_BLOCK_SLOTS);
+	return *block < BLOCKS ? (uint32_t)(index - block_slots(*block)) : 0;
+}
+
 static struct pool_slot *slot_at(uint32_t number)
 {
-	uint64_t index;
-	unsigned block;
 	struct pool_slot *slots;
+	unsigned block;
+	uint32_t nth;
 
 	if (number == 0)
 		return NULL;
-	index = (uint64_t)number - 1 + FIRST_BLOCK_SLOTS;
-	block = bits_highest(index / FIRST_BLOCK_SLOTS);
+	nth = slot_place(number, &block);
 	if (block >= BLOCKS)
 		return NULL;
 	/* Acquire: pairs with the release in make_slot. */
 	slots = atomic_load_explicit(&blocks[block], memory_order_acquire);
-	return slots ? &slots[index - block_slots(block)] : NULL; /* block n begins at index 64 * 2^n */
+	return slots ? &slots[nth] : NULL;
+}
+
+/* Of a slot that there is. */
+static struct slot_past *past_of(uint32_t number)
+{
+	unsigned block;
+	uint32_t nth = slot_place(number, &block);
+
+	return &pasts[block][nth];
 }
 
 /* Slots, one more for the mark; and before them, in a page of its own, one that no key fits. */
 static struct pool_slot *make_block(unsigned block)
 {
 	size_t page = platform_page_size(), bytes = (block_slots(block) + 1) * sizeof(struct pool_slot);
+	size_t past_bytes = block_slots(block) * sizeof(struct slot_past);
 	char *memory = platform_map(page + bytes);
 	struct pool_slot *slots;
 
-	if (!memory)
+	pasts[block] = memory ? platform_map(past_bytes) : NULL;
+	if (!pasts[block]) {
+		platform_unmap(memory, page + bytes);
 		return NULL;
+	}
 	slots = (struct pool_slot *)(void *)(memory + page);
 	/* A child of a fork shares the memory of these pools, but not their state: it finds none of them. */
-	platform_wipe_on_fork(slots, bytes);
+	platform_wipe_on_fork(&wiped[block], slots, bytes, &slots[block_slots(block)].mark);
 	atomic_init(&slots[-1].simple_key, NO_KEY);
 	atomic_init(&slots[-1].client_key, NO_KEY);
-	atomic_init(&slots[block_slots(block)].key, 1);
+	atomic_init(&slots[block_slots(block)].mark, 1);
 	return slots;
 }
 
@@ -92,10 +122,17 @@ static uint32_t take_slot(void)
 
 	if (number == 0)
 		return make_slot();
-	unused_first = slot_at(number)->next_unused;
+	unused_first = past_of(number)->next_unused;
 	if (unused_first == 0)
 		unused_last = 0;
 	return number;
+}
+
+static uint32_t next_generation(struct slot_past *past)
+{
+	if (++past->generation == 0)
+		past->generation = 1;
+	return past->generation;
 }
 
 static void before_fork(void)
@@ -110,6 +147,7 @@ static void after_fork(void)
 
 static void install_hooks(void)
 {
+	platform_wipe_start();
 	pthread_atfork(before_fork, after_fork, after_fork);
 }
 
@@ -122,13 +160,12 @@ int pool_register(struct pool *pool)
 	pthread_once(&once, install_hooks);
 	pthread_mutex_lock(&mutex);
 	number = take_slot();
+	if (number != 0)
+		pool->key = (uint64_t)next_generation(past_of(number)) << 32 | number;
 	pthread_mutex_unlock(&mutex);
 	if (number == 0)
 		return -ENOMEM;
 	slot = slot_at(number); /* ours alone until it is unregistered */
-	if (++slot->generation == 0)
-		slot->generation = 1;
-	pool->key = (uint64_t)slot->generation << 32 | number;
 	atomic_store_explicit(&slot->pool, pool, memory_order_relaxed);
 	/* Release: pairs with pool_find, which then sees the pool behind the key. */
 	atomic_store_explicit(&slot->key, pool->key, memory_order_release);
@@ -147,9 +184,9 @@ void pool_unregister(struct pool *pool)
 	atomic_store_explicit(&slot->client_key, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->key, 0, memory_order_relaxed);
 	pthread_mutex_lock(&mutex);
-	slot->next_unused = 0;
+	past_of(number)->next_unused = 0;
 	if (unused_last != 0)
-		slot_at(unused_last)->next_unused = number;
+		past_of(unused_last)->next_unused = number;
 	else
 		unused_first = number;
 	unused_last = number;
@@ -160,7 +197,7 @@ bool pool_registry_is_ours(void)
 {
 	const struct pool_slot *slots = atomic_load_explicit(&blocks[0], memory_order_acquire);
 
-	return !slots || atomic_load_explicit(&slots[block_slots(0)].key, memory_order_relaxed) != 0;
+	return !slots || atomic_load_explicit(&slots[block_slots(0)].mark, memory_order_relaxed) != 0;
 }
 
 struct pool *pool_find(uint64_t key)

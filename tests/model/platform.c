@@ -33,7 +33,13 @@ void platform_unmap(void *memory, size_t bytes)
 		used = 0;
 }
 
-void platform_wipe_on_fork(void *memory, size_t bytes)
+void platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t bytes,
+                           const _Atomic uint32_t *mark)
 {
-	(void)memory, (void)bytes;
+	(void)wiped, (void)memory, (void)bytes, (void)mark;
+}
+
+void platform_wipe_end(struct platform_wiped *wiped)
+{
+	(void)wiped;
 }

@@ -49,3 +49,8 @@ unsigned rseq_possible_cpus(void)
 {
 	return MODEL_CPUS;
 }
+
+unsigned rseq_numbers(void)
+{
+	return MODEL_CPUS;
+}

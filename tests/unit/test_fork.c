@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "platform/platform.h"
 #include "pool/pool.h"
 #include "support/support.h"
 
@@ -53,13 +54,20 @@ static int child_checks(void)
 	return 0;
 }
 
-static void a_child_is_refused(void **state)
+static int status_of(pid_t child)
+{
+	int status;
+
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void must_refuse_a_child(void)
 {
 	struct ist_pool_stats before, after;
-	int status;
 	pid_t child;
 
-	(void)state;
 	f = fixture_make(64 * MIB, 1 * MIB);
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(ist_driver_pool_alloc(f.driver, 64, &driver), 0);
@@ -73,14 +81,74 @@ static void a_child_is_refused(void **state)
 	child = fork();
 	if (child == 0)
 		_exit(child_checks());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(status_of(child), 0);
 	ist_driver_pool_stats(f.driver, &after);
 	assert_memory_equal(&before, &after, sizeof(before));
 	assert_int_equal(ist_shm_free(&driver), 0);
 	assert_int_equal(ist_shm_free(&client), 0);
 	fixture_drop(&f);
+}
+
+static void a_child_is_refused(void **state)
+{
+	(void)state;
+	must_refuse_a_child();
+}
+
+/* The same where the kernel wipes nothing, as under emulators that take the advice and do not follow it. */
+static void a_child_is_refused_without_wiping(void **state)
+{
+	/* In a process of its own, whose registry of pools is as new as the pools. */
+	pid_t process = fork();
+
+	(void)state;
+	if (process == 0) {
+		platform_pretend_no_wipe();
+		must_refuse_a_child();
+		_exit(0);
+	}
+	assert_int_equal(status_of(process), 0);
+}
+
+/* A handle whose pool was gone before the fork fits no pool that the child makes, though it is in the same place. */
+static int free_stale(const struct ist_shm *stale, size_t count, int generations)
+{
+	struct fixture own = fixture_make(1 * MIB, 0);
+	struct ist_shm shm, copy;
+
+	if (ist_driver_pool_alloc(own.driver, 100, &shm))
+		return 1;
+	for (size_t i = 0; i < count; i++) {
+		/* The same place in the pool, whose addresses may differ. */
+		copy = stale[i];
+		copy.view = shm.view;
+		if (ist_shm_free(&copy) != -ECHILD)
+			return 2;
+	}
+	if (ist_shm_free(&shm))
+		return 3;
+	fixture_drop(&own);
+	return generations ? free_stale(stale, count, generations - 1) : 0;
+}
+
+static void a_child_has_other_keys(void **state)
+{
+	enum { BEFORE = 4 };
+	struct ist_shm stale[BEFORE], shm;
+	pid_t child;
+
+	(void)state;
+	for (int i = 0; i < BEFORE; i++) {
+		f = fixture_make(1 * MIB, 0);
+		assert_int_equal(ist_driver_pool_alloc(f.driver, 100, &shm), 0);
+		stale[i] = shm;
+		assert_int_equal(ist_shm_free(&shm), 0);
+		fixture_drop(&f);
+	}
+	child = fork();
+	if (child == 0)
+		_exit(free_stale(stale, BEFORE, 8));
+	assert_int_equal(status_of(child), 0);
 }
 
 static _Atomic bool enough;
@@ -126,7 +194,9 @@ static void a_child_registers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_child_is_refused_without_wiping), /* first: before there is a registry */
 	        cmocka_unit_test(a_child_is_refused),
+	        cmocka_unit_test(a_child_has_other_keys),
 	        cmocka_unit_test(a_child_registers),
 	};
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "percpu/percpu.h"
+#include "percpu/rseq.h"
 #include "platform/platform.h"
 #include "support/support.h"
 
@@ -230,6 +232,55 @@ static void a_fence_that_is_forbidden(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static struct percpu small;
+static _Atomic bool enough;
+static _Atomic long beyond;
+
+/* Nothing was ever put in and nothing has room: whatever succeeds has read something else than a magazine. */
+static void *use_nothing(void *unused)
+{
+	long wrong = 0;
+	uint32_t value;
+
+	(void)unused;
+	while (!atomic_load(&enough)) {
+		if (rseq_number() >= 1)
+			atomic_fetch_add(&beyond, 1);
+		wrong += percpu_pop(&small, PERCPU_AT(0), &value);
+		wrong += percpu_push(&small, PERCPU_AT(1), 1);
+		wrong += percpu_take(&small, 0, &value, 1, true);
+		wrong += percpu_put(&small, 1, &value, 1, true);
+	}
+	return (void *)wrong;
+}
+
+/* Where /sys says that there is one CPU, as in some containers, others run on more all the same. */
+static void more_cpus_than_it_is_said(void **state)
+{
+	pthread_t thread[3];
+	void *wrong;
+
+	(void)state;
+	percpu_pretend_possible(1);
+	assert_int_equal(percpu_create(&small, CLASSES, slots), 0);
+	percpu_pretend_possible(0);
+	assert_int_equal(small.blocks, 1);
+	/* Each number that the kernel can come up with has an entry, if that is not the block's of CPU 0. */
+	for (unsigned number = 1; number < rseq_numbers(); number++)
+		assert_true(atomic_load(percpu_entry(&small, number)) == small.empty);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, use_nothing, NULL), 0);
+	for (int i = 0; i < 100 && atomic_load(&beyond) < 1000; i++)
+		usleep(5000);
+	atomic_store(&enough, true);
+	for (int i = 0; i < 3; i++) {
+		pthread_join(thread[i], &wrong);
+		assert_null(wrong);
+	}
+	print_message("operations on a CPU that it is not said of: %ld\n", atomic_load(&beyond));
+	percpu_destroy(&small);
+}
+
 static void no_memory(void **state)
 {
 	struct percpu percpu = {0};
@@ -387,14 +438,16 @@ static void strangers_go_home(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(a_bias_ends_and_comes_back),
-	        cmocka_unit_test(strangers_go_home),
 	        cmocka_unit_test(values_come_out_once),
 	        cmocka_unit_test(a_drain_leaves_nothing),
 	        cmocka_unit_test(unused_cpus_cost_no_memory),
 	        cmocka_unit_test(a_child_finds_nothing),
 	        cmocka_unit_test(a_fence_that_is_forbidden),
 	        cmocka_unit_test(no_memory),
+	        cmocka_unit_test(more_cpus_than_it_is_said),
+	        /* These stay on one CPU, and so does what comes after them. */
+	        cmocka_unit_test(a_bias_ends_and_comes_back),
+	        cmocka_unit_test(strangers_go_home),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "platform/platform.h"
+#include "platform/topology.h"
 #include "support/support.h"
 
 /* Whether a child that writes there dies of it. */
@@ -100,12 +102,30 @@ static void files(void **state)
 	assert_true(platform_map_file_at((void *)0x10000, 4096, fd, 0) == -EBADF);
 }
 
+extern int hwloc_hide_errors(void)
+        __attribute__((weak)); /* what it makes of HWLOC_HIDE_ERRORS; 2: nothing is printed */
+extern char __libc_single_threaded __attribute__((weak));
+
+/* A library has no business on stderr; and none in the environment. */
+static void hwloc_is_told_to_be_silent(void **state)
+{
+	bool alone = &__libc_single_threaded && __libc_single_threaded;
+
+	(void)state;
+	topology_start();
+	assert_null(getenv("HWLOC_HIDE_ERRORS"));
+	if (!hwloc_hide_errors || !alone)
+		skip();
+	assert_int_equal(hwloc_hide_errors(), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory_between_guard_pages),
-		cmocka_unit_test(failures_on_demand),
-		cmocka_unit_test(files),
+	        cmocka_unit_test(hwloc_is_told_to_be_silent), /* first: it is told once */
+	        cmocka_unit_test(memory_between_guard_pages),
+	        cmocka_unit_test(failures_on_demand),
+	        cmocka_unit_test(files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

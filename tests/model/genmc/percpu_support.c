@@ -33,9 +33,15 @@ void platform_unmap(void *memory, size_t bytes)
 	(void)memory, (void)bytes;
 }
 
-void platform_wipe_on_fork(void *memory, size_t bytes)
+void platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t bytes,
+                           const _Atomic uint32_t *mark)
 {
-	(void)memory, (void)bytes;
+	(void)wiped, (void)memory, (void)bytes, (void)mark;
+}
+
+void platform_wipe_end(struct platform_wiped *wiped)
+{
+	(void)wiped;
 }
 
 bool rseq_start(void)
@@ -63,6 +69,11 @@ bool rseq_fence(void)
 }
 
 unsigned rseq_possible_cpus(void)
+{
+	return MODEL_CPUS;
+}
+
+unsigned rseq_numbers(void)
 {
 	return MODEL_CPUS;
 }
