@@ -40,7 +40,7 @@
 
 #define BOUND_MAX 1023u
 #define BOUND_FANOUT 8u
-#define BOUND_LEVELS 12u /* eight to a node: enough for 2^36 chunks */
+#define BOUND_LEVELS 12u /* eight to a node, and the root alone: enough for 8^11 = 2^33 chunks */
 
 typedef _Atomic uint64_t bound_word;
 

@@ -22,8 +22,8 @@
 #ifndef CACHE_FROM /* models have a smaller pool */
 #define CACHE_FROM 4096u
 #endif
-#define CACHE_SHARE 32u /* of the pool, in all magazines */
-#define CACHE_SHARE_SMALL 8u /* the same of smaller pools, as far as */
+#define RUNS_SHARE 32u /* of the pool, in all magazines */
+#define RUNS_SHARE_SMALL 8u /* the same of smaller pools, as far as */
 #define CACHE_PAGES 2048u /* so many pages */
 #define CACHE_RUNS 2u /* in one, or what makes up a batch */
 #define CACHE_BATCH                                                                                          \
@@ -59,7 +59,7 @@ int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 	if (pages >= CACHE_FROM && !pool->direct)
 		slab_classes_pages(&pool->slabs.classes);
 	pool->slabs.most_cached =
-	        bits_max(pages / CACHE_SHARE, bits_min(pages / CACHE_SHARE_SMALL, CACHE_PAGES));
+	        bits_max(pages / RUNS_SHARE, bits_min(pages / RUNS_SHARE_SMALL, CACHE_PAGES));
 	pool->slabs.most_objects = CACHE_RUNS;
 	pool->slabs.most_batch = CACHE_BATCH;
 	pool->slabs.line = CACHE_BATCH;
@@ -116,8 +116,8 @@ static int claim_placed(struct slabs *slabs, const void *context, size_t *start)
 	return buddy_alloc(&slabs->buddy, page_count(request->size), alignment, start);
 }
 
-static int claim(struct ist_client_pool *pool, const struct ist_client_request *request,
-                 struct client_claim *out)
+static int claim_run(struct ist_client_pool *pool, const struct ist_client_request *request,
+                     struct client_claim *out)
 {
 	size_t granted, count = page_count(request->size);
 	uint64_t value;
@@ -158,7 +158,7 @@ int client_request_check(const struct ist_client_pool *pool, const struct ist_cl
 int client_pool_claim(struct ist_client_pool *pool, const struct ist_client_request *request,
                       struct client_claim *out)
 {
-	int error = request->size > pool->pool.size ? -ENOSPC : claim(pool, request, out);
+	int error = request->size > pool->pool.size ? -ENOSPC : claim_run(pool, request, out);
 
 	if (error == -ENOSPC)
 		pool_count_failure(&pool->pool);
@@ -228,8 +228,8 @@ int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist
 	return 0;
 }
 
-static __attribute__((noinline)) int alloc_slow(struct ist_client_pool *pool, size_t size,
-                                                struct ist_shm *out)
+static __attribute__((noinline)) int alloc_run_slow(struct ist_client_pool *pool, size_t size,
+                                                    struct ist_shm *out)
 {
 	struct ist_client_request request = {.size = size, .flags = IST_CLIENT_NOZERO};
 
@@ -242,12 +242,12 @@ int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, stru
 	uint64_t start, bias;
 
 	if (__builtin_expect(!pool || !out || size - 1 >= SLAB_LARGEST * (size_t)IST_PAGE_SIZE, 0))
-		return alloc_slow(pool, size, out);
+		return alloc_run_slow(pool, size, out);
 	if (__builtin_expect(!percpu_pop_biased(&pool->slabs.percpu,
 	                                        slabs_at_sure(&pool->slabs, (size - 1) / IST_PAGE_SIZE + 1),
 	                                        &start, &bias),
 	                     0))
-		return alloc_slow(pool, size, out);
+		return alloc_run_slow(pool, size, out);
 	publish(pool, start, size, 0, false, out);
 	out->bias = bias;
 	return 0;
@@ -317,7 +317,7 @@ static int end_unbiased(_Atomic uint64_t *at, const struct ist_shm *shm, uint64_
 }
 
 /* 0 for the one of several calls that ends the life that `record` tells of; the others are told why not. */
-static int end_life(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t record)
+static int end_use(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t record)
 {
 	_Atomic uint64_t *at = &pool->record[shm->place];
 	struct percpu *percpu = &pool->slabs.percpu;
@@ -354,13 +354,13 @@ static int bury(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_
 	return error;
 }
 
-static int free_judged(struct ist_client_pool *pool, const struct ist_shm *shm)
+static int free_run_judged(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
 	uint64_t record;
 	int error = find_record(pool, shm, &record);
 
 	if (!error)
-		error = end_life(pool, shm, record);
+		error = end_use(pool, shm, record);
 	return error ? error : bury(pool, shm, record);
 }
 
@@ -380,7 +380,7 @@ int client_pool_free_found(struct ist_client_pool *pool, const struct ist_client
 
 static __attribute__((noinline)) int free_slow(struct ist_client_pool *pool, struct ist_shm *shm)
 {
-	int error = free_judged(pool, shm);
+	int error = free_run_judged(pool, shm);
 
 	if (error)
 		pool_count_misuse(&pool->pool);

@@ -146,7 +146,7 @@ static void add_gap(struct ist_client_pool_space *space, size_t start, size_t en
 }
 
 /* The gaps, and the bytes of what is between them. */
-static size_t survey_live(struct ist_client_pool *pool, struct ist_client_pool_space *space)
+static size_t survey_allocations(struct ist_client_pool *pool, struct ist_client_pool_space *space)
 {
 	struct ist_client_allocation found;
 	size_t start, end = 0, gap = 0, bytes = 0;
@@ -166,7 +166,7 @@ void ist_client_pool_space(struct ist_client_pool *pool, struct ist_client_pool_
 {
 	if (!pool || !out)
 		return;
-	survey_live(pool, out);
+	survey_allocations(pool, out);
 	if (out->free_pages)
 		out->fragmentation = (uint32_t)(1000 - out->longest_run * 1000 / out->free_pages);
 }
@@ -178,7 +178,7 @@ void ist_client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *
 
 	if (!pool || !out)
 		return;
-	use.bytes = survey_live(pool, &space);
+	use.bytes = survey_allocations(pool, &space);
 	use.longest_gap = space.longest_run;
 	pool_read_stats(&pool->pool, &pool->slabs, IST_PAGE_SIZE, &use, out);
 }

@@ -8,7 +8,7 @@
  *   1 to 8        {live: 1, 1: 1, size - 1: 3, use: 3}
  *   9 to 16       {0: 2, size - 9: 3, use: 3} {live: 1, 0: 1, use: 6}
  *   17 to 24      {0: 1, 2: 2, use: 5} {live: 1, 0: 1, use: 6}                    {size - 17: 8}
- *   more          {0: 1, 3: 2, use: 5} {live: 1, 0: 1, use: 6}                    {0: 1, run: 1, x: 6} {0: 1, x: 7}
+ *   more          {0: 1, 3: 2, use: 5} {live: 1, 0: 1, use: 6}                    {0: 1, run: 1, 0: 1, x: 5} {0: 1, x: 7}
  *
  * x is the lowest 12 bits of size - 1; `run` says that the run is not as long as its class, but as long as the marks say
  * (driver_pool.h). The highest bit of a byte is set only where an allocation lives that starts there; so whatever lies

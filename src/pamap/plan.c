@@ -353,6 +353,12 @@ static void plan_all(struct plan *plan)
 			break;
 		page++;
 	}
+	/*
+	 * Inner nodes: each part makes a copy of its parent. A split makes one more, and a copy in the level above; but it
+	 * leaves nodes that have room for some ten parts more, so that over all parts and levels splits come to less than
+	 * half a node a part, besides one a level. The same of joins, of nodes that come near INNER_MIN anew. The first part
+	 * may find every level about to split, and the root.
+	 */
 	plan->error = store_reserve(&plan->map->store, leaves, 2 * plan->part_count + 4 * (depth + 1), 0);
 }
 

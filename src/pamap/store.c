@@ -141,15 +141,8 @@ static void *carve(struct store *store, struct bump *bump, size_t size)
 	return node;
 }
 
-int store_reserve(struct store *store, size_t leaves, size_t inners, size_t blocks)
+static int reserve_inners(struct store *store, size_t inners)
 {
-	while (store->unused.leaves < leaves) {
-		struct leaf *leaf = carve(store, &store->bump_leaf, sizeof(*leaf));
-
-		if (!leaf)
-			return -ENOMEM;
-		add_leaf(store, leaf);
-	}
 	while (store->unused.inners < inners) {
 		struct inner *inner = carve(store, &store->bump_inner, sizeof(*inner));
 
@@ -159,6 +152,20 @@ int store_reserve(struct store *store, size_t leaves, size_t inners, size_t bloc
 		store->unused.inner = inner;
 		store->unused.inners++;
 	}
+	return 0;
+}
+
+int store_reserve(struct store *store, size_t leaves, size_t inners, size_t blocks)
+{
+	while (store->unused.leaves < leaves) {
+		struct leaf *leaf = carve(store, &store->bump_leaf, sizeof(*leaf));
+
+		if (!leaf)
+			return -ENOMEM;
+		add_leaf(store, leaf);
+	}
+	if (reserve_inners(store, inners))
+		return -ENOMEM;
 	while (store->unused.blocks < blocks) {
 		struct block *block = carve(store, &store->bump_block, sizeof(*block));
 
@@ -182,8 +189,12 @@ struct leaf *store_leaf(struct store *store)
 
 struct inner *store_inner(struct store *store)
 {
-	struct inner *inner = store->unused.inner;
+	struct inner *inner;
 
+	/* Should the plans ever have reserved too few there is memory as a rule; if not, this is the end, and not a write to nowhere. */
+	if (reserve_inners(store, 1))
+		abort();
+	inner = store->unused.inner;
 	store->unused.inner = inner->next;
 	store->unused.inners--;
 	return inner;

@@ -44,9 +44,9 @@ static void install_wipe(void)
 
 void platform_wipe_start(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static pthread_once_t hook_once = PTHREAD_ONCE_INIT;
 
-	pthread_once(&once, install_wipe);
+	pthread_once(&hook_once, install_wipe);
 }
 
 void platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t bytes,

@@ -39,7 +39,7 @@ static size_t estimated_peak(const struct slab_counts *counts)
 	return counts->granted ? (size_t)((wide)counts->peak * counts->asked / counts->granted) : 0;
 }
 
-static size_t raise_peak(struct pool *pool, size_t to)
+static size_t raise_exact_peak(struct pool *pool, size_t to)
 {
 	size_t peak = atomic_load_explicit(&pool->counters.peak, memory_order_relaxed);
 
@@ -60,7 +60,8 @@ void pool_read_stats(struct pool *pool, struct slabs *slabs, size_t granule, con
 	*out = (struct ist_pool_stats){
 	        .size = pool->size,
 	        .used = use->bytes,
-	        .peak = bits_min(raise_peak(pool, bits_max(use->bytes, estimated_peak(&counts))), pool->size),
+	        .peak = bits_min(raise_exact_peak(pool, bits_max(use->bytes, estimated_peak(&counts))),
+	                         pool->size),
 	        .largest_free = use->longest_gap * granule,
 	        .cached = counts.cached * granule,
 	        .allocs = counts.allocs,

@@ -75,7 +75,7 @@ static struct slot_past *past_of(uint32_t number)
 }
 
 /* Slots, one more for the mark; and before them, in a page of its own, one that no key fits. */
-static struct pool_slot *make_block(unsigned block)
+static struct pool_slot *make_slots(unsigned block)
 {
 	size_t page = platform_page_size(), bytes = (block_slots(block) + 1) * sizeof(struct pool_slot);
 	size_t past_bytes = block_slots(block) * sizeof(struct slot_past);
@@ -102,7 +102,7 @@ static uint32_t make_slot(void)
 
 	if (!slot_at(number)) {
 		unsigned block = bits_highest(((uint64_t)number - 1 + FIRST_BLOCK_SLOTS) / FIRST_BLOCK_SLOTS);
-		struct pool_slot *slots = block < BLOCKS ? make_block(block) : NULL;
+		struct pool_slot *slots = block < BLOCKS ? make_slots(block) : NULL;
 
 		if (!slots)
 			return 0;
@@ -135,29 +135,29 @@ static uint32_t next_generation(struct slot_past *past)
 	return past->generation;
 }
 
-static void before_fork(void)
+static void lock_registry(void)
 {
 	pthread_mutex_lock(&mutex);
 }
 
-static void after_fork(void)
+static void unlock_registry(void)
 {
 	pthread_mutex_unlock(&mutex);
 }
 
-static void install_hooks(void)
+static void install_registry_hooks(void)
 {
 	platform_wipe_start();
-	pthread_atfork(before_fork, after_fork, after_fork);
+	pthread_atfork(lock_registry, unlock_registry, unlock_registry);
 }
 
 int pool_register(struct pool *pool)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
 	struct pool_slot *slot;
 	uint32_t number;
 
-	pthread_once(&once, install_hooks);
+	pthread_once(&hooks_once, install_registry_hooks);
 	pthread_mutex_lock(&mutex);
 	number = take_slot();
 	if (number != 0)

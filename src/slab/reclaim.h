@@ -10,8 +10,8 @@
 enum slab_note {
 	NOTE_ALLOCS, /* served by the buddy */
 	NOTE_FREES, /* given to the buddy at once */
-	NOTE_ASKED, /* granules, of those allocations */
-	NOTE_GRANTED,
+	NOTE_ASKED, /* bytes, of those allocations */
+	NOTE_GRANTED, /* granules, of the same */
 	NOTE_STOCKED, /* objects put into a magazine by a refill */
 	NOTE_FLUSHED, /* taken out by a flush or a drain */
 	NOTE_CACHED, /* granules in the block's magazines when last looked at */
