@@ -38,7 +38,8 @@ static void set_slots(struct slabs *slabs)
 
 int slabs_create(struct slabs *slabs, void *buddy_memory, size_t granules, size_t quarantine)
 {
-	int error = quarantine_create(&slabs->quarantine, quarantine);
+	/* There are never more runs than granules, and who looks at the quarantine looks at all of its places. */
+	int error = quarantine_create(&slabs->quarantine, bits_min(quarantine, granules));
 
 	if (error)
 		return error;

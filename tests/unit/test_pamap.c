@@ -574,24 +574,9 @@ static void not_inside_a_section(void **state)
 	assert_int_equal(pamap_remove(model.map, &e), 0);
 }
 
-/* Were a plan to reserve too little there would still be a node. */
-static void a_node_that_was_not_reserved(void **state)
-{
-	struct store store = {0};
-
-	(void)state;
-	store_init(&store);
-	assert_non_null(store_inner(&store));
-	assert_int_equal(store_reserve(&store, 0, 1, 0), 0);
-	assert_non_null(store_inner(&store));
-	assert_non_null(store_inner(&store));
-	store_drop(&store);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(a_node_that_was_not_reserved),
 	        cmocka_unit_test_setup_teardown(wrong_arguments, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(both_ends_of_the_space, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(duplicates, set_up, tear_down),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pamap/map.h"
 #include "platform/platform.h"
 #include "support/failing_heap.h"
 #include "support/pamap_model.h"
@@ -83,9 +84,24 @@ static void create_fails(void **state)
 	pamap_destroy(map);
 }
 
+/* Were a plan to reserve too little there would still be a node. */
+static void a_node_that_was_not_reserved(void **state)
+{
+	struct store store = {0};
+
+	(void)state;
+	store_init(&store);
+	assert_non_null(store_inner(&store));
+	assert_int_equal(store_reserve(&store, 0, 1, 0), 0);
+	assert_non_null(store_inner(&store));
+	assert_non_null(store_inner(&store));
+	store_drop(&store);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(create_fails), cmocka_unit_test(updates_fail)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(create_fails), cmocka_unit_test(updates_fail),
+	                                   cmocka_unit_test(a_node_that_was_not_reserved)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
