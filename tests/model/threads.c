@@ -2,7 +2,6 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * Runs each scenario with real threads, many times; with -DMODEL_SCENARIO=n the nth alone and once, for GenMC:
- *   genmc -- -Isrc -Iinclude -Itests/model -DBUDDY_CHUNK_POWER=6 -DMODEL_SCENARIO=0 tests/model/buddy_genmc.c
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -38,6 +38,9 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 		if (!GENMC_HALVES(bytes, i))
 			((uint64_t *)to)[i] = ((const uint64_t *)from)[i];
 	}
+	if (bytes % sizeof(uint64_t))
+		((uint32_t *)to)[bytes / sizeof(uint32_t) - 1] =
+		        ((const uint32_t *)from)[bytes / sizeof(uint32_t) - 1];
 	return to;
 }
 
