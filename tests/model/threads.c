@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Runs each scenario with real threads, many times; with -DMODEL_SCENARIO=n the nth alone and once, for GenMC:
+ * Runs each scenario with real threads, many times; with -DMODEL_SCENARIO=n the nth alone and once, for GenMC (genmc.sh).
  */
 #include <pthread.h>
 #include <stdio.h>
