@@ -22,11 +22,13 @@ model() {
 	bias) echo genmc/bias.c 5 "$sequences" ;;
 	buddy) echo genmc/buddy.c 6 -DBUDDY_CHUNK_POWER=6 -DBUDDY_FIT_TRIES=0 ;;
 	index) echo index_genmc.c 3 -DINDEX_STEP=2 -DINDEX_PLACES_MIN=8u ;;
+	references) echo references_genmc.c 2 ;; # the third takes minutes
+	registry) echo genmc/registry.c 2 -DPERCPU_TWIN_ONLY ;;
 	record) echo genmc/record.c 2 -DPERCPU_TWIN_ONLY -DRECORD_LINK_PAGES=2u ;;
 	*) return 1 ;;
 	esac
 }
-models='magazine plug bias record buddy index'
+models='magazine plug bias record registry buddy index references'
 
 # The twins of each model, and the scenario that must find them.
 twins() {
@@ -35,6 +37,7 @@ twins() {
 	bias) echo 308:0 309:2 310:0 311:1 ;;
 	buddy) echo 101:1 102:5 103:0 104:3 106:4 ;;
 	index) echo 201:0 202:2 203:0 ;;
+	references) echo 211:0 213:0 ;;
 	record) echo 320:0 321:1 ;;
 	plug) echo 304:0 305:0 313:0 314:2 ;;
 	esac

@@ -27,6 +27,8 @@ MODELS = {
     'src/percpu/bias.c': ['bias'],
     'src/client/client_pool.c': ['record'],
     'src/client/query.c': ['record'],
+    'src/pool/registry.c': ['registry'],
+    'src/pool/pool.h': ['registry'],
     'src/buddy/bitmap.c': ['buddy'],
     'src/buddy/bound.c': ['buddy'],
     'src/buddy/buddy.c': ['buddy'],
