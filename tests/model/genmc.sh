@@ -18,7 +18,7 @@ sequences='-DPERCPU_MODEL -DDRAIN_GROUP=64u -DBIAS_GROUP=4u -DPERCPU_TRIES=3 -DM
 model() {
 	case $1 in
 	magazine) echo magazine_genmc.c 3 ;;
-	plug) echo genmc/plug.c 3 "$sequences" ;;
+	plug) echo genmc/plug.c 4 "$sequences" ;;
 	bias) echo genmc/bias.c 5 "$sequences" ;;
 	buddy) echo genmc/buddy.c 6 -DBUDDY_CHUNK_POWER=6 -DBUDDY_FIT_TRIES=0 ;;
 	index) echo index_genmc.c 3 -DINDEX_STEP=2 -DINDEX_PLACES_MIN=8u ;;

@@ -142,6 +142,26 @@ static void unplug_and_stop(void)
 	unplug(&stopped);
 }
 
+/* The block is laid out by whoever comes first: its CPU, or who gives it its capacity. */
+static void not_laid_out(void)
+{
+	MODEL_ASSERT(percpu_create(&percpu, 1, slots) == 0);
+	got[0][count[0]++] = 1;
+}
+
+static void set_capacity(void)
+{
+	genmc_cpu = MODEL_CPUS - 1;
+	percpu_set_capacity(&percpu, 0, 0, 1);
+}
+
+static void on_cpu_0_give_and_take(void)
+{
+	genmc_cpu = 0;
+	give(0);
+	take(0);
+}
+
 const struct model_scenario model_scenarios[] = {
         {"taken, and drained", two_inside, {on_cpu_0_take, on_cpu_1_drain, NULL}, check_two},
         {"taken, put back, and drained",
@@ -152,6 +172,7 @@ const struct model_scenario model_scenarios[] = {
          one_inside_unplugged,
          {on_cpu_0_plug_and_pop, on_cpu_1_drain, unplug_and_stop},
          check_one},
+        {"laid out by two at once", not_laid_out, {on_cpu_0_give_and_take, set_capacity, NULL}, check_one},
         {NULL, NULL, {NULL, NULL, NULL}, NULL},
 };
 
