@@ -73,6 +73,8 @@ static bool wait_for_landing(struct store *store, const struct timespec *until)
 
 void store_drop(struct store *store)
 {
+	while (store->flying && rcu_help() && !atomic_load_explicit(&store->landed, memory_order_acquire))
+		continue; /* no thread is to be had */
 	if (store->flying)
 		wait_for_landing(store, NULL);
 	/* The reclaimer may be about to leave land(): an update can have seen `landed` without the mutex. */

@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,24 +91,87 @@ int platform_sealed_file(size_t bytes)
 	return fd;
 }
 
-static int mmap_at(void *where, size_t bytes, int protection, int flags, int fd, uint64_t offset)
+#define RESERVED (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+/* Whether all of [where, where + bytes) is mapped. */
+static bool is_mapped(char *where, size_t bytes)
 {
-	if (planned_failure())
-		return -ENOMEM;
-	return mmap(where, bytes, protection, flags | MAP_FIXED, fd, (off_t)offset) == MAP_FAILED ? -errno : 0;
+	unsigned char unused[1024];
+	size_t most = sizeof(unused) * platform_page_size();
+
+	while (bytes > 0) {
+		size_t here = bytes < most ? bytes : most;
+
+		if (mincore(where, here, unused) && errno == ENOMEM)
+			return false;
+		where += here;
+		bytes -= here;
+	}
+	return true;
+}
+
+/*
+ * A call that was to replace what is mapped at `where` has failed. The system checks its limits before it takes anything
+ * away, so as a rule all is as it was; if not, a reservation closes the hole, unless somebody else's memory is in it.
+ */
+static int close_hole(void *where, size_t bytes, int error)
+{
+	if (is_mapped(where, bytes))
+		return error;
+	if (mmap(where, bytes, PROT_NONE, RESERVED | MAP_FIXED_NOREPLACE, -1, 0) == where)
+		return error;
+	return -ESTALE;
+}
+
+/*
+ * MAP_FIXED would take away what is there before the file is asked: mapped elsewhere, and moved when it stands. *moving: the
+ * file had agreed.
+ */
+static int map_and_move(void *where, size_t bytes, int fd, uint64_t offset, int writable, bool *moving)
+{
+	void *made = platform_map_file(bytes, fd, offset, writable);
+	int error;
+
+	*moving = made != NULL;
+	if (!made)
+		return -errno;
+	if (mremap(made, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, where) == where)
+		return 0;
+	error = -errno;
+	munmap(made, bytes);
+	return error;
 }
 
 int platform_map_shared_at(void *where, size_t bytes, int fd, uint64_t offset, int writable)
 {
-	return mmap_at(where, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, offset);
+	bool moving;
+	int error = map_and_move(where, bytes, fd, offset, writable, &moving);
+
+	return error && moving ? close_hole(where, bytes, error) : error;
 }
 
 int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset)
 {
-	return platform_map_shared_at(where, bytes, fd, offset, true);
+	bool moving;
+	int error = map_and_move(where, bytes, fd, offset, true, &moving);
+
+	if (!error || !moving || is_mapped(where, bytes))
+		return error;
+	close_hole(where, bytes, error); /* what was there is gone either way */
+	return -ESTALE;
 }
 
-#define RESERVED (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+void *platform_map_file(size_t bytes, int fd, uint64_t offset, int writable)
+{
+	void *made;
+
+	if (planned_failure()) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	made = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, (off_t)offset);
+	return made == MAP_FAILED ? NULL : made;
+}
 
 void *platform_reserve(size_t bytes)
 {
@@ -122,7 +188,11 @@ void platform_release(void *where, size_t bytes)
 
 int platform_reserve_at(void *where, size_t bytes)
 {
-	return mmap_at(where, bytes, PROT_NONE, RESERVED, -1, 0);
+	if (planned_failure())
+		return -ENOMEM;
+	if (mmap(where, bytes, PROT_NONE, RESERVED | MAP_FIXED, -1, 0) == where)
+		return 0;
+	return close_hole(where, bytes, -errno);
 }
 
 int platform_map_again_at(void *where, size_t bytes, void *from, int writable)
@@ -131,9 +201,58 @@ int platform_map_again_at(void *where, size_t bytes, void *from, int writable)
 		return -ENOMEM;
 	/* An old size of 0 asks for another mapping of the same pages. */
 	if (mremap(from, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, where) == MAP_FAILED)
-		return -errno;
+		return close_hole(where, bytes, -errno);
 	if (!writable && mprotect(where, bytes, PROT_READ))
 		return -errno;
+	return 0;
+}
+
+/* Where a sandbox forbids process_vm_readv: the kernel copies into a pipe, and answers EFAULT as well. */
+static int copy_by_pipe(void *to, const void *from, size_t bytes)
+{
+	ssize_t done;
+	int ends[2], error;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	done = write(ends[1], from, bytes); /* a page or less fits */
+	if (done == (ssize_t)bytes)
+		done = read(ends[0], to, bytes);
+	error = done == (ssize_t)bytes ? 0 : -EFAULT;
+	close(ends[0]);
+	close(ends[1]);
+	return error;
+}
+
+int platform_copy(void *to, const void *from, size_t bytes)
+{
+	struct iovec here = {to, bytes}, there = {(void *)(uintptr_t)from, bytes};
+	ssize_t done = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
+
+	if (done == (ssize_t)bytes)
+		return 0;
+	if (done < 0 && (errno == ENOSYS || errno == EPERM))
+		return copy_by_pipe(to, from, bytes);
+	return -EFAULT;
+}
+
+int platform_read_file(void *to, size_t bytes, int fd, uint64_t offset)
+{
+	ssize_t done = pread(fd, to, bytes, (off_t)offset);
+
+	return done == (ssize_t)bytes ? 0 : -EFAULT;
+}
+
+int platform_file_kind(int fd, struct platform_file *out)
+{
+	struct stat info;
+	struct statfs system;
+
+	if (fstat(fd, &info) || fstatfs(fd, &system))
+		return -errno;
+	out->regular = S_ISREG(info.st_mode);
+	out->bytes = (uint64_t)info.st_size;
+	out->page = system.f_type == HUGETLBFS_MAGIC ? (size_t)system.f_bsize : platform_page_size();
 	return 0;
 }
 
@@ -145,7 +264,8 @@ uint64_t platform_random(void)
 	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) == sizeof(number))
 		return number;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return ((uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec) * UINT64_C(0x9e3779b97f4a7c15) ^ (uintptr_t)&now;
+	return ((uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec) * UINT64_C(0x9e3779b97f4a7c15) ^
+	       (uintptr_t)&now;
 }
 
 int platform_duplicate(int fd)

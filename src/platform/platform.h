@@ -5,6 +5,7 @@
 #define PLATFORM_PLATFORM_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,8 +42,9 @@ void platform_wipe_start(void);
 int platform_sealed_file(size_t bytes);
 
 /*
- * Map `bytes` of a file at exactly `where`, shared, readable and writable, in place of what is mapped there, in one
- * step. 0 or a negative errno value; on failure what was mapped there stays.
+ * Map `bytes` of a file at exactly `where`, shared, readable and writable, in place of what is mapped there. 0 or a negative
+ * errno value, and then what was mapped there stays. But for -ESTALE, which no limit leads to, only the system's own want of
+ * memory in the midst: what was there is gone, and the addresses may be somebody else's.
  */
 int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset);
 
@@ -50,20 +52,39 @@ int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset);
 int platform_duplicate(int fd);
 int platform_file_length(int fd, uint64_t *bytes);
 
+/* What a descriptor leads to. */
+struct platform_file {
+	bool regular; /* bytes is its length, and touching it behind that kills */
+	uint64_t bytes;
+	size_t page; /* mappings of it are multiples of this: larger than the host's page in hugetlbfs */
+};
+int platform_file_kind(int fd, struct platform_file *out);
+
 /*
  * Address space without memory: reserved and inaccessible, in multiples of the host's page. platform_reserve returns null
  * when there is none. platform_reserve_at puts a reservation in place of whatever is mapped at [where, where + bytes): 0
- * or a negative errno value, and then all of it is inaccessible or nothing has changed.
+ * or a negative errno value, and then nothing has changed; -ESTALE as of platform_map_file_at.
  */
 void *platform_reserve(size_t bytes);
 void platform_release(void *where, size_t bytes);
 int platform_reserve_at(void *where, size_t bytes);
 
-/* As platform_map_file_at, with or without permission to write. */
-int platform_map_shared_at(void *where, size_t bytes, int fd, uint64_t offset, int writable);
+/* A file anywhere, shared; null and errno. platform_release unmaps it. */
+void *platform_map_file(size_t bytes, int fd, uint64_t offset, int writable);
 
-/* Map the pages that are mapped, shared, at `from` also at exactly `where`. 0 or a negative errno value. */
+/*
+ * In the place of a reservation at exactly `where`: a file, with or without permission to write; or the pages that are
+ * mapped, shared, at `from`. 0 or a negative errno value, and then it is a reservation still; -ESTALE as above.
+ */
+int platform_map_shared_at(void *where, size_t bytes, int fd, uint64_t offset, int writable);
 int platform_map_again_at(void *where, size_t bytes, void *from, int writable);
+
+/*
+ * Copy up to a page that may not be there: -EFAULT instead of a signal. Blocks as long as whoever serves the page lets it,
+ * so never under a lock. platform_read_file: from a file, which need not be mapped.
+ */
+int platform_copy(void *to, const void *from, size_t bytes);
+int platform_read_file(void *to, size_t bytes, int fd, uint64_t offset);
 
 /* A number that nobody else can guess, as far as the system has one. */
 uint64_t platform_random(void);

@@ -22,17 +22,24 @@ static struct {
 	pthread_mutex_t lock; /* held for a few instructions at a time, never while waiting for readers */
 	pthread_cond_t work;
 	struct rcu_item *waiting, *last; /* a queue, oldest first */
-	struct rcu_item *grace;          /* taken by the reclaimer, until it begins to release them */
+	struct rcu_item *grace; /* taken by the reclaimer, until it begins to release them */
 	bool running;
 	pthread_mutex_t releasing; /* while it releases; before any other lock */
+	pthread_mutex_t turn; /* of those who do its work where no thread is to be had; before that one */
 } reclaimer = {.lock = PTHREAD_MUTEX_INITIALIZER,
+               .turn = PTHREAD_MUTEX_INITIALIZER,
                .work = PTHREAD_COND_INITIALIZER,
                .releasing = PTHREAD_MUTEX_INITIALIZER};
 static _Thread_local unsigned pauses; /* of this thread */
 
+/* liburcu sleeps with a lock of its own: a thread that is cancelled there would keep it. */
 static void wait_for_readers(void)
 {
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
 	synchronize_rcu();
+	pthread_setcancelstate(before, &before);
 	tsan_acquire(&rcu_gate);
 }
 
@@ -47,17 +54,37 @@ int rcu_wait(void)
 static void release_all(struct rcu_item *item)
 {
 	while (item) {
-		struct rcu_item *next = item->next; /* the item may be queued again, or gone, when release returns */
+		struct rcu_item *next =
+		        item->next; /* the item may be queued again, or gone, when release returns */
 
 		item->release(item);
 		item = next;
 	}
 }
 
+/* What waits, a grace period and its release. */
+static void run_batch(void)
+{
+	struct rcu_item *items;
+
+	pthread_mutex_lock(&reclaimer.lock);
+	reclaimer.grace = reclaimer.waiting;
+	reclaimer.waiting = reclaimer.last = NULL;
+	pthread_mutex_unlock(&reclaimer.lock);
+	wait_for_readers();
+
+	pthread_mutex_lock(&reclaimer.releasing);
+	pthread_mutex_lock(&reclaimer.lock);
+	items = reclaimer.grace;
+	reclaimer.grace = NULL;
+	pthread_mutex_unlock(&reclaimer.lock);
+	release_all(items);
+	pthread_mutex_unlock(&reclaimer.releasing);
+}
+
 static void *reclaim(void *unused)
 {
 	const struct timespec gather = {.tv_nsec = RCU_GATHER_NS};
-	struct rcu_item *items;
 
 	(void)unused;
 	for (;;) {
@@ -66,20 +93,10 @@ static void *reclaim(void *unused)
 			pthread_cond_wait(&reclaimer.work, &reclaimer.lock);
 		pthread_mutex_unlock(&reclaimer.lock);
 		nanosleep(&gather, NULL);
-
-		pthread_mutex_lock(&reclaimer.lock);
-		reclaimer.grace = reclaimer.waiting;
-		reclaimer.waiting = reclaimer.last = NULL;
-		pthread_mutex_unlock(&reclaimer.lock);
-		wait_for_readers();
-
-		pthread_mutex_lock(&reclaimer.releasing);
-		pthread_mutex_lock(&reclaimer.lock);
-		items = reclaimer.grace;
-		reclaimer.grace = NULL;
-		pthread_mutex_unlock(&reclaimer.lock);
-		release_all(items);
-		pthread_mutex_unlock(&reclaimer.releasing);
+		/* Whoever did the work before there was a thread has finished. */
+		pthread_mutex_lock(&reclaimer.turn);
+		run_batch();
+		pthread_mutex_unlock(&reclaimer.turn);
 	}
 	return NULL;
 }
@@ -121,12 +138,35 @@ void rcu_defer(struct rcu_item *item)
 	pthread_mutex_unlock(&reclaimer.lock);
 }
 
-void rcu_kick(void)
+bool rcu_kick(void)
 {
+	bool running;
+
 	pthread_mutex_lock(&reclaimer.lock);
 	if (reclaimer.waiting && !reclaimer.running)
 		start_thread();
+	running = reclaimer.running;
 	pthread_mutex_unlock(&reclaimer.lock);
+	return running;
+}
+
+bool rcu_help(void)
+{
+	bool waiting;
+	int before;
+
+	if (rcu_kick())
+		return false;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_mutex_lock(&reclaimer.turn);
+	pthread_mutex_lock(&reclaimer.lock);
+	waiting = reclaimer.waiting != NULL;
+	pthread_mutex_unlock(&reclaimer.lock);
+	if (waiting)
+		run_batch();
+	pthread_mutex_unlock(&reclaimer.turn);
+	pthread_setcancelstate(before, &before);
+	return true;
 }
 
 void rcu_pause(void)
@@ -164,6 +204,7 @@ static void after_fork_in_child(void)
 	reclaimer.grace = NULL;
 	reclaimer.running = false;
 	pthread_cond_init(&reclaimer.work, NULL);
+	pthread_mutex_init(&reclaimer.turn, NULL); /* of a thread that is not here, if anybody's */
 	while (item) {
 		struct rcu_item *next = item->next;
 

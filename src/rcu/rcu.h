@@ -79,8 +79,17 @@ struct rcu_item {
 
 void rcu_defer(struct rcu_item *item);
 
-/* Before waiting for a release: a child of fork has no reclaimer until there is need of one. */
-void rcu_kick(void);
+/*
+ * Before waiting for a release. A child of fork has no reclaimer until there is need of one, and where no further thread is
+ * to be had there is none at all: false.
+ */
+bool rcu_kick(void);
+
+/*
+ * The same, for who can wait for readers himself: false if a thread runs the releases; true if there is none, and then the
+ * caller has done its work. Not under a lock that a release or a section may want, and not in a section.
+ */
+bool rcu_help(void);
 
 /*
  * No release begins between the two, and none that has begun is unfinished: fork would leave it so for ever in the child.
