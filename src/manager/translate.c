@@ -16,11 +16,16 @@ static inline bool offset_in(uint64_t base, uint64_t size, uint64_t at, uint64_t
 	return *offset < size && len - 1 < size - *offset;
 }
 
-static __attribute__((noinline)) int look_up(struct pamap *map, uint64_t at, uint64_t len, uint64_t *out)
+static __attribute__((noinline)) int look_up(struct space *space, struct pamap *map, uint64_t at,
+                                             uint64_t len, uint64_t *out)
 {
 	if (len == 0 || len - 1 > UINT64_MAX - at)
 		return -EINVAL;
-	return pamap_translate(map, at, len, out) ? 0 : -ENOENT;
+	if (pamap_translate(map, at, len, out))
+		return 0;
+	return len > IST_PAGE_SIZE - at % IST_PAGE_SIZE && space_translate(space, map, at, len, out)
+	               ? 0
+	               : -ENOENT;
 }
 
 int ist_phys_to_virt(struct ist_manager *manager, uint64_t paddr, size_t len, void **out)
@@ -34,7 +39,7 @@ int ist_phys_to_virt(struct ist_manager *manager, uint64_t paddr, size_t len, vo
 		*out = (char *)manager->carve_out.vaddr + offset;
 		return 0;
 	}
-	error = look_up(manager->by_paddr, paddr, len, &found);
+	error = look_up(&manager->space, manager->by_paddr, paddr, len, &found);
 	if (!error)
 		*out = (void *)(uintptr_t)found;
 	return error;
@@ -46,9 +51,10 @@ int ist_virt_to_phys(struct ist_manager *manager, const void *vaddr, size_t len,
 
 	if (!manager || !out)
 		return -EINVAL;
-	if (offset_in((uint64_t)(uintptr_t)manager->carve_out.vaddr, manager->carve_out.size, at, len, &offset)) {
+	if (offset_in((uint64_t)(uintptr_t)manager->carve_out.vaddr, manager->carve_out.size, at, len,
+	              &offset)) {
 		*out = manager->carve_out.paddr + offset;
 		return 0;
 	}
-	return look_up(manager->by_vaddr, at, len, out);
+	return look_up(&manager->space, manager->by_vaddr, at, len, out);
 }

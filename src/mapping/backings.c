@@ -10,9 +10,21 @@
 
 #define ATTRIBUTES (IST_READ_ONLY | IST_DEVICE | IST_UNCACHED)
 
+/* Touching a file behind its end kills; a device has no length. */
+static int check_file(const struct ist_backing *backing)
+{
+	struct platform_file file;
+
+	if (platform_file_kind(backing->fd, &file))
+		return -EBADF;
+	return file.regular && (backing->offset > file.bytes || backing->size > file.bytes - backing->offset)
+	               ? -EINVAL
+	               : 0;
+}
+
 static int check_backing(const struct ist_backing *backing)
 {
-	uint64_t length, start = (uint64_t)(uintptr_t)backing->vaddr;
+	uint64_t start = (uint64_t)(uintptr_t)backing->vaddr;
 
 	if (backing->size == 0 || backing->size - 1 > UINT64_MAX - backing->paddr ||
 	    (backing->attributes & ~ATTRIBUTES) || (backing->paddr | backing->size | start) % IST_PAGE_SIZE)
@@ -21,11 +33,35 @@ static int check_backing(const struct ist_backing *backing)
 		return backing->size - 1 > UINTPTR_MAX - start ? -EINVAL : 0;
 	if (backing->offset % IST_PAGE_SIZE || backing->size - 1 > (uint64_t)INT64_MAX - backing->offset)
 		return -EINVAL;
-	if (platform_file_length(backing->fd, &length))
-		return -EBADF;
-	/* A device has no length; touching a file behind its end kills. */
-	return length != 0 && (backing->offset > length || backing->size > length - backing->offset) ? -EINVAL
-	                                                                                             : 0;
+	return check_file(backing);
+}
+
+void backing_drop(struct backing *backing)
+{
+	if (!backing)
+		return;
+	if (backing->whole)
+		platform_release(backing->vaddr, backing->pages * IST_PAGE_SIZE);
+	if (backing->fd >= 0)
+		close(backing->fd);
+	free(backing->seam);
+	free(backing);
+}
+
+/* Pieces of a file of large pages cannot be mapped: it is mapped once, and what is registered lies there. */
+static int map_whole(struct backing *backing)
+{
+	struct platform_file file;
+	int error = platform_file_kind(backing->fd, &file);
+
+	if (error || file.page <= platform_page_size() || (backing->attributes & IST_DEVICE))
+		return error;
+	if (backing->offset % file.page || backing->pages * IST_PAGE_SIZE % file.page)
+		return -ENOTSUP;
+	backing->vaddr = platform_map_file(backing->pages * IST_PAGE_SIZE, backing->fd, backing->offset,
+	                                   !(backing->attributes & IST_READ_ONLY));
+	backing->whole = backing->vaddr != NULL;
+	return backing->vaddr ? 0 : -errno;
 }
 
 static struct backing *make_backing(const struct ist_backing *from, int *error)
@@ -42,36 +78,36 @@ static struct backing *make_backing(const struct ist_backing *from, int *error)
 	backing->attributes = from->attributes;
 	backing->fd = from->vaddr ? -1 : platform_duplicate(from->fd);
 	*error = !from->vaddr && backing->fd < 0 ? backing->fd : 0;
+	if (!*error && !from->vaddr)
+		*error = map_whole(backing);
 	return backing;
-}
-
-static void drop_backing(struct backing *backing)
-{
-	if (backing && backing->fd >= 0)
-		close(backing->fd);
-	free(backing);
 }
 
 int ist_backing_add(struct ist_manager *manager, const struct ist_backing *from)
 {
 	struct space *space = space_of(manager);
-	struct backing *backing;
-	int error = !manager || !from ? -EINVAL : check_backing(from);
+	struct ist_backing copy; /* the caller's may change meanwhile */
+	struct backing *backing = NULL;
+	int error = !manager || !from ? -EINVAL : 0;
 
-	if (!error)
-		error = space_enter(space);
 	if (error)
 		return error;
-	backing = make_backing(from, &error);
+	copy = *from;
+	error = rcu_inside() ? -EDEADLK : check_backing(&copy);
 	if (!error)
+		backing = make_backing(&copy, &error); /* not under the lock: a file takes its time */
+	if (!error)
+		error = space_enter(space);
+	if (!error) {
 		error = ranges_add(&space->backings, (struct range *)(void *)backing);
+		space_leave(space);
+	}
 	if (error)
-		drop_backing(backing);
-	space_leave(space);
+		backing_drop(backing);
 	return error;
 }
 
-/* Whether a live mapping has a page of [page, page + pages). */
+/* Whether a mapping that is found has a page of [page, page + pages). */
 static bool is_registered(struct space *space, uint64_t page, uint64_t pages)
 {
 	struct pamap_value value;
@@ -82,34 +118,57 @@ static bool is_registered(struct space *space, uint64_t page, uint64_t pages)
 	return pamap_next(space->by_paddr, page, &entry) && entry.page - page < pages;
 }
 
-/* Under the lock: nothing that is not registered keeps the pages mapped any more, but for references. */
-static void settle(struct space *space)
+/* Under the lock: whether something of these pages is in use, or accessible for other reasons than that readers may know it. */
+static bool is_used(struct space *space, const struct range *range)
 {
 	cache_shrink(space, 0);
-	limbo_drain(space);
+	return is_registered(space, range->page, range->pages) ||
+	       space_is_held(space, range->page, range->pages, 0);
+}
+
+/*
+ * Nobody may wait for readers under the lock. So removing and protecting have two halves: first nothing new can be registered
+ * there and nothing is in use; then, without the lock, what has ended before is waited for.
+ */
+static int begin_removal(struct space *space, uint64_t paddr, struct backing **out)
+{
+	struct backing *backing = backing_at(&space->backings, paddr / IST_PAGE_SIZE);
+
+	if (!backing || backing->page * IST_PAGE_SIZE != paddr)
+		return -ENOENT;
+	if (backing->leaving || is_used(space, (struct range *)(void *)backing))
+		return -EBUSY;
+	backing->leaving = true;
+	*out = backing;
+	return 0;
 }
 
 int ist_backing_remove(struct ist_manager *manager, uint64_t paddr)
 {
 	struct space *space = space_of(manager);
-	struct backing *backing;
-	int error = space_enter(space);
+	struct backing *backing = NULL;
+	int before, error = space_enter(space);
 
 	if (error)
 		return error;
-	settle(space);
-	backing = backing_at(&space->backings, paddr / IST_PAGE_SIZE);
-	if (!backing || backing->page * IST_PAGE_SIZE != paddr)
-		error = -ENOENT;
-	/* Acquire: pairs with the limbo's decrement. */
-	else if (atomic_load_explicit(&backing->uses, memory_order_acquire) ||
-	         is_registered(space, backing->page, backing->pages))
-		error = -EBUSY;
-	if (!error) {
-		ranges_remove(&space->backings, (struct range *)(void *)backing);
-		drop_backing(backing);
-	}
+	error = begin_removal(space, paddr, &backing);
 	space_leave(space);
+	if (error)
+		return error;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* or it would be leaving for ever */
+	error = limbo_drain(space);
+	pthread_mutex_lock(&space->lock);
+	/* Acquire: pairs with the decrements of the limbo and of who reads lists. */
+	if (!error && atomic_load_explicit(&backing->uses, memory_order_acquire))
+		error = -EBUSY;
+	if (error)
+		backing->leaving = false;
+	else
+		ranges_remove(&space->backings, (struct range *)(void *)backing);
+	pthread_mutex_unlock(&space->lock);
+	if (!error)
+		backing_drop(backing);
+	pthread_setcancelstate(before, &before);
 	return error;
 }
 
@@ -126,7 +185,7 @@ int ist_backing_find(struct ist_manager *manager, uint64_t paddr, struct ist_bac
 		*out = (struct ist_backing){
 		        .paddr = backing->page * IST_PAGE_SIZE,
 		        .size = backing->pages * IST_PAGE_SIZE,
-		        .vaddr = backing->vaddr,
+		        .vaddr = backing->whole ? NULL : backing->vaddr,
 		        .fd = backing->fd,
 		        .offset = backing->offset,
 		        .attributes = backing->attributes,
@@ -144,13 +203,27 @@ static int check_range(uint64_t paddr, uint64_t size, struct range *out)
 	return 0;
 }
 
-static int protect(struct space *space, const struct range *wanted)
+/* Found by its very values. */
+static struct range *find_protection(struct space *space, const struct range *wanted)
+{
+	struct range *range = ranges_at(&space->protections, wanted->page);
+
+	return range && range->page == wanted->page && range->pages == wanted->pages ? range : NULL;
+}
+
+static void drop_protection(struct space *space, struct range *range)
+{
+	ranges_remove(&space->protections, range);
+	free(range);
+}
+
+/* See begin_removal. */
+static int begin_protection(struct space *space, const struct range *wanted)
 {
 	struct range *range;
 	int error;
 
-	settle(space);
-	if (is_registered(space, wanted->page, wanted->pages))
+	if (is_used(space, wanted))
 		return -EBUSY;
 	range = malloc(sizeof(*range));
 	if (!range)
@@ -165,15 +238,27 @@ static int protect(struct space *space, const struct range *wanted)
 int ist_protect(struct ist_manager *manager, uint64_t paddr, uint64_t size)
 {
 	struct space *space = space_of(manager);
-	struct range wanted;
-	int error = check_range(paddr, size, &wanted);
+	struct range wanted, *range;
+	int before, error = check_range(paddr, size, &wanted);
 
 	if (!error)
 		error = space_enter(space);
 	if (error)
 		return error;
-	error = protect(space, &wanted);
+	error = begin_protection(space, &wanted);
 	space_leave(space);
+	if (error)
+		return error;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	error = limbo_drain(space);
+	if (error) {
+		pthread_mutex_lock(&space->lock);
+		range = find_protection(space, &wanted);
+		if (range) /* unless somebody has unprotected it meanwhile */
+			drop_protection(space, range);
+		pthread_mutex_unlock(&space->lock);
+	}
+	pthread_setcancelstate(before, &before);
 	return error;
 }
 
@@ -187,13 +272,11 @@ int ist_unprotect(struct ist_manager *manager, uint64_t paddr, uint64_t size)
 		error = space_enter(space);
 	if (error)
 		return error;
-	range = ranges_at(&space->protections, wanted.page);
-	if (!range || range->page != wanted.page || range->pages != wanted.pages) {
+	range = find_protection(space, &wanted);
+	if (range)
+		drop_protection(space, range);
+	else
 		error = -ENOENT;
-	} else {
-		ranges_remove(&space->protections, range);
-		free(range);
-	}
 	space_leave(space);
 	return error;
 }

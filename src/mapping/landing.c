@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* What the limbo does with mappings that no reader can know any more: unmap, give back, make the slots ready for use. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "mapping/space.h"
@@ -40,13 +41,19 @@ static void unmap_side_by_side(struct group *group, unsigned from, unsigned to)
 	for (unsigned i = from; i < to; i++) {
 		struct mapping *mapping = mapping_at(space, group->slot[i]);
 
-		if (error && limbo_unmap_run(space, mapping->run)) {
+		int own = error && error != -ESTALE ? limbo_unmap_run(space, mapping->run) : error;
+
+		if (own && own != -ESTALE) {
 			mapping->next = group->refused;
 			group->refused = group->slot[i];
 			group->slot[i] = 0;
 			continue;
 		}
-		window_give(&space->window, mapping->run);
+		if (own)
+			window_lose(
+			        &space->window); /* a part of it may be somebody else's: never used again */
+		else
+			window_give(&space->window, mapping->run);
 		mapping->place = PLACE_NONE;
 	}
 }
@@ -71,10 +78,11 @@ static void strip(struct space *space, struct mapping *mapping)
 		atomic_fetch_sub_explicit(&mapping->direct->uses, 1,
 		                          memory_order_release); /* ist_backing_remove */
 	if (mapping->place == PLACE_PARENT)
-		space_drop_reference(space, mapping->run.first);
+		space_drop_hold(space, mapping->run.first);
 	if (mapping->kind == MAPPING_RANGE) {
 		if (mapping->range)
-			platform_unmap(mapping->range, mapping_pages(mapping) * sizeof(uint64_t));
+			platform_unmap((void *)(uintptr_t)mapping->range,
+			               mapping_pages(mapping) * sizeof(uint64_t));
 	} else if (mapping->extents > 1) {
 		atomic_fetch_sub_explicit(&space->extent_bytes, mapping->extents * sizeof(struct extent),
 		                          memory_order_relaxed);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "base/twin.h"
 #include "mapping/space.h"
@@ -181,29 +182,72 @@ bool limbo_is_done(struct space *space, uint64_t ticket)
 	return done;
 }
 
+static void unlock(void *lock)
+{
+	pthread_mutex_unlock(lock);
+}
+
+/* Under limbo.lock, which a thread that is cancelled here gives back. `until` may be null. False: it is past. */
+static bool wait_for_change(struct limbo *limbo, const struct timespec *until)
+{
+	int error;
+
+	pthread_cleanup_push(unlock, &limbo->lock);
+	error = until ? pthread_cond_timedwait(&limbo->changed, &limbo->lock, until)
+	              : pthread_cond_wait(&limbo->changed, &limbo->lock);
+	pthread_cleanup_pop(false);
+	return error != ETIMEDOUT;
+}
+
 /* Under limbo.lock, which it gives back while it waits. */
-static void wait_for_batch(struct limbo *limbo)
+static bool wait_for_batch(struct limbo *limbo, const struct timespec *until)
 {
 	uint64_t ticket = order_batch(limbo);
 
-	while (limbo->done < ticket)
-		pthread_cond_wait(&limbo->changed, &limbo->lock);
+	while (limbo->done < ticket) {
+		bool helped;
+
+		pthread_mutex_unlock(&limbo->lock);
+		helped = rcu_help(); /* where no thread is to be had, somebody who waits does the work */
+		pthread_mutex_lock(&limbo->lock);
+		if (!helped && limbo->done < ticket && !wait_for_change(limbo, until))
+			return false;
+	}
+	return true;
+}
+
+static int drain(struct limbo *limbo, const struct timespec *until)
+{
+	bool in_time = true;
+	int error;
+
+	pthread_mutex_lock(&limbo->lock);
+	if (limbo->in_flight || limbo->first)
+		in_time = wait_for_batch(limbo, until); /* lands what was there, and makes its runs ripe */
+	if (in_time &&
+	    (limbo->in_flight || limbo->ripe_count)) /* in flight: it may be unmapping what was ripe */
+		wait_for_batch(limbo, until);
+	error = limbo->stuck ? -ENOMEM : 0;
+	pthread_mutex_unlock(&limbo->lock);
+	return error;
 }
 
 int limbo_drain(struct space *space)
 {
-	struct limbo *limbo = &space->limbo;
-	int error;
+	return drain(&space->limbo, NULL);
+}
 
-	rcu_kick();
-	pthread_mutex_lock(&limbo->lock);
-	if (limbo->in_flight || limbo->first)
-		wait_for_batch(limbo); /* lands what was there, and makes its runs ripe */
-	if (limbo->in_flight || limbo->ripe_count) /* in flight: it may be unmapping what was ripe */
-		wait_for_batch(limbo);
-	error = limbo->stuck ? -ENOMEM : 0;
-	pthread_mutex_unlock(&limbo->lock);
-	return error;
+#define MOMENT_NS 50000000
+
+void limbo_wait_some(struct space *space)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += MOMENT_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	drain(&space->limbo, &until);
 }
 
 void limbo_wait_end(struct space *space, uint32_t slot, uint32_t generation)
@@ -218,7 +262,7 @@ void limbo_wait_end(struct space *space, uint32_t slot, uint32_t generation)
 	pthread_mutex_lock(&limbo->lock);
 	while (!(atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_ENDED) &&
 	       atomic_load_explicit(&mapping->generation, memory_order_relaxed) == generation)
-		pthread_cond_wait(&limbo->changed, &limbo->lock);
+		wait_for_change(limbo, NULL);
 	pthread_mutex_unlock(&limbo->lock);
 }
 

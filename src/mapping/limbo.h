@@ -54,8 +54,12 @@ void limbo_add(struct space *space, uint32_t slot);
 uint64_t limbo_ticket(struct space *space);
 bool limbo_is_done(struct space *space, uint64_t ticket);
 
-/* Wait until all that was added before is unmapped. -ENOMEM: some could not be. Not in a read section. */
+/*
+ * Wait until all that was added before is unmapped; -ENOMEM: some could not be. limbo_wait_some waits no longer than a moment.
+ * Both wait for readers: not in a read section, and not under a lock. Cancellation points, unless the thread forbids that.
+ */
 int limbo_drain(struct space *space);
+void limbo_wait_some(struct space *space);
 
 /* Wait until the mapping that had this generation in the slot has ended. */
 void limbo_wait_end(struct space *space, uint32_t slot, uint32_t generation);

@@ -71,7 +71,7 @@ int ist_mapping_find(struct ist_manager *manager, uint32_t owner, uint64_t cooki
 /* The count is never near its end: each reference was handed to somebody who has memory for it. */
 static bool take_reference(struct mapping *mapping)
 {
-	uint32_t refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
+	uint64_t refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
 
 	do {
 		if (!(refs & REFS_LIVE) && !TWIN_BROKEN(211))
@@ -82,6 +82,37 @@ static bool take_reference(struct mapping *mapping)
 	                                                memory_order_acquire, /* [S3] */
 	                                                memory_order_relaxed));
 	return true;
+}
+
+/* Give back a reference; *ended: it was the last one, and until the slot is in the limbo it is the caller's. False: there is none. */
+static bool put_reference(struct mapping *mapping, bool *ended)
+{
+	uint64_t refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
+
+	do {
+		if ((refs & REFS_COUNT) == 0)
+			return false;
+		/* Release: what was done with it; acquire: for the last one, what all others did [S3]. */
+	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, refs - 1, memory_order_acq_rel,
+	                                                memory_order_relaxed));
+	*ended = refs == 1;
+	return true;
+}
+
+/*
+ * A slot whose use had ended before this section began may live again inside it: whether what was found is what the
+ * reference was given to is asked again when it cannot change any more. False: it was given back.
+ */
+static bool keep_reference(struct space *space, uint32_t slot, bool same)
+{
+	bool ended = false;
+
+	if (same)
+		return true;
+	put_reference(mapping_at(space, slot), &ended);
+	if (ended)
+		space_ended(space, slot);
+	return false;
 }
 
 /* The mapping that the handle names, in a read section; null: it is gone. */
@@ -117,7 +148,7 @@ int ist_mapping_get(struct ist_manager *manager, const struct ist_mapping *handl
 	mapping = find_live(space, handle);
 	given = mapping && take_reference(mapping);
 	rcu_leave();
-	return given ? 0 : -ENOENT;
+	return given && keep_reference(space, handle->slot, find_handle(space, handle) != NULL) ? 0 : -ENOENT;
 }
 
 int ist_mapping_find_get(struct ist_manager *manager, uint32_t owner, uint64_t cookie,
@@ -135,17 +166,21 @@ int ist_mapping_find_get(struct ist_manager *manager, uint32_t owner, uint64_t c
 	rcu_enter();
 	slot = find_cookie(space, owner, cookie);
 	given = slot && take_reference(mapping_at(space, slot));
-	if (given)
-		space_describe(space, slot, out);
 	rcu_leave();
-	return given ? 0 : -ENOENT;
+	if (!given)
+		return -ENOENT;
+	if (!keep_reference(space, slot,
+	                    space_has_cookie(&(struct cookie_query){space, cookie, owner}, slot)))
+		return -ENOENT;
+	space_describe(space, slot, out);
+	return 0;
 }
 
 int ist_mapping_put(struct ist_manager *manager, const struct ist_mapping *handle)
 {
 	struct space *space = space_of(manager);
 	struct mapping *mapping;
-	uint32_t refs = 0;
+	bool had, ended = false;
 
 	if (!manager || !handle)
 		return -EINVAL;
@@ -153,17 +188,43 @@ int ist_mapping_put(struct ist_manager *manager, const struct ist_mapping *handl
 		return -EINVAL;
 	rcu_enter(); /* so that a handle nobody has a reference to is told, and not mistaken */
 	mapping = find_handle(space, handle);
-	if (mapping)
-		refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
-	/* Release: what was done with it; acquire: for the last one, what all others did [S3]. */
-	while ((refs & REFS_COUNT) != 0 &&
-	       !atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, refs - 1, memory_order_acq_rel,
-	                                              memory_order_relaxed))
-		continue;
+	had = mapping && put_reference(mapping, &ended);
 	rcu_leave();
-	if (refs == 1) /* ended, by us: until it is in the limbo the slot is ours */
+	if (ended)
 		space_ended(space, handle->slot);
-	return (refs & REFS_COUNT) != 0 ? 0 : -EINVAL;
+	return had ? 0 : -EINVAL;
+}
+
+static bool look_up_first(struct pamap *map, bool of, uint16_t owner, uint64_t at, uint64_t len,
+                          struct pamap_value *out)
+{
+	return of ? pamap_lookup_owner(map, owner, at, len, out) : pamap_lookup(map, at, len, out);
+}
+
+/* In a read section. The maps have the pages of a range (range.h) one by one. */
+static bool look_up(struct space *space, struct pamap *map, bool of, uint16_t owner, uint64_t at,
+                    uint64_t len, struct pamap_value *out)
+{
+	uint64_t in_page = IST_PAGE_SIZE - at % IST_PAGE_SIZE;
+
+	if (look_up_first(map, of, owner, at, len, out))
+		return true;
+	return len > in_page && look_up_first(map, of, owner, at, 1, out) &&
+	       mapping_at(space, out->handle)->kind == MAPPING_RANGE &&
+	       range_holds(space, out->handle, at, len, map == space->by_vaddr, &out->to);
+}
+
+bool space_translate(struct space *space, struct pamap *map, uint64_t at, uint64_t len, uint64_t *to)
+{
+	struct pamap_value value;
+	bool found;
+
+	rcu_enter();
+	found = look_up(space, map, false, 0, at, len, &value);
+	rcu_leave();
+	if (found)
+		*to = value.to;
+	return found;
 }
 
 static int find_paddr(struct ist_manager *manager, bool any, uint32_t id, uint64_t paddr, size_t len,
@@ -179,12 +240,12 @@ static int find_paddr(struct ist_manager *manager, bool any, uint32_t id, uint64
 		return -ENOENT;
 	rcu_enter();
 	if (any) {
-		found = pamap_lookup(space->by_paddr, paddr, len, &value);
+		found = look_up(space, space->by_paddr, false, 0, paddr, len, &value);
 	} else {
 		struct owner *owner = owner_find(&space->owners, id);
 
 		found = owner && owner_is_live(owner) &&
-		        pamap_lookup_owner(space->by_paddr, (uint16_t)owner->number, paddr, len, &value);
+		        look_up(space, space->by_paddr, true, (uint16_t)owner->number, paddr, len, &value);
 	}
 	/*
 	 * Not whether it is LIVE: while the oldest mapping of a page is being unregistered the next one is registered all the
@@ -220,6 +281,7 @@ int ist_mapping_unguard(struct ist_manager *manager, const struct ist_mapping *h
 {
 	struct space *space = space_of(manager);
 	struct mapping *mapping;
+	bool given;
 
 	if (!manager || !handle)
 		return -EINVAL;
@@ -227,8 +289,11 @@ int ist_mapping_unguard(struct ist_manager *manager, const struct ist_mapping *h
 		return -ENOENT;
 	rcu_enter();
 	mapping = find_live(space, handle);
-	if (mapping) /* relaxed: it orders nothing */
-		atomic_store_explicit(&mapping->guarded, false, memory_order_relaxed);
+	given = mapping && take_reference(mapping);
 	rcu_leave();
-	return mapping ? 0 : -ENOENT;
+	if (!given || !keep_reference(space, handle->slot, find_handle(space, handle) != NULL))
+		return -ENOENT;
+	atomic_store_explicit(&mapping->guarded, false, memory_order_relaxed); /* it orders nothing */
+	keep_reference(space, handle->slot, false);
+	return 0;
 }

@@ -11,7 +11,7 @@
 
 #include "mapping/space.h"
 
-static uint32_t hash_of(const struct space *space, const void *vaddr, uint64_t len)
+static uint32_t mmio_hash(const struct space *space, const void *vaddr, uint64_t len)
 {
 	return space_hash(space, KEY_MMIO, 0, (uint64_t)(uintptr_t)vaddr, len);
 }
@@ -22,7 +22,7 @@ struct vaddr_query {
 	uint64_t len;
 };
 
-static bool is_at(void *context, uint32_t slot)
+static bool mmio_is_at(void *context, uint32_t slot)
 {
 	const struct vaddr_query *query = context;
 	const struct mapping *mapping = mapping_at(query->space, slot);
@@ -30,11 +30,11 @@ static bool is_at(void *context, uint32_t slot)
 	return mapping->kind == MAPPING_MMIO && mapping->vaddr == query->vaddr && mapping->size == query->len;
 }
 
-static uint32_t find(struct space *space, const void *vaddr, uint64_t len)
+static uint32_t find_mmio(struct space *space, const void *vaddr, uint64_t len)
 {
 	struct vaddr_query query = {space, vaddr, len};
 
-	return index_find(&space->index, hash_of(space, vaddr, len), is_at, &query);
+	return index_find(&space->index, mmio_hash(space, vaddr, len), mmio_is_at, &query);
 }
 
 /* How often it was mapped: in a field that only the cache uses otherwise. */
@@ -55,11 +55,11 @@ static uint32_t find_cover(struct space *space, uint64_t paddr, size_t len, char
 	return value.handle;
 }
 
-static int enter_index(struct space *space, uint32_t slot)
+static int enter_mmio(struct space *space, uint32_t slot)
 {
 	const struct mapping *mapping = mapping_at(space, slot);
 	bool last;
-	int error = index_insert(&space->index, hash_of(space, mapping->vaddr, mapping->size), slot);
+	int error = index_insert(&space->index, mmio_hash(space, mapping->vaddr, mapping->size), slot);
 
 	if (error)
 		space_end(space, slot, false, &last);
@@ -84,7 +84,7 @@ static int map_new(struct space *space, uint64_t paddr, size_t len, void **vaddr
 	if (!error)
 		error = space_register(space, &request, &slot);
 	if (!error)
-		error = enter_index(space, slot);
+		error = enter_mmio(space, slot);
 	if (!error)
 		*vaddr = mapping_at(space, slot)->vaddr;
 	return error;
@@ -111,7 +111,7 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 	mapping->place = PLACE_PARENT;
 	mapping->run = (struct run){parent, 0};
 	/* It has one that we know under the lock: LIVE, or that of the range inside it which led here. So it has not ended. */
-	atomic_fetch_add_explicit(&of->refs, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&of->refs, REFS_HOLD, memory_order_relaxed);
 	owner_hold(owner, mapping_pages(mapping));
 	error = publish(space, slot, false);
 	if (error) {
@@ -122,10 +122,10 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 	space->mappings++;
 	space->pages += mapping_pages(mapping);
 	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release); /* [S1] */
-	return enter_index(space, slot);
+	return enter_mmio(space, slot);
 }
 
-static int map(struct space *space, uint64_t paddr, size_t len, void **out)
+static int mmio_map(struct space *space, uint64_t paddr, size_t len, void **out)
 {
 	char *vaddr = NULL;
 	uint32_t cover = find_cover(space, paddr, len, &vaddr), slot;
@@ -133,7 +133,7 @@ static int map(struct space *space, uint64_t paddr, size_t len, void **out)
 
 	if (!cover)
 		return map_new(space, paddr, len, out);
-	slot = find(space, vaddr, len);
+	slot = find_mmio(space, vaddr, len);
 	if (slot) {
 		if (*count_of(space, slot) == UINT32_MAX)
 			return -ENOMEM;
@@ -157,15 +157,22 @@ int ist_mmio_map(struct ist_manager *manager, uint64_t paddr, size_t len, void *
 
 	if (error)
 		return error;
-	error = map(space, paddr, len, vaddr);
+	error = mmio_map(space, paddr, len, vaddr);
+	space_leave(space);
+	if ((error != -ENOSPC && error != -ENOMEM) || !space_make_room(space))
+		return error;
+	error = space_enter(space);
+	if (error)
+		return error;
+	error = mmio_map(space, paddr, len, vaddr);
 	space_leave(space);
 	return error;
 }
 
-static int unmap(struct space *space, uint32_t slot)
+static int mmio_unmap(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
-	uint32_t hash = hash_of(space, mapping->vaddr, mapping->size);
+	uint32_t hash = mmio_hash(space, mapping->vaddr, mapping->size);
 	bool last;
 	int error;
 
@@ -187,8 +194,8 @@ int ist_mmio_unmap(struct ist_manager *manager, const void *vaddr, size_t len)
 
 	if (error)
 		return error;
-	slot = find(space, vaddr, len);
-	error = slot ? unmap(space, slot) : -ENOENT;
+	slot = find_mmio(space, vaddr, len);
+	error = slot ? mmio_unmap(space, slot) : -ENOENT;
 	space_leave(space);
 	return error;
 }

@@ -25,7 +25,7 @@ static int check_extent(struct space *space, struct extent extent, bool device, 
 		const struct backing *backing = backing_at(&space->backings, extent.page);
 		uint64_t here;
 
-		if (!backing || ((backing->attributes & IST_DEVICE) != 0) != device)
+		if (!backing || backing->leaving || ((backing->attributes & IST_DEVICE) != 0) != device)
 			return -ENXIO;
 		*attributes |= (uint8_t)backing->attributes;
 		here = pages_in(backing, extent.page, extent.pages);
@@ -56,28 +56,41 @@ static uint64_t position_in(const struct backing *backing, uint64_t page)
 
 /*
  * Map up to all of `extent` at `where`; returns how many pages, or a negative errno value. Host pages may be larger than
- * ours: then the first piece may begin, and the last one end, in the middle of one.
+ * ours: then the first piece may begin, and the last one end, in the middle of one. *lost: the place is not ours any more.
  */
-static int64_t map_piece(struct space *space, char *where, struct extent extent, bool first, bool writable)
+static int64_t map_piece(struct space *space, char *where, struct extent extent, bool first, bool writable,
+                         bool *lost)
 {
-	const struct backing *backing = backing_at(&space->backings, extent.page);
+	struct backing *backing = backing_at(&space->backings, extent.page);
 	uint64_t pages = pages_in(backing, extent.page, extent.pages),
 	         position = position_in(backing, extent.page);
-	size_t host = space->window.host_page, lead = (size_t)((uintptr_t)where % host);
-	size_t bytes = lead + (size_t)pages * IST_PAGE_SIZE;
+	size_t host = space->window.host_page, lead = (size_t)((uintptr_t)where % host), bytes;
 	int error;
 
-	if (position % host != lead || (!first && lead != 0))
+	if (position % host != lead || (!first && lead != 0) || backing->whole)
 		return -ENOTSUP;
+	if (backing->vaddr) {
+		int64_t alike = backing_seam(backing, position, pages * IST_PAGE_SIZE);
+
+		if (alike < 0)
+			return alike;
+		pages = (uint64_t)alike / IST_PAGE_SIZE;
+	}
+	bytes = lead + (size_t)pages * IST_PAGE_SIZE;
 	if (backing->vaddr)
 		error = platform_map_again_at(where - lead, bytes, (void *)(uintptr_t)(position - lead),
 		                              writable);
 	else
 		error = platform_map_shared_at(where - lead, bytes, backing->fd, position - lead, writable);
+	if (error == -ESTALE) {
+		window_lose(&space->window);
+		*lost = true;
+		error = -ENOMEM;
+	}
 	return error ? error : (int64_t)pages;
 }
 
-static int map_all(struct space *space, char *where, const struct page_list *list, bool writable)
+static int map_all(struct space *space, char *where, const struct page_list *list, bool writable, bool *lost)
 {
 	bool first = true;
 
@@ -85,7 +98,7 @@ static int map_all(struct space *space, char *where, const struct page_list *lis
 		struct extent extent = list->extent[i];
 
 		while (extent.pages > 0) {
-			int64_t pages = map_piece(space, where, extent, first, writable);
+			int64_t pages = map_piece(space, where, extent, first, writable, lost);
 
 			if (pages < 0)
 				return (int)pages;
@@ -100,9 +113,10 @@ static int map_all(struct space *space, char *where, const struct page_list *lis
 
 int place_page(struct space *space, void *where, uint64_t page, bool writable)
 {
-	int64_t pages = map_piece(space, where, (struct extent){page, 1}, true, writable);
+	bool lost = false;
+	int64_t pages = map_piece(space, where, (struct extent){page, 1}, true, writable, &lost);
 
-	return pages < 0 ? (int)pages : 0;
+	return lost ? -ESTALE : pages < 0 ? (int)pages : 0;
 }
 
 static bool is_direct(const struct backing *backing, const struct request *request, uint8_t attributes)
@@ -126,6 +140,7 @@ int place(struct space *space, struct mapping *mapping, const struct request *re
 	uint64_t position = position_in(backing, request->list.extent[0].page);
 	size_t host = space->window.host_page, lead = (size_t)(position % host);
 	size_t guard = request->flags & IST_MAPPING_GUARD ? host : 0;
+	bool lost = false;
 	char *where;
 	int error;
 
@@ -136,12 +151,18 @@ int place(struct space *space, struct mapping *mapping, const struct request *re
 		mapping->vaddr = (char *)(uintptr_t)position + request->offset;
 		return 0;
 	}
-	error = take_run(space, request->list.pages + (lead + 2 * guard) / IST_PAGE_SIZE, guard != 0,
-	                 &mapping->run);
+	error = backing->whole ? -ENOTSUP : 0;
+	if (!error)
+		error = take_run(space, request->list.pages + (lead + 2 * guard) / IST_PAGE_SIZE, guard != 0,
+		                 &mapping->run);
 	if (error)
 		return error;
 	mapping->place = PLACE_RUN;
 	where = window_address(&space->window, mapping->run) + guard + lead;
 	mapping->vaddr = where + request->offset;
-	return map_all(space, where, &request->list, !(mapping->attributes & IST_READ_ONLY));
+	error = map_all(space, where, &request->list, !(mapping->attributes & IST_READ_ONLY), &lost);
+	if (lost)
+		mapping->place =
+		        PLACE_NONE; /* what is mapped of it stays so, and the run is never used again */
+	return error;
 }

@@ -72,14 +72,19 @@ static int prepare(struct space *space, const struct request *request, uint16_t 
 	return 0;
 }
 
-/* Wait for what could make room: the cache, and what waits for readers. False: there was nothing. */
-static bool make_room(struct space *space)
+bool space_make_room(struct space *space)
 {
-	if (space->cache.count == 0 && atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) == 0)
+	bool some;
+
+	if (space_enter(space))
 		return false;
+	some = space->cache.count != 0 ||
+	       atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) != 0;
 	cache_shrink(space, 0);
-	limbo_drain(space);
-	return true;
+	space_leave(space);
+	if (some)
+		limbo_wait_some(space); /* a reader may stay for long */
+	return some;
 }
 
 static int enter_indexes(struct space *space, const struct request *request, uint32_t slot)
@@ -108,8 +113,6 @@ static int register_for(struct space *space, const struct request *request, stru
 	if (error)
 		return error;
 	error = prepare(space, request, (uint16_t)owner->number, attributes, &slot);
-	if ((error == -ENOSPC || error == -ENOMEM) && make_room(space))
-		error = prepare(space, request, (uint16_t)owner->number, attributes, &slot);
 	if (!error)
 		error = enter_indexes(space, request, slot);
 	if (error)
@@ -198,7 +201,7 @@ static int begin_request(const struct ist_registration *registration, struct req
 	return 0;
 }
 
-static int register_locked(struct space *space, const struct request *request, struct ist_mapping *out)
+static int try_to_register(struct space *space, const struct request *request, struct ist_mapping *out)
 {
 	uint32_t slot;
 	int error = space_enter(space);
@@ -209,6 +212,15 @@ static int register_locked(struct space *space, const struct request *request, s
 	if (!error)
 		space_describe(space, slot, out);
 	space_leave(space);
+	return error;
+}
+
+int space_register_and_describe(struct space *space, const struct request *request, struct ist_mapping *out)
+{
+	int error = try_to_register(space, request, out);
+
+	if ((error == -ENOSPC || error == -ENOMEM) && space_make_room(space))
+		error = try_to_register(space, request, out);
 	return error;
 }
 
@@ -225,7 +237,7 @@ int ist_mapping_register(struct ist_manager *manager, const struct ist_registrat
 		return error;
 	error = copy_pages(&request, registration);
 	if (!error)
-		error = register_locked(space_of(manager), &request, out);
+		error = space_register_and_describe(space_of(manager), &request, out);
 	pages_drop(&request.list);
 	return error;
 }
@@ -243,7 +255,7 @@ int ist_mapping_register_list(struct ist_manager *manager, uint64_t list,
 		return error;
 	error = wire_read(space_of(manager), list, &request);
 	if (!error)
-		error = register_locked(space_of(manager), &request, out);
+		error = space_register_and_describe(space_of(manager), &request, out);
 	pages_drop(&request.list);
 	return error;
 }

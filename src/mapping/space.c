@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "mapping/atfork.h"
 #include "platform/platform.h"
@@ -17,7 +16,8 @@ void space_init(struct space *space)
 	pthread_mutex_init(&space->lock, NULL);
 	limbo_init(&space->limbo);
 	slots_init(&space->slots, sizeof(struct mapping));
-	atfork_enlist_space(space); /* not later under space.lock, which the fork hook takes inside the list's */
+	atfork_enlist_space(
+	        space); /* not later under space.lock, which the fork hook takes inside the list's */
 }
 
 /* Under the lock, at the first call of the control path. */
@@ -32,38 +32,61 @@ static int open_space(struct space *space)
 	return 0;
 }
 
+static _Thread_local int cancel_state; /* of a thread inside */
+
 int space_enter(struct space *space)
 {
-	int error = 0;
+	int before, error = 0;
 
 	if (!space)
 		return -EINVAL;
 	if (rcu_inside())
 		return -EDEADLK;
 	atfork_start_spaces();
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
 	pthread_mutex_lock(&space->lock);
+	cancel_state = before;
 	if (!space_is_open(space))
 		error = open_space(space);
 	if (error)
-		pthread_mutex_unlock(&space->lock);
+		space_leave(space);
 	else if (space->stuck)
 		retract_stuck(space);
 	return error;
 }
 
+#define OWED_AT_ONCE 8u
+
+/* An owner that is owed something stays, so it may be named after the lock is given back. */
 void space_leave(struct space *space)
 {
+	struct owner *owner[OWED_AT_ONCE];
+	uint64_t count[OWED_AT_ONCE];
+	unsigned owed = 0;
+	int unused;
+
+	for (; space->owed && owed < OWED_AT_ONCE; owed++) {
+		owner[owed] = owner_at(&space->owners, space->owed);
+		count[owed] = owner[owed]->owed;
+		owner[owed]->owed = 0;
+		space->owed = owner[owed]->next_owed;
+	}
 	pthread_mutex_unlock(&space->lock);
+	while (owed > 0) {
+		owed--;
+		owner_put(owner[owed], 0, count[owed]); /* may call the owner's `gone` */
+	}
+	pthread_setcancelstate(cancel_state, &unused);
 }
 
 int space_use(struct space *space)
 {
 	uint64_t size = space->config.window_size ? space->config.window_size : WINDOW_DEFAULT;
+	int error = space->window.base ? 0 : window_open(&space->window, size, platform_page_size());
 
-	space->used = true;
-	if (space->window.base)
-		return 0;
-	return window_open(&space->window, size, platform_page_size());
+	if (!error)
+		space->used = true;
+	return error;
 }
 
 static void drop_ranges(struct ranges *ranges)
@@ -76,16 +99,25 @@ static void drop_ranges(struct ranges *ranges)
 int space_close(struct space *space)
 {
 	if (space_is_open(space)) {
-		if (space->mappings || atomic_load_explicit(&space->referenced, memory_order_relaxed))
+		if (space->mappings)
 			return -EBUSY;
 		cache_shrink(space, 0);
-		limbo_drain(space); /* what cannot be unmapped singly goes with the whole window */
+		/*
+		 * What cannot be unmapped singly goes with the whole window. Twice: a range inside another one's pages
+		 * holds that until it has landed itself.
+		 */
+		limbo_drain(space);
+		limbo_drain(space);
+		if (atomic_load_explicit(&space->referenced, memory_order_relaxed))
+			return -EBUSY;
 		index_drop(&space->index);
 		owner_table_drop(&space->owners);
-		for (size_t i = 0; i < space->backings.count; i++)
-			if (!((struct backing *)(void *)space->backings.item[i])->vaddr)
-				close(((struct backing *)(void *)space->backings.item[i])->fd);
-		drop_ranges(&space->backings);
+		while (space->backings.count) {
+			struct range *last = space->backings.item[--space->backings.count];
+
+			backing_drop((struct backing *)(void *)last);
+		}
+		free(space->backings.item);
 		drop_ranges(&space->protections);
 	}
 	atfork_delist_space(space);
@@ -110,6 +142,8 @@ uint32_t space_take_slot(struct space *space)
 	space->unused = mapping->next;
 	/* Nobody reads it but with a stale handle, and of that only these two words before the rest is right. */
 	atomic_store_explicit(&mapping->refs, 0, memory_order_relaxed);
+	mapping->out = 0;
+	mapping->out_pages = 0;
 	memset(&mapping->cookie, 0, sizeof(*mapping) - offsetof(struct mapping, cookie));
 	return slot;
 }

@@ -6,15 +6,18 @@
  * A mapping is a record in a slot. It is found through three indexes: by cookie (table/index.h), by physical and by virtual
  * address (pamap/pamap.h, whose handle is the slot's number). The record says whether it is alive:
  *
- *   refs = {LIVE 1, ENDED 1, number of references 30}
+ *   refs = {LIVE 1, ENDED 1, holds 31, references 31}
+ *
+ * References are what users have; holds are the library's own: of an unregister under way, of ranges that lie in the pages of
+ * this one (mmio.c), of a range that is being changed. A put takes back a reference and never a hold.
  *
  *   [S1] Registration makes everything ready, enters the indexes, and stores LIVE with release last: its linearization
  *        point for lookups by cookie and for references. Lookups by address do not ask for LIVE and see each stretch from
  *        the moment it is in the map until it is out; it is accessible by then and until a grace period later.
- *   [S2] Unregistering begins with the compare-exchange that clears LIVE and takes a reference of its own: its linearization
- *        point. From then on no reference is given. It leaves the indexes and puts its reference.
+ *   [S2] Unregistering begins with the compare-exchange that clears LIVE and takes a hold: its linearization
+ *        point. From then on no reference is given. It leaves the indexes and puts its hold.
  *   [S3] A reference is given by a compare-exchange that finds LIVE (acquire: with the record behind it), and put by one with
- *        release. Who brings a mapping without LIVE to 0 references (acquire: after all that others did with it) has ended
+ *        release. Who brings a mapping without LIVE to 0 references and holds (acquire: after all that others did with it) has ended
  *        it, alone: it goes into the limbo.
  *   [S4] A grace period after it came there, what it had mapped is unmapped and the slot may be used again, with the next
  *        generation. So inside a read section a record that an index led to stays the same mapping, its address stays
@@ -50,16 +53,20 @@
 #include "table/index.h"
 #include "table/slots.h"
 
-#define REFS_LIVE (1u << 31)
-#define REFS_ENDED (1u << 30)
-#define REFS_COUNT (REFS_ENDED - 1)
+#define REFS_LIVE (UINT64_C(1) << 63)
+#define REFS_ENDED (UINT64_C(1) << 62)
+#define REFS_HOLD (UINT64_C(1) << 31) /* one of them */
+#define REFS_COUNT (REFS_HOLD - 1)
+#define REFS_ANY (REFS_ENDED - 1) /* references and holds */
 
 enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_PROVIDED, MAPPING_CACHED };
 enum mapping_place { PLACE_NONE, PLACE_RUN, PLACE_DIRECT, PLACE_PARENT };
 
 struct mapping {
-	_Atomic uint32_t refs; /* [S1] to [S3] */
+	_Atomic uint64_t refs; /* [S1] to [S3] */
 	_Atomic uint32_t generation; /* [S4] */
+	uint32_t out; /* at its owner's end: stretches that are out of the maps already, and their pages */
+	uint64_t out_pages;
 	/* Constant while readers may see it: */
 	uint64_t cookie; /* 0: none */
 	uint64_t size;
@@ -70,14 +77,14 @@ struct mapping {
 	uint8_t kind;
 	uint8_t place;
 	atomic_bool guarded;
-	uint16_t unused;
+	bool changing; /* MAPPING_RANGE: pages are leaving, without the lock */
 	uint32_t extents;
 	uint32_t previous, next; /* of the owner's mappings; next: also in the limbo, and of unused ones */
 	uint32_t older, newer; /* in the cache; MMIO: older counts how often it was mapped */
 	union {
 		struct extent one; /* extents == 1 */
 		struct extent *many;
-		uint64_t *range; /* MAPPING_RANGE: for each page, the physical page + 1, or 0 */
+		_Atomic uint64_t *range; /* MAPPING_RANGE: what is in each page (range.c) */
 	};
 	union {
 		struct run
@@ -106,6 +113,7 @@ struct space {
 	uint32_t unused; /* slots */
 	uint32_t stuck; /* slots that could not leave the maps yet */
 	uint32_t dying; /* owners */
+	uint32_t owed; /* owners that have something to be put, when the lock is given back: a list */
 	struct ranges backings, protections;
 	struct owner_table owners;
 	struct limbo limbo;
@@ -127,7 +135,10 @@ int space_close(struct space *space);
 /* The space of a manager; in src/manager, above. */
 struct space *space_of(struct ist_manager *manager);
 
-/* Before and after a call of the control path: takes the lock. -EINVAL null, -EDEADLK in a read section, -ENOMEM. */
+/*
+ * Before and after a call of the control path: takes the lock. -EINVAL null, -EDEADLK in a read section, -ENOMEM. In between
+ * nothing waits for readers or calls anybody, and the thread is not cancelled.
+ */
 int space_enter(struct space *space);
 void space_leave(struct space *space);
 /* Also the window. -ENOMEM */
@@ -173,6 +184,8 @@ void space_describe(struct space *space, uint32_t slot, struct ist_mapping *out)
 int publish(struct space *space, uint32_t slot, bool strict);
 /* Out of both maps; may be called again after an error. */
 int retract(struct space *space, uint32_t slot);
+/* Some of its stretches, of a mapping that is hidden: then there is less to do for retract. *budget is what is left of it. */
+int retract_some(struct space *space, uint32_t slot, uint32_t *budget);
 /* Try again with those that are stuck. */
 void retract_stuck(struct space *space);
 
@@ -203,6 +216,9 @@ static inline uint32_t space_find_cookie(struct space *space, uint32_t owner, ui
 	return index_find(&space->index, space_hash(space, KEY_COOKIE, owner, cookie, 0), matches, &query);
 }
 
+/* As pamap_translate, which has missed, of either map: what is larger than a page may still lie in a range. */
+bool space_translate(struct space *space, struct pamap *map, uint64_t at, uint64_t len, uint64_t *to);
+
 /*
  * What a registration wants, copied and checked for itself. out: a mapping that is LIVE, of the given kind. Under the lock.
  */
@@ -213,6 +229,8 @@ struct request {
 	enum mapping_kind kind;
 };
 int space_register(struct space *space, const struct request *request, uint32_t *slot);
+/* The same without the lock, and once more where there is room to be made. */
+int space_register_and_describe(struct space *space, const struct request *request, struct ist_mapping *out);
 
 /* Make pages accessible (place.c), at mapping->place. For a list whose backings were found by place_check. */
 int place_check(struct space *space, const struct request *request, uint8_t *attributes);
@@ -224,6 +242,12 @@ int place_page(struct space *space, void *where, uint64_t page, bool writable);
 int range_reserve(struct space *space, struct mapping *mapping, uint64_t pages, unsigned flags);
 /* The part of retract that is about single pages (range.c). */
 int range_retract(struct space *space, uint32_t slot, uint64_t first, uint64_t count);
+/*
+ * Whether [at, at + len), of which the first page is in the range `slot`, lies in it at consecutive addresses of both kinds;
+ * `at` is physical or (reverse) virtual. In a read section.
+ */
+bool range_has_page(const struct mapping *mapping, uint64_t page, uint64_t pages);
+bool range_holds(struct space *space, uint32_t slot, uint64_t at, uint64_t len, bool reverse, uint64_t *to);
 
 /*
  * End a mapping (unregister.c). Under the lock. try: -EBUSY if it is referenced. After success *last says whether it has gone
@@ -235,8 +259,21 @@ int space_unregister_handle(struct space *space, const struct ist_mapping *handl
                             unsigned flags);
 /* After the compare-exchange that ended it [S3]. */
 void space_ended(struct space *space, uint32_t slot);
-/* Put a reference that the library itself holds. */
-void space_drop_reference(struct space *space, uint32_t slot);
+/* Give back a hold. Takes limbo.lock if it was the last of an unregistered mapping. */
+void space_drop_hold(struct space *space, uint32_t slot);
+/* The same under the lock, where nobody may be called: space_leave puts what the owner is owed. */
+void space_drop_hold_inside(struct space *space, uint32_t slot);
+void space_owe(struct space *space, struct owner *owner);
+
+/*
+ * Whether something that is no longer found, or was hidden with its owner, may still reach a page of these: a mapping with
+ * references, of a dying owner, or stuck (held.c). What has ended is not asked: limbo_drain waits for it. `but`: a slot that does not count,
+ * or 0. Under the lock.
+ */
+bool space_is_held(struct space *space, uint64_t page, uint64_t pages, uint32_t but);
+
+/* Without the lock, after -ENOSPC or -ENOMEM: true if something was given back since, so that it is worth another try. */
+bool space_make_room(struct space *space);
 
 /* The cache (cache.c). Under the lock. */
 bool cache_take(struct space *space, const struct request *request, uint16_t owner, uint8_t attributes,

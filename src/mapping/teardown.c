@@ -70,23 +70,31 @@ static void sweep(struct space *space)
 /* Some of the owner's mappings; *budget is what is left of it. */
 static int end_mappings(struct space *space, struct owner *owner, uint32_t *budget)
 {
-	for (; owner->first && *budget > 0; (*budget)--) {
+	while (owner->first && *budget > 0) {
 		uint32_t slot = owner->first;
 		bool last;
 		int error = 0;
 
-		if (mapping_at(space, slot)->kind == MAPPING_CACHED)
+		if (mapping_at(space, slot)->kind == MAPPING_CACHED) {
 			cache_drop(space, slot);
-		else
-			error = space_end(space, slot, false, &last);
+		} else {
+			error = retract_some(space, slot, budget); /* of a long list */
+			if (!error && *budget > 0)
+				error = space_end(space, slot, false, &last);
+		}
 		if (error)
 			return error;
+		if (*budget > 0)
+			(*budget)--;
 	}
 	return 0;
 }
 
-/* Some of the owner's client memory. Whoever frees it at the same time has freed it, and that is as good. */
-static void free_client(struct space *space, struct owner *owner, uint32_t *budget)
+/*
+ * Some of the owner's client memory. Whoever frees it at the same time has freed it, and that is as good; where the system
+ * refuses what an isolated buffer needs, it stays for the next step.
+ */
+static int free_client(struct space *space, struct owner *owner, uint32_t *budget)
 {
 	uint64_t visits = (uint64_t)*budget * VISITS;
 
@@ -96,17 +104,23 @@ static void free_client(struct space *space, struct owner *owner, uint32_t *budg
 
 		if (ist_client_pool_next(space->client, owner->client_at, &found)) {
 			owner->client_done = true;
-			return;
+			return 0;
 		}
-		if (found.owner == owner->id && client_pool_free_found(space->client, &found) == 0)
-			(*budget)--;
+		if (found.owner == owner->id) {
+			int error = client_pool_free_found(space->client, &found);
+
+			if (error == -ENOMEM)
+				return error;
+			*budget -= error == 0;
+		}
 		last = found.view.paddr + (found.view.size - 1);
 		owner->client_at = (last | (IST_PAGE_SIZE - 1)) + 1;
 		owner->client_done = owner->client_at == 0;
 		if (owner->client_done)
-			return;
+			return 0;
 	}
 	*budget = 0;
+	return 0;
 }
 
 /* 1: more to do. */
@@ -114,10 +128,10 @@ static int step(struct space *space, struct owner *owner, uint32_t budget)
 {
 	int error = end_mappings(space, owner, &budget);
 
+	if (!error && budget > 0 && !owner->client_done)
+		error = free_client(space, owner, &budget);
 	if (error)
 		return error;
-	if (budget > 0 && !owner->client_done)
-		free_client(space, owner, &budget);
 	if (budget > 0 && owner->client_done && !owner->elsewhere_done)
 		owner->elsewhere_done =
 		        !space->free_elsewhere ||
@@ -232,7 +246,8 @@ int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist_owner_s
 		return -ENOENT;
 	}
 	*out = (struct ist_owner_stats){
-	        .mappings = atomic_load_explicit(&owner->left, memory_order_relaxed) - !owner->walked,
+	        .mappings = atomic_load_explicit(&owner->left, memory_order_relaxed) - !owner->walked -
+	                    owner->stuck - owner->owed,
 	        .pages = atomic_load_explicit(&owner->pages, memory_order_relaxed),
 	        .cached = owner->cached,
 	        .refused = owner->refused,

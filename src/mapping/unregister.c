@@ -17,11 +17,34 @@ void space_ended(struct space *space, uint32_t slot)
 	owner_put(owner, pages, 1);
 }
 
-void space_drop_reference(struct space *space, uint32_t slot)
+void space_drop_hold(struct space *space, uint32_t slot)
 {
-	if (atomic_fetch_sub_explicit(&mapping_at(space, slot)->refs, 1, memory_order_acq_rel) ==
-	    1) /* [S3] */
+	if (atomic_fetch_sub_explicit(&mapping_at(space, slot)->refs, REFS_HOLD, memory_order_acq_rel) ==
+	    REFS_HOLD) /* [S3] */
 		space_ended(space, slot);
+}
+
+void space_owe(struct space *space, struct owner *owner)
+{
+	if (owner->owed++ == 0) {
+		owner->next_owed = space->owed;
+		space->owed = owner->number;
+	}
+}
+
+void space_drop_hold_inside(struct space *space, uint32_t slot)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	struct owner *owner = mapping_owner(space, mapping);
+	uint64_t pages = mapping_pages(mapping);
+
+	if (atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) !=
+	    REFS_HOLD) /* [S3] */
+		return;
+	atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
+	limbo_add(space, slot);
+	atomic_fetch_sub_explicit(&owner->pages, pages, memory_order_relaxed);
+	space_owe(space, owner);
 }
 
 static void end_last(struct space *space, uint32_t slot)
@@ -35,19 +58,19 @@ static void end_last(struct space *space, uint32_t slot)
 	owner_put(owner, pages, 1);
 }
 
-/* Clear LIVE and take a reference: [S2]. */
+/* Clear LIVE and take a hold: [S2]. */
 static int claim(struct mapping *mapping, bool try)
 {
-	uint32_t refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
+	uint64_t refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
 
 	do {
 		if (!(refs & REFS_LIVE))
 			return -ENOENT;
-		if (try && (refs & REFS_COUNT) != 0)
+		if (try && (refs & REFS_ANY) != 0)
 			return -EBUSY;
-	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs,
-	                                                (refs & REFS_COUNT) + !TWIN_BROKEN(213),
-	                                                memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+	        &mapping->refs, &refs, (refs & REFS_ANY) + (TWIN_BROKEN(213) ? 0 : REFS_HOLD),
+	        memory_order_relaxed, memory_order_relaxed));
 	return 0;
 }
 
@@ -60,8 +83,8 @@ int space_end(struct space *space, uint32_t slot, bool try, bool *last)
 		return error;
 	error = retract(space, slot);
 	if (error) {
-		/* As it was: nobody could end it, for the reference was ours. */
-		atomic_fetch_add_explicit(&mapping->refs, REFS_LIVE - 1, memory_order_release);
+		/* As it was: nobody could end it, for the hold was ours. */
+		atomic_fetch_add_explicit(&mapping->refs, REFS_LIVE - REFS_HOLD, memory_order_release);
 		return error;
 	}
 	if (mapping->cookie)
@@ -72,12 +95,13 @@ int space_end(struct space *space, uint32_t slot, bool try, bool *last)
 	space_unlink(space, slot);
 	space->mappings--;
 	space->pages -= mapping_pages(mapping);
-	/* Before our reference goes: the last putter counts it out again. */
+	/* Before our hold goes: the last putter counts it out again. */
 	atomic_fetch_add_explicit(&space->referenced, 1, memory_order_relaxed);
-	if (TWIN_BROKEN(213)) /* has no reference of its own */
-		*last = (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_COUNT) == 0;
+	if (TWIN_BROKEN(213)) /* has no hold of its own */
+		*last = (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_ANY) == 0;
 	else
-		*last = atomic_fetch_sub_explicit(&mapping->refs, 1, memory_order_acq_rel) == 1; /* [S3] */
+		*last = atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) ==
+		        REFS_HOLD; /* [S3] */
 	if (*last) {
 		atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
 		end_last(space, slot);

@@ -35,7 +35,8 @@ void window_close(struct window *window)
 {
 	if (!window->base)
 		return;
-	platform_release(window->base, window->size);
+	if (!atomic_load_explicit(&window->lost, memory_order_relaxed))
+		platform_release(window->base, window->size);
 	platform_unmap(window->memory, buddy_bytes(window->size / IST_PAGE_SIZE));
 	window->base = NULL;
 }
@@ -64,14 +65,9 @@ void window_give(struct window *window, struct run run)
 	buddy_free(&window->buddy, run.first, run.count);
 }
 
-char *window_desk(struct window *window)
+void window_lose(struct window *window)
 {
-	if (window->desk.count == 0) {
-		if (window_take(window, 1, &window->desk))
-			return NULL;
-		atomic_fetch_sub_explicit(&window->used, window->desk.count, memory_order_relaxed);
-	}
-	return window_address(window, window->desk);
+	atomic_store_explicit(&window->lost, true, memory_order_relaxed);
 }
 
 char *window_address(const struct window *window, struct run run)

@@ -23,7 +23,7 @@ struct window {
 	struct buddy buddy;
 	size_t host_page; /* bytes; at least a granule */
 	_Atomic uint64_t used; /* granules */
-	struct run desk; /* see window_desk */
+	atomic_bool lost; /* some of it is not ours any more: see window_lose */
 };
 
 /* Reserve. -ENOMEM */
@@ -35,8 +35,8 @@ int window_take(struct window *window, uint64_t pages, struct run *out);
 /* All of it must be inaccessible again. */
 void window_give(struct window *window, struct run run);
 
-/* A host page for the moment, always the same one, not counted as used. Null: there is no room. One thread at a time. */
-char *window_desk(struct window *window);
+/* The system has taken away some of a run, which is never given back: then the window is not unmapped as a whole either. */
+void window_lose(struct window *window);
 
 char *window_address(const struct window *window, struct run run);
 bool window_contains(const struct window *window, const void *at);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * OP-TEE's list of pages, as it lies in shared memory. The other side may write there while we read: each word is loaded
- * exactly once, into a buffer of our own, and everything that is decided is decided about the buffer [S5]. A list page is
- * accessible only while it is copied.
+ * OP-TEE's list of pages, as it lies in shared memory. The other side may write there while we read: each word is copied
+ * exactly once, into a buffer of our own, and everything that is decided is decided about the buffer [S5]. The system copies:
+ * a page that is not there (a file that was truncated) is an error, and one that comes late holds up nobody else.
  */
 #include <errno.h>
+#include <pthread.h>
 
 #include "mapping/space.h"
 #include "platform/platform.h"
@@ -13,60 +14,82 @@
 #define LIST_ENTRIES                                                                                         \
 	511u /* page addresses in a list page; the word behind them is the address of the next one */
 
-/* Relaxed: a word is a word, and what the others do to it is their affair. */
-static void copy_words(uint64_t *to, const void *from, size_t count)
+/* Where a list page lies: in memory, or (from null) in a file. */
+struct source {
+	const void *from;
+	int fd;
+	uint64_t position;
+	struct backing *
+	        backing; /* stays, with its file or memory, until `uses` is given back; null: the carve-out */
+};
+
+/* Under the lock. */
+static int find_source(struct space *space, uint64_t page, struct source *out)
 {
-	const _Atomic uint64_t *word = from;
+	uint64_t offset = page * IST_PAGE_SIZE - space->carve_out->paddr, into;
+	struct backing *backing = backing_at(&space->backings, page);
 
-	for (size_t i = 0; i < count; i++)
-		to[i] = atomic_load_explicit(&word[i], memory_order_relaxed);
-}
-
-/* A page of a file, mapped for the moment, in a place of the window that is kept for this. */
-static int copy_from_file(struct space *space, uint64_t *to, size_t count, int fd, uint64_t position)
-{
-	size_t host = space->window.host_page, lead = (size_t)(position % host);
-	char *where = window_desk(&space->window);
-	int error = where ? platform_map_shared_at(where, host, fd, position - lead, false) : -ENOSPC;
-
-	if (error)
-		return error;
-	copy_words(to, where + lead, count);
-	/* If the system refuses, the page stays readable to us until the next list is read. */
-	platform_reserve_at(where, host);
-	return 0;
-}
-
-static int copy_list_page(struct space *space, uint64_t *to, size_t count, uint64_t page)
-{
-	uint64_t offset = page * IST_PAGE_SIZE - space->carve_out->paddr;
-	const struct backing *backing = backing_at(&space->backings, page);
-	uint64_t into;
-
+	*out = (struct source){.fd = -1};
 	if (offset < space->carve_out->size) {
-		copy_words(to, (const char *)space->carve_out->vaddr + offset, count);
+		out->from = (const char *)space->carve_out->vaddr + offset;
 		return 0;
 	}
-	if (!backing || (backing->attributes & IST_DEVICE) || ranges_overlap(&space->protections, page, 1))
+	if (!backing || backing->leaving || (backing->attributes & IST_DEVICE) ||
+	    ranges_overlap(&space->protections, page, 1))
 		return -ENXIO;
 	into = (page - backing->page) * IST_PAGE_SIZE;
-	if (!backing->vaddr)
-		return copy_from_file(space, to, count, backing->fd, backing->offset + into);
-	copy_words(to, backing->vaddr + into, count);
+	if (backing->vaddr)
+		out->from = backing->vaddr + into;
+	out->fd = backing->fd;
+	out->position = backing->offset + into;
+	out->backing = backing;
+	atomic_fetch_add_explicit(&backing->uses, 1, memory_order_relaxed);
 	return 0;
 }
 
-/* The lock is held for one list page at a time: lists are as long as their author likes. */
+/* A file that is only to be mapped. */
+static int copy_mapped(void *to, size_t bytes, const struct source *source)
+{
+	size_t host = platform_page_size(), lead = (size_t)(source->position % host);
+	char *mapped = platform_map_file(host, source->fd, source->position - lead, false);
+	int error = mapped ? platform_copy(to, mapped + lead, bytes) : -errno;
+
+	platform_release(mapped, host);
+	return error;
+}
+
+/* Without the lock: whoever serves the page takes his time, or never comes. */
+static int copy_from(void *to, size_t bytes, const struct source *source)
+{
+	if (source->from)
+		return platform_copy(to, source->from, bytes);
+	if (platform_read_file(to, bytes, source->fd, source->position) == 0)
+		return 0;
+	return copy_mapped(to, bytes, source);
+}
+
+static void release(void *unused)
+{
+	struct source *source = unused;
+
+	if (source->backing) /* release: pairs with ist_backing_remove */
+		atomic_fetch_sub_explicit(&source->backing->uses, 1, memory_order_release);
+}
+
 static int read_list_page(struct space *space, uint64_t *to, size_t count, uint64_t page)
 {
+	struct source source;
 	int error = space_enter(space);
 
 	if (error)
 		return error;
-	error = space_use(space);
-	if (!error)
-		error = copy_list_page(space, to, count, page);
+	error = find_source(space, page, &source);
 	space_leave(space);
+	if (error)
+		return error;
+	pthread_cleanup_push(release, &source);
+	error = copy_from(to, count * sizeof(*to), &source);
+	pthread_cleanup_pop(true);
 	return error;
 }
 

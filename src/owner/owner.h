@@ -38,6 +38,9 @@ struct owner {
 	_Atomic uint64_t left; /* [O1] */
 	_Atomic uint64_t pages; /* those that count */
 	uint64_t cached, refused;
+	uint64_t stuck; /* registrations that failed and cannot be undone yet: no part of the quota */
+	uint64_t owed; /* of them, undone, still to be put */
+	uint32_t next_owed;
 	uint32_t first; /* of its mappings, a list through their slots */
 	uint32_t next; /* of unused, or of finished ones */
 	struct ist_owner_config config;

@@ -56,22 +56,13 @@ static int map_answer(struct provider_desk *desk, const struct ist_provided *ans
                       unsigned flags, struct request *request, struct ist_mapping *out)
 {
 	struct space *space = desk->space;
-	uint32_t slot;
 	int error = copy_answer(answer, pages, request);
 
 	if (!error && (flags & IST_PROVIDE_CONTIGUOUS) && request->list.count > 1)
 		error = -EINVAL;
 	if (!error && meets_carve_out(space, &request->list))
 		error = -EEXIST;
-	if (!error)
-		error = space_enter(space);
-	if (error)
-		return error;
-	error = space_register(space, request, &slot);
-	if (!error)
-		space_describe(space, slot, out);
-	space_leave(space);
-	return error;
+	return error ? error : space_register_and_describe(space, request, out);
 }
 
 int desk_ask(struct provider_desk *desk, uint64_t pages, size_t size, uint32_t owner, unsigned flags,
