@@ -31,8 +31,21 @@ struct ist_backing {
 /*
  * Add a backing; any number of them, as long as they do not overlap. A descriptor is duplicated.
  *
+ * A file must be as long as the backing needs it, and stay so: a page behind the end of a file that is truncated later kills
+ * whoever touches it (SIGBUS). The library itself touches none, but its callers do; so let the file be sealed against
+ * shrinking (F_SEAL_SHRINK of memfd_create) where somebody else holds it too. Nothing is asked of other seals.
+ *
+ * A file whose pages are larger than the host's (hugetlbfs) is mapped once, as a whole, when it is added: what is registered
+ * of it must be one stretch without guard pages and is found where it lies there.
+ *
+ * Memory of the caller's may be made of several mappings side by side, of one file or of several. What is registered of it as
+ * more than one stretch is mapped again, which wants shared mappings; where one file ends and another begins is read from
+ * /proc/self/maps once a backing.
+ *
  * Returns 0;
- *   -EINVAL   a null argument, an empty or wrapping range, something not a multiple of IST_PAGE_SIZE, an unknown attribute;
+ *   -EINVAL   a null argument, an empty or wrapping range, something not a multiple of IST_PAGE_SIZE, an unknown attribute, a
+ *             regular file that is too short (or empty);
+ *   -ENOTSUP  a file of larger pages than the host's, and size or offset is not a multiple of them;
  *   -EEXIST   it overlaps a backing that is there;
  *   -EBADF    vaddr is null and fd no open descriptor (or another negative errno value of duplicating);
  *   -ENOMEM   no memory for bookkeeping;
@@ -42,10 +55,12 @@ struct ist_backing {
 IST_API int ist_backing_add(struct ist_manager *manager, const struct ist_backing *backing);
 
 /*
- * Remove the backing that begins at paddr. Waits for what was unregistered to be unmapped.
+ * Remove the backing that begins at paddr. When nothing of it is in use, nothing new can be registered (-ENXIO), and the call
+ * waits for what was unregistered to be unmapped: for readers, and holding up nobody else.
  *
- * Returns 0; -ENOENT there is none; -EBUSY a live mapping has pages of it, or one that is unregistered but referenced lies
- * in its memory; -EINVAL, -EDEADLK as above. May block.
+ * Returns 0; -ENOENT there is none; -EBUSY a mapping has pages of it, also one that is unregistered but referenced or whose
+ * owner is being destroyed, or it is being removed; -ENOMEM the system refuses to unmap something: call again; -EINVAL,
+ * -EDEADLK as above. May block.
  */
 IST_API int ist_backing_remove(struct ist_manager *manager, uint64_t paddr);
 
@@ -56,8 +71,9 @@ IST_API int ist_backing_find(struct ist_manager *manager, uint64_t paddr, struct
  * Protect physical addresses: no page of [paddr, paddr + size) can be registered (-EACCES) until it is unprotected by the
  * same two values. For memory that is lent to somebody else. The range is widened to whole pages.
  *
- * protect: 0; -EBUSY a page of it is registered or mapped; -EEXIST it overlaps a protected range; -EINVAL empty or
- * wrapping; -ENOMEM; -EDEADLK. unprotect: 0; -ENOENT; -EDEADLK. May block. Source: requirement D11.
+ * protect: waits, as ist_backing_remove does, for what was unregistered to be unmapped. 0; -EBUSY a page of it is registered, or
+ * a reference or an owner that is being destroyed still reaches it; -EEXIST it overlaps a protected range; -EINVAL empty or
+ * wrapping; -ENOMEM; -EDEADLK. When it fails nothing is protected. unprotect: 0; -ENOENT; -EDEADLK. May block. Source: requirement D11.
  */
 IST_API int ist_protect(struct ist_manager *manager, uint64_t paddr, uint64_t size);
 IST_API int ist_unprotect(struct ist_manager *manager, uint64_t paddr, uint64_t size);

@@ -5,7 +5,9 @@
  * physical and by virtual address, until they are unregistered or their owner is destroyed.
  *
  * Two kinds of call. The control path (register, unregister, ...) may block, makes system calls and is one after the
- * other. Lookups and references take no lock and never wait for the control path (a thread's first lookup registers it
+ * other, but for what it waits for: readers, references, pages of a list and callbacks hold up their own call alone. Of these
+ * waits unregister's for references and ist_mapping_drain are cancellation points; a thread that is cancelled there leaves
+ * nothing locked, and what it had done stays done. No other call of the control path is one, but for reading a list. Lookups and references take no lock and never wait for the control path (a thread's first lookup registers it
  * with RCU, which takes a lock once; the last put of a mapping that is unregistered takes one for a few instructions, to
  * leave it to those who unmap).
  *
@@ -35,7 +37,10 @@ struct ist_mapping_config {
 	uint32_t flags; /* IST_MAPPING_STRICT, for all mappings */
 };
 
-/* Before the first mapping; without it, the defaults. 0; -EINVAL; -EBUSY there has been a mapping; -EDEADLK. May block. */
+/*
+ * Before the first mapping; without it, the defaults. A first mapping that failed for want of address space has fixed nothing.
+ * 0; -EINVAL; -EBUSY there has been a mapping; -EDEADLK. May block.
+ */
 IST_API int ist_mapping_configure(struct ist_manager *manager, const struct ist_mapping_config *config);
 
 /* A mapping as it is found. A plain value, which owns nothing; the private members tell it from all others. */
@@ -86,7 +91,7 @@ struct ist_registration {
  *   -EACCES   a protected page;
  *   -EEXIST   the owner has a mapping with that cookie; or IST_MAPPING_STRICT;
  *   -ENOENT   there is no such owner; -ESHUTDOWN it is being destroyed; -EDQUOT its quota is used up;
- *   -ENOSPC   no address space left in the window;
+ *   -ENOSPC   no address space left in the window, also after waiting a moment (50 ms) for readers;
  *   -ENOTSUP  the host's pages are larger than IST_PAGE_SIZE and the pages cannot be mapped exactly;
  *   -EMLINK   more than 1024 mappings of one page;
  *   -EAGAIN   too much waits for readers;
@@ -105,7 +110,7 @@ IST_API int ist_mapping_register(struct ist_manager *manager, const struct ist_r
  * Each word is read exactly once, and only words that are needed; what is checked and used is the copy.
  *
  * Errors as above; -EINVAL also for an entry or link that is not a multiple of IST_PAGE_SIZE; -ENXIO also for a list page that
- * is neither in the carve-out nor in a backing of memory. Source: requirements D1 to D7.
+ * is neither in the carve-out nor in a backing of memory; -EFAULT a list page that is not there (of a file that was truncated). Source: requirements D1 to D7.
  */
 IST_API int ist_mapping_register_list(struct ist_manager *manager, uint64_t list,
                                       const struct ist_registration *registration, struct ist_mapping *out);
@@ -152,7 +157,8 @@ IST_API int ist_mapping_find_paddr_of(struct ist_manager *manager, uint32_t owne
  * Take a reference to a mapping that was found, or find one by cookie and take a reference to it; and give it back. While there
  * is one the mapping stays mapped, whatever happens to its owner.
  *
- * get: 0; -ENOENT it is gone, or about to go; -EINVAL. put: 0; -EINVAL null, or nobody has a reference to that mapping.
+ * get: 0; -ENOENT it is gone, or about to go; -EINVAL. put: 0; -EINVAL null, or nobody has a reference to that mapping (what
+ * the library itself holds is no reference).
  * Lock-free; the last put of a mapping that was unregistered meanwhile takes a lock for a moment, to have it unmapped.
  */
 IST_API int ist_mapping_get(struct ist_manager *manager, const struct ist_mapping *mapping);

@@ -55,8 +55,8 @@ IST_API int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist
  *
  * begin takes a moment, whatever the owner has: once it has returned nothing new can be registered for the owner, no
  * lookup and no translation finds anything of it, and no new reference is given. References that were given stay good.
- * step then removes up to `budget` mappings and client allocations (at least 1), and returns 1 while there are more: some
- * hundred are done in well under a millisecond, and others' calls proceed between steps. Client memory of the owner is
+ * step then removes up to `budget` stretches of mappings and client allocations (at least 1), and returns 1 while there are more:
+ * some hundred are done in well under a millisecond, and others' calls proceed between steps. Client memory of the owner is
  * freed under whoever still uses it, so callers stop using it before; memory allocated with its tag later is not touched.
  * ist_owner_destroy does it all.
  *
@@ -65,7 +65,8 @@ IST_API int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist
  *   -EBUSY   (step, destroy) all is removed but mappings that are referenced, whose memory goes at their last put;
  *            the id is free after that. No call need follow;
  *   -EINVAL  manager is null, or id 0; (step) the owner is alive, begin was not called;
- *   -ENOMEM, -EAGAIN  no memory, or too much waits for readers: nothing is lost, call again;
+ *   -ENOMEM, -EAGAIN  no memory, the system refuses to put the pool's pages back under an isolated buffer (share.h), or too
+ *            much waits for readers: nothing is lost, call again;
  *   -EDEADLK called inside a read section.
  * An owner that is not there, or destroyed already, is no error. May block. Source: requirements V3, V6, V8, V10.
  */

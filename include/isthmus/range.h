@@ -23,17 +23,19 @@ IST_API int ist_range_reserve(struct ist_manager *manager, uint64_t pages, uint3
  * Map `count` pages at page `first` of the range; all of them or none.
  *
  * Returns 0; -EINVAL a null argument, count 0, an address that is not a multiple of IST_PAGE_SIZE; -ERANGE not inside the range;
- * -EEXIST a page of the range is in use already; -ENXIO, -EACCES as of ist_mapping_register; -ENOENT the range is gone;
- * -EAGAIN, -ENOMEM, -EDEADLK. May block. Source: requirements D21, M4.
+ * -EEXIST a page of the range is in use already, or IST_MAPPING_STRICT is configured for all mappings and one of the pages is
+ * mapped; -ENXIO, -EACCES as of ist_mapping_register; -ENOENT the range is gone; -EAGAIN pages of the range are being unmapped,
+ * or as of ist_mapping_register; -ENOMEM, -EDEADLK. Each element of the array is read once. May block. Source: requirements D21, M4.
  */
 IST_API int ist_range_map(struct ist_manager *manager, const struct ist_mapping *range, uint64_t first,
                           const uint64_t *pages, uint64_t count);
 
 /*
- * Unmap `count` pages at page `first` of the range; all of them or none. Waits for the read sections that may know them.
+ * Unmap `count` pages at page `first` of the range; all of them or none. Waits for the read sections that may know them, and
+ * holds up nobody else meanwhile.
  *
  * Returns 0; -EINVAL, -ERANGE, -ENOENT as above; -ENXIO a page of these is not mapped; -EBUSY the range is referenced;
- * -EAGAIN, -ENOMEM call again; -EDEADLK. May block.
+ * -EAGAIN (another call is unmapping pages of the range), -ENOMEM call again; -EDEADLK. May block.
  */
 IST_API int ist_range_unmap(struct ist_manager *manager, const struct ist_mapping *range, uint64_t first,
                             uint64_t count);

@@ -11,7 +11,7 @@ static uint32_t hash_of(const struct owner_table *table, uint32_t id)
 }
 
 /* An unused record, made if need be; 0: no memory. */
-static uint32_t take(struct owner_table *table)
+static uint32_t take_record(struct owner_table *table)
 {
 	uint32_t number = table->unused;
 
@@ -21,9 +21,9 @@ static uint32_t take(struct owner_table *table)
 	return number;
 }
 
-static int add(struct owner_table *table, const struct ist_owner_config *config)
+static int add_owner(struct owner_table *table, const struct ist_owner_config *config)
 {
-	uint32_t number = take(table);
+	uint32_t number = take_record(table);
 	struct owner *owner = owner_at(table, number);
 	int error;
 
@@ -53,7 +53,7 @@ int owner_table_init(struct owner_table *table)
 	index_init(&table->index);
 	table->unused = 0;
 	table->alive = 0;
-	error = add(table, &host);
+	error = add_owner(table, &host);
 	if (error)
 		owner_table_drop(table);
 	return error;
@@ -92,7 +92,7 @@ int owner_create(struct owner_table *table, const struct ist_owner_config *confi
 		return owner_is_live(owner) ? -EEXIST : -EBUSY;
 	if (table->unused == 0 && table->slots.made == OWNER_NUMBER_MAX)
 		return -EUSERS;
-	return add(table, config);
+	return add_owner(table, config);
 }
 
 static bool above(uint64_t limit, uint64_t value)
