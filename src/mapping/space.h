@@ -112,7 +112,8 @@ struct space {
 	struct index index; /* by cookie; in it under keys of their own, cached and MMIO mappings */
 	uint32_t unused; /* slots */
 	uint32_t stuck; /* slots that could not leave the maps yet */
-	uint32_t dying; /* owners */
+	uint32_t dying; /* owners whose end has begun, and which still have their ids */
+	uint32_t finished, last_finished; /* owners that wait for readers, oldest first: a list */
 	uint32_t owed; /* owners that have something to be put, when the lock is given back: a list */
 	struct ranges backings, protections;
 	struct owner_table owners;

@@ -30,8 +30,7 @@ static int begin(struct space *space, struct owner *owner)
 	/* Relaxed: what begins after this call has returned is ordered after it by whatever told it so. */
 	if (owner_is_live(owner)) {
 		atomic_store_explicit(&owner->state, OWNER_DYING, memory_order_relaxed);
-		owner->next = space->dying;
-		space->dying = owner->number;
+		space->dying++;
 	}
 	if (!owner->hidden[0])
 		error = hide(space->by_paddr, owner, 0);
@@ -40,30 +39,55 @@ static int begin(struct space *space, struct owner *owner)
 	return error;
 }
 
-/* Clear away the owners of whom nothing is left, and let the numbers of those be used again whom no reader knows. */
+/* Nothing of it is left: its id is free. */
+static void retire(struct space *space, struct owner *owner)
+{
+	if (owner->ticket)
+		return;
+	owner_forget(&space->owners, owner);
+	owner->ticket = limbo_ticket(space);
+	space->dying--;
+}
+
+static void append_finished(struct space *space, struct owner *owner)
+{
+	owner->next = 0;
+	if (space->finished)
+		owner_at(&space->owners, space->last_finished)->next = owner->number;
+	else
+		space->finished = owner->number;
+	space->last_finished = owner->number;
+}
+
+/* No reader knows it: its number may be used again. */
+static void recycle(struct space *space, struct owner *owner)
+{
+	if (owner->hidden[0])
+		pamap_owner_show(space->by_paddr, (uint16_t)owner->number);
+	if (owner->hidden[1])
+		pamap_owner_show(space->by_vaddr, (uint16_t)owner->number);
+	owner_recycle(&space->owners, owner);
+}
+
+/* Clear away the owners of whom nothing is left; each is looked at once, and once more when readers have gone by. */
 static void sweep(struct space *space)
 {
-	uint32_t *link = &space->dying;
+	uint32_t number = owner_take_gone(&space->owners);
 
-	while (*link) {
-		struct owner *owner = owner_at(&space->owners, *link);
+	while (number) {
+		struct owner *owner = owner_at(&space->owners, number);
 
-		/* Acquire: pairs with owner_put. */
-		if (!owner->ticket &&
-		    atomic_load_explicit(&owner->state, memory_order_acquire) == OWNER_GONE) {
-			owner_forget(&space->owners, owner);
-			owner->ticket = limbo_ticket(space);
-		}
-		if (!owner->ticket || !limbo_is_done(space, owner->ticket)) {
-			link = &owner->next;
-			continue;
-		}
-		*link = owner->next;
-		if (owner->hidden[0])
-			pamap_owner_show(space->by_paddr, (uint16_t)owner->number);
-		if (owner->hidden[1])
-			pamap_owner_show(space->by_vaddr, (uint16_t)owner->number);
-		owner_recycle(&space->owners, owner);
+		number = owner->next;
+		retire(space, owner);
+		append_finished(space, owner);
+	}
+	while (space->finished) {
+		struct owner *owner = owner_at(&space->owners, space->finished);
+
+		if (!limbo_is_done(space, owner->ticket))
+			return;
+		space->finished = owner->next;
+		recycle(space, owner);
 	}
 }
 
@@ -156,6 +180,7 @@ static int check(const struct ist_manager *manager, uint32_t id)
 int ist_owner_create(struct ist_manager *manager, const struct ist_owner_config *config)
 {
 	struct space *space = space_of(manager);
+	struct owner *owner;
 	int error = !config ? -EINVAL : check(manager, config->id);
 
 	if (!error)
@@ -163,6 +188,10 @@ int ist_owner_create(struct ist_manager *manager, const struct ist_owner_config 
 	if (error)
 		return error;
 	sweep(space);
+	owner = owner_find(&space->owners, config->id);
+	/* It may not be on the list yet: whoever put the last of it stopped before that. */
+	if (owner && atomic_load_explicit(&owner->state, memory_order_relaxed) == OWNER_GONE)
+		retire(space, owner);
 	error = owner_create(&space->owners, config);
 	space_leave(space);
 	return error;

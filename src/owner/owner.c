@@ -32,6 +32,7 @@ static int add_owner(struct owner_table *table, const struct ist_owner_config *c
 	memset(owner, 0, sizeof(*owner));
 	owner->id = config->id;
 	owner->number = number;
+	owner->table = table;
 	owner->config = *config;
 	atomic_store_explicit(&owner->left, 1, memory_order_relaxed);
 	atomic_store_explicit(&owner->state, OWNER_LIVE, memory_order_relaxed); /* published by the index */
@@ -124,6 +125,26 @@ void owner_hold(struct owner *owner, uint64_t pages)
 	atomic_fetch_add_explicit(&owner->left, 1, memory_order_relaxed);
 }
 
+/* Only ever taken as a whole, so no ABA. From here on the record is owner_take_gone's. */
+static void leave(struct owner *owner)
+{
+	struct owner_table *table = owner->table;
+	uint32_t top = atomic_load_explicit(&table->gone, memory_order_relaxed);
+
+	do
+		owner->next = top;
+	while (!atomic_compare_exchange_weak_explicit(&table->gone, &top, owner->number,
+	                                              memory_order_release, /* owner_take_gone */
+	                                              memory_order_relaxed));
+}
+
+uint32_t owner_take_gone(struct owner_table *table)
+{
+	if (atomic_load_explicit(&table->gone, memory_order_relaxed) == 0)
+		return 0;
+	return atomic_exchange_explicit(&table->gone, 0, memory_order_acquire); /* leave */
+}
+
 void owner_put(struct owner *owner, uint64_t pages, uint64_t count)
 {
 	const struct ist_owner_config config =
@@ -133,8 +154,8 @@ void owner_put(struct owner *owner, uint64_t pages, uint64_t count)
 	/* Release: what was done with the mapping comes before; acquire: for the last one, after all others' [O1]. */
 	if (atomic_fetch_sub_explicit(&owner->left, count, memory_order_acq_rel) != count)
 		return;
-	atomic_store_explicit(&owner->state, OWNER_GONE,
-	                      memory_order_release); /* pairs with the sweep of the dead */
+	atomic_store_explicit(&owner->state, OWNER_GONE, memory_order_relaxed);
+	leave(owner);
 	if (config.gone)
 		config.gone(config.context, config.id);
 }

@@ -42,7 +42,8 @@ struct owner {
 	uint64_t owed; /* of them, undone, still to be put */
 	uint32_t next_owed;
 	uint32_t first; /* of its mappings, a list through their slots */
-	uint32_t next; /* of unused, or of finished ones */
+	uint32_t next; /* of unused ones, of those that are gone, of those that wait for readers */
+	struct owner_table *table;
 	struct ist_owner_config config;
 };
 
@@ -50,6 +51,7 @@ struct owner_table {
 	struct slots slots;
 	struct index index;
 	uint32_t unused; /* a list */
+	_Atomic uint32_t gone; /* a list of those that nobody has cleared away yet */
 	uint64_t alive;
 };
 
@@ -80,6 +82,9 @@ int owner_charge(struct owner *owner, uint64_t pages);
 void owner_hold(struct owner *owner, uint64_t pages);
 /* Count it out, or (0 mappings) the walk of the teardown; may call the owner's `gone`. Lock-free. */
 void owner_put(struct owner *owner, uint64_t pages, uint64_t count);
+
+/* All that are GONE since the last time, as a list through next; 0: none. */
+uint32_t owner_take_gone(struct owner_table *table);
 
 /* Nothing of it is left: out of the index. A grace period later: owner_recycle. */
 void owner_forget(struct owner_table *table, struct owner *owner);
