@@ -92,14 +92,45 @@ static uint64_t free_pages_of(const struct grown_region *region)
 	return region->pool.pool.size / IST_PAGE_SIZE - used_pages(region);
 }
 
+/* Regions that do not have so many free pages are passed by at the cost of a load each. */
 static int alloc_in_regions(struct provider_desk *desk, const struct ist_client_request *request,
                             struct ist_shm *out)
 {
+	uint64_t pages = bits_ceil_div(request->size, IST_PAGE_SIZE);
 	int error = -ENOSPC;
 
 	for (struct grown_region *region = desk->regions; region && error == -ENOSPC; region = region->next)
-		error = ist_client_pool_alloc_request(&region->pool, request, out);
+		if (free_pages_of(region) >= pages)
+			error = ist_client_pool_alloc_request(&region->pool, request, out);
 	return error;
+}
+
+/* Under the lock: to its place by its serial, which is in front for a new one. */
+static void list_region(struct provider_desk *desk, struct grown_region *region)
+{
+	struct grown_region **link = &desk->regions;
+
+	while (*link && (*link)->serial > region->serial)
+		link = &(*link)->next;
+	region->next = *link;
+	*link = region;
+	if (region->serial < desk->resume_below)
+		desk->resume_below = 0;
+	desk->region_count++;
+	desk->region_pages += region->pool.pool.size / IST_PAGE_SIZE;
+}
+
+/* Under the lock: the region that *link leads to is on no list then. */
+static struct grown_region *unlist_region(struct provider_desk *desk, struct grown_region **link)
+{
+	struct grown_region *region = *link;
+
+	*link = region->next;
+	if (desk->resume == region)
+		desk->resume = region->next;
+	desk->region_count--;
+	desk->region_pages -= region->pool.pool.size / IST_PAGE_SIZE;
+	return region;
 }
 
 /* Under the lock: the region is open, and the first request is served before anybody can take its place. */
@@ -108,19 +139,16 @@ static int publish_region(struct provider_desk *desk, struct grown_region *regio
 {
 	buddy_free(&region->pool.slabs.buddy, 0, region->pool.pool.size / IST_PAGE_SIZE);
 	region->serial = ++desk->serial;
-	region->next = desk->regions;
-	desk->regions = region;
+	list_region(desk, region);
 	return ist_client_pool_alloc_request(&region->pool, request, out);
 }
 
 /* Reserve the right to grow by so many pages. Under the lock. */
 static int plan_growth(struct provider_desk *desk, const struct ist_client_request *request, uint64_t *pages)
 {
-	uint64_t limit = desk->provider.max_pages, now = desk->growing,
+	uint64_t limit = desk->provider.max_pages, now = desk->growing + desk->region_pages,
 	         align = request->align / IST_PAGE_SIZE;
 
-	for (struct grown_region *region = desk->regions; region; region = region->next)
-		now += region->pool.pool.size / IST_PAGE_SIZE;
 	if (request->size > CLIENT_POOL_MAX / 4)
 		return -ENOSPC;
 	/* Enough for any alignment, wherever the pages begin. */
@@ -153,6 +181,12 @@ static int grow(struct provider_desk *desk, const struct ist_client_request *req
 	return error;
 }
 
+/* Whether `pages` fewer of them leave at least `keep`, which may be any number. */
+static bool spares(uint64_t free_pages, uint64_t pages, uint64_t keep)
+{
+	return free_pages >= pages && free_pages - pages >= keep;
+}
+
 /* Under the lock: take regions that are free off the list, as long as more than `keep` pages are. */
 static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep, bool *all_free)
 {
@@ -168,13 +202,12 @@ static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep
 
 		if (used_pages(region) != 0)
 			*all_free = false;
-		if (used_pages(region) != 0 || free_pages < keep + pages ||
+		if (used_pages(region) != 0 || !spares(free_pages, pages, keep) ||
 		    buddy_alloc_at(&region->pool.slabs.buddy, 0, pages)) {
 			link = &region->next;
 			continue;
 		}
-		*link = region->next;
-		region->next = closed;
+		unlist_region(desk, link)->next = closed;
 		closed = region;
 		free_pages -= pages;
 	}
@@ -196,12 +229,10 @@ static bool return_region(struct provider_desk *desk, struct grown_region *regio
 		buddy_free(&region->pool.slabs.buddy, 0, pool->size / IST_PAGE_SIZE);
 	}
 	pthread_mutex_lock(&desk->lock);
-	if (returned) {
+	if (returned)
 		park(desk, region);
-	} else {
-		region->next = desk->regions;
-		desk->regions = region;
-	}
+	else
+		list_region(desk, region);
 	pthread_mutex_unlock(&desk->lock);
 	return returned;
 }
@@ -247,6 +278,10 @@ void regions_free_memory(struct provider_desk *desk)
 	}
 }
 
+/*
+ * Each is freed, by this call or by its holder: what client_pool_free_found refuses otherwise are isolated buffers, of which
+ * there are none here, because a region has no file (client_share_set_file).
+ */
 static void free_owner_in(struct grown_region *region, uint32_t owner)
 {
 	struct ist_client_allocation found;
@@ -261,31 +296,53 @@ static void free_owner_in(struct grown_region *region, uint32_t owner)
 	}
 }
 
+/* The first region below `serial`, or null: in one step for whoever asks for one after the other. */
+static struct grown_region *first_below(struct provider_desk *desk, uint64_t serial)
+{
+	struct grown_region *region = desk->regions;
+
+	if (serial == 0)
+		return region;
+	if (serial == desk->resume_below)
+		return desk->resume;
+	while (region && region->serial >= serial)
+		region = region->next;
+	return region;
+}
+
 bool regions_free_owner(void *context, uint32_t owner, uint64_t *serial)
 {
 	struct provider_desk *desk = context;
-	struct grown_region *lowest = NULL;
+	struct grown_region *region;
 
 	pthread_mutex_lock(&desk->lock);
-	for (struct grown_region *region = desk->regions; region; region = region->next)
-		if (region->serial >= *serial && (!lowest || region->serial < lowest->serial))
-			lowest = region;
-	if (lowest) {
-		free_owner_in(lowest, owner);
-		*serial = lowest->serial + 1;
+	region = first_below(desk, *serial);
+	if (region) {
+		free_owner_in(region, owner);
+		*serial = region->serial;
+		desk->resume = region->next;
+		desk->resume_below = region->serial;
 	}
 	pthread_mutex_unlock(&desk->lock);
-	return lowest != NULL;
+	return region != NULL;
 }
 
-/* What is free beyond the reserve and a chunk more: the next request of the usual size must not bring it back at once. */
+#define LOOK_SHARE 16 /* regions that are counted for each request */
+
+/*
+ * What is free beyond the reserve and a chunk more: the next request of the usual size must not bring it back at once. Of many
+ * regions, only each so many requests count what is free.
+ */
 static bool is_too_large(struct provider_desk *desk)
 {
-	uint64_t free_pages = 0;
+	uint64_t free_pages = 0, keep = desk->provider.keep_pages;
 
+	if (++desk->since_look < desk->region_count / LOOK_SHARE)
+		return false;
+	desk->since_look = 0;
 	for (struct grown_region *region = desk->regions; region; region = region->next)
 		free_pages += free_pages_of(region);
-	return free_pages > desk->provider.keep_pages + desk->provider.chunk_pages;
+	return free_pages > keep && free_pages - keep > desk->provider.chunk_pages;
 }
 
 int ist_provider_client_alloc(struct ist_manager *manager, const struct ist_client_request *request,

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "provider/provider.h"
+
 #define PAGE IST_PAGE_SIZE
 #define RAM (8 * MIB)
 #define OUT_MAX 512
@@ -325,6 +327,53 @@ static void owners_take_it_with_them(void **state)
 	shop_close(shop);
 }
 
+static void check_list(struct provider_desk *desk)
+{
+	struct grown_region *newer = NULL;
+
+	for (struct grown_region *region = desk->regions; region; region = region->next) {
+		assert_true(!newer || newer->serial > region->serial);
+		newer = region;
+	}
+}
+
+/* Regions come and go while an owner ends step by step: it loses all that it had, others nothing. */
+static void regions_come_and_go_as_an_owner_ends(void **state)
+{
+	enum { TURNS = 3 };
+	struct shop *shop = shop_open(65, 65, 0);
+	struct ist_manager *manager = shop->guest.fixture.manager;
+	struct ist_client_request request = {.size = 65 * PAGE};
+	struct ist_shm mine[TURNS], other[TURNS];
+	int steps = 0, left;
+
+	(void)state;
+	assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){.id = 9}), 0);
+	for (int i = 0; i < TURNS; i++) {
+		request.owner = 9;
+		assert_int_equal(ist_provider_client_alloc(manager, &request, &mine[i]), 0);
+		request.owner = 8;
+		assert_int_equal(ist_provider_client_alloc(manager, &request, &other[i]), 0);
+	}
+	assert_int_equal(ist_owner_destroy_begin(manager, 9), 0);
+	while ((left = ist_owner_destroy_step(manager, 9, 1)) == 1) {
+		int i = steps++ % TURNS;
+
+		check_list(desk_of(manager));
+		assert_int_equal(ist_shm_free(&other[i]), 0);
+		ist_provider_drain(manager);
+		check_list(desk_of(manager));
+		assert_int_equal(ist_provider_client_alloc(manager, &request, &other[i]), 0);
+		assert_true(steps < 10); /* it ends, though there is a new region after each step */
+	}
+	assert_int_equal(left, 0);
+	for (int i = 0; i < TURNS; i++) {
+		assert_int_not_equal(ist_shm_free(&mine[i]), 0); /* its region may have gone too */
+		assert_int_equal(ist_shm_free(&other[i]), 0);
+	}
+	shop_close(shop);
+}
+
 static void *demand(void *argument)
 {
 	struct shop *shop = argument;
@@ -421,6 +470,74 @@ static void a_cache_outlives_its_owner(void **state)
 	shop_close(shop);
 }
 
+/* Requests that were tried in regions and found no room there. */
+static uint64_t tried_in_vain(struct ist_manager *manager)
+{
+	struct ist_pool_stats stats;
+	uint64_t failures = 0;
+
+	for (struct grown_region *region = desk_of(manager)->regions; region; region = region->next) {
+		ist_client_pool_stats(&region->pool, &stats);
+		failures += stats.failures;
+	}
+	return failures;
+}
+
+/* Regions that are too full cost a request next to nothing: it is not tried there. */
+static void full_regions_are_passed_by(void **state)
+{
+	enum { COUNT = 40 };
+	struct shop *shop = shop_open(16, UINT64_MAX, COUNT * 16);
+	struct ist_manager *manager = shop->guest.fixture.manager;
+	struct ist_client_request request = {.size = PAGE};
+	struct ist_shm carve_out[64], shm[COUNT], small;
+	int held = 0;
+
+	(void)state;
+	while (ist_client_pool_alloc_request(shop->guest.fixture.client, &request, &carve_out[held]) == 0)
+		held++;
+	request.size = 15 * PAGE;
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(ist_provider_client_alloc(manager, &request, &shm[i]), 0);
+	assert_int_equal(desk_of(manager)->region_count, COUNT);
+	assert_int_equal(desk_of(manager)->region_pages, 16 * COUNT);
+	assert_int_equal(ist_provider_client_alloc(manager, &request, &small), -ENOSPC);
+	assert_int_equal(tried_in_vain(manager), 0);
+	assert_int_equal(ist_shm_free(&shm[0]), 0); /* the oldest, so the last on the list */
+	request.size = 16 * PAGE;
+	assert_int_equal(ist_provider_client_alloc(manager, &request, &shm[0]), 0);
+	assert_int_equal(tried_in_vain(manager), 0);
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(ist_shm_free(&shm[i]), 0);
+	for (int i = 0; i < held; i++)
+		assert_int_equal(ist_shm_free(&carve_out[i]), 0);
+	assert_int_equal(ist_provider_drain(manager), 0);
+	assert_int_equal(desk_of(manager)->region_count, 0);
+	assert_int_equal(desk_of(manager)->region_pages, 0);
+	shop_close(shop);
+}
+
+/* What is kept without limit is also not given back by the next request that finds it half free. */
+static void a_reserve_without_limit_stays(void **state)
+{
+	struct shop *shop = shop_open(16, UINT64_MAX, 0);
+	struct ist_manager *manager = shop->guest.fixture.manager;
+	struct ist_client_request request = {.size = 65 * PAGE};
+	struct ist_provider_stats stats;
+	struct ist_shm shm[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ist_provider_client_alloc(manager, &request, &shm[i]), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ist_shm_free(&shm[i]), 0);
+	assert_int_equal(ist_provider_client_alloc(manager, &request, &shm[0]), 0);
+	ist_provider_stats(manager, &stats);
+	assert_int_equal(stats.regions, 3);
+	assert_int_equal(ist_shm_free(&shm[0]), 0);
+	shop_close(shop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,7 +545,10 @@ int main(void)
 	        cmocka_unit_test(bad_answers),
 	        cmocka_unit_test(client_pool_grows_and_shrinks),
 	        cmocka_unit_test(limits),
+	        cmocka_unit_test(a_reserve_without_limit_stays),
+	        cmocka_unit_test(full_regions_are_passed_by),
 	        cmocka_unit_test(owners_take_it_with_them),
+	        cmocka_unit_test(regions_come_and_go_as_an_owner_ends),
 	        cmocka_unit_test(threads_and_a_slow_provider),
 	        cmocka_unit_test(a_cache_for_calls),
 	        cmocka_unit_test(a_cache_outlives_its_owner),
