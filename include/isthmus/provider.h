@@ -24,6 +24,8 @@ struct ist_provided {
 
 #define IST_PROVIDE_CONTIGUOUS 1u /* one stretch of physical addresses is wanted; others are given back */
 
+#define IST_PROVIDER_CHUNK_MAX (UINT64_C(1) << 30) /* pages: 4 TiB */
+
 /* Zero-initialise, then fill in. Members may be added at the end. */
 struct ist_provider {
 	/*
@@ -35,13 +37,17 @@ struct ist_provider {
 	int (*alloc)(void *context, uint64_t pages, unsigned flags, struct ist_provided *out);
 	int (*free)(void *context, uint64_t cookie);
 	void *context;
-	uint64_t chunk_pages; /* the client pool grows by at least so many; default 256 */
-	uint64_t
-	        keep_pages; /* so many free pages stay when it shrinks; default chunk_pages. Shrinks when a chunk more is free */
+	/* The client pool grows by at least so many, at most IST_PROVIDER_CHUNK_MAX; default 256. */
+	uint64_t chunk_pages;
+	/* So many free pages stay when it shrinks, any number; default chunk_pages. It shrinks when a chunk more is free. */
+	uint64_t keep_pages;
 	uint64_t max_pages; /* the client pool does not grow by more in all; default: no limit */
 };
 
-/* Set it. 0; -EINVAL; -EBUSY something of the one before is still out; -ENOMEM; -EDEADLK. May block. */
+/*
+ * Set it. 0; -EINVAL a null argument or function, or chunk_pages is too large; -EBUSY something of the one before is still
+ * out; -ENOMEM; -EDEADLK. May block.
+ */
 IST_API int ist_provider_set(struct ist_manager *manager, const struct ist_provider *provider);
 
 /*
@@ -75,8 +81,8 @@ struct ist_provider_cache {
  * Errors as of ist_provider_alloc, and of ist_provider_free for the old one, which then stays in the cache. May block.
  * Source: requirement R5.
  */
-IST_API int ist_provider_cache_get(struct ist_manager *manager, struct ist_provider_cache *cache, uint32_t type,
-                                   size_t size, uint32_t owner, struct ist_mapping *out);
+IST_API int ist_provider_cache_get(struct ist_manager *manager, struct ist_provider_cache *cache,
+                                   uint32_t type, size_t size, uint32_t owner, struct ist_mapping *out);
 
 /* Give back what a cache has, at the end of a call or thread. 0, also if it has nothing; errors of ist_provider_free. */
 IST_API int ist_provider_cache_clear(struct ist_manager *manager, struct ist_provider_cache *cache);

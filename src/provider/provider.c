@@ -69,7 +69,8 @@ int ist_provider_set(struct ist_manager *manager, const struct ist_provider *pro
 	struct provider_desk *desk = desk_of(manager);
 	int error = 0;
 
-	if (!manager || !provider || !provider->alloc || !provider->free)
+	if (!manager || !provider || !provider->alloc || !provider->free ||
+	    provider->chunk_pages > IST_PROVIDER_CHUNK_MAX)
 		return -EINVAL;
 	if (rcu_inside())
 		return -EDEADLK;

@@ -153,6 +153,12 @@ static int grow(struct provider_desk *desk, const struct ist_client_request *req
 	return error;
 }
 
+/* Whether `pages` fewer of them leave at least `keep`, which may be any number. */
+static bool spares(uint64_t free_pages, uint64_t pages, uint64_t keep)
+{
+	return free_pages >= pages && free_pages - pages >= keep;
+}
+
 /* Under the lock: take regions that are free off the list, as long as more than `keep` pages are. */
 static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep, bool *all_free)
 {
@@ -168,7 +174,7 @@ static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep
 
 		if (used_pages(region) != 0)
 			*all_free = false;
-		if (used_pages(region) != 0 || free_pages < keep + pages ||
+		if (used_pages(region) != 0 || !spares(free_pages, pages, keep) ||
 		    buddy_alloc_at(&region->pool.slabs.buddy, 0, pages)) {
 			link = &region->next;
 			continue;
@@ -281,11 +287,11 @@ bool regions_free_owner(void *context, uint32_t owner, uint64_t *serial)
 /* What is free beyond the reserve and a chunk more: the next request of the usual size must not bring it back at once. */
 static bool is_too_large(struct provider_desk *desk)
 {
-	uint64_t free_pages = 0;
+	uint64_t free_pages = 0, keep = desk->provider.keep_pages;
 
 	for (struct grown_region *region = desk->regions; region; region = region->next)
 		free_pages += free_pages_of(region);
-	return free_pages > desk->provider.keep_pages + desk->provider.chunk_pages;
+	return free_pages > keep && free_pages - keep > desk->provider.chunk_pages;
 }
 
 int ist_provider_client_alloc(struct ist_manager *manager, const struct ist_client_request *request,
