@@ -61,6 +61,7 @@ IST_API int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
  *
  * Errors as of ist_client_pool_alloc_request, and
  *   -ENOTSUP  the manager has no file, or the host's pages are larger than IST_PAGE_SIZE;
+ *   -EFBIG    the process may not have files of that size (RLIMIT_FSIZE); it gets no SIGXFSZ;
  *   -ENOMEM, -EMFILE or another negative errno value of making and mapping the file.
  * May block.
  */

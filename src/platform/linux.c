@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
@@ -72,13 +74,40 @@ static int errno_or(int result)
 	return result < 0 ? -errno : result;
 }
 
+/*
+ * As ftruncate: 0 or a negative errno value, -EFBIG for what the process's limit on file sizes forbids, and then without
+ * the signal that the system sends to this thread. One that was pending before stays so.
+ */
+static int set_length(int fd, size_t bytes)
+{
+	static const struct timespec now = {0, 0};
+	sigset_t only, before, pending;
+	int error, taken;
+
+	sigemptyset(&only);
+	sigaddset(&only, SIGXFSZ);
+	sigemptyset(&pending);
+	error = -pthread_sigmask(SIG_BLOCK, &only, &before);
+	if (error)
+		return error;
+	sigpending(&pending);
+	error = errno_or(ftruncate(fd, (off_t)bytes));
+	if (error == -EFBIG && !sigismember(&pending, SIGXFSZ)) {
+		do
+			taken = errno_or(sigtimedwait(&only, NULL, &now));
+		while (taken == -EINTR);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
 int platform_sealed_file(size_t bytes)
 {
 	int error, fd = errno_or(memfd_create("isthmus", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 
 	if (fd < 0)
 		return fd;
-	error = errno_or(ftruncate(fd, (off_t)bytes));
+	error = set_length(fd, bytes);
 	if (!error)
 		error = errno_or(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL));
 	if (error) {

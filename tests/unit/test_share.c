@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -405,6 +406,74 @@ static void errors(void **state)
 	shared_drop(&s);
 }
 
+static _Atomic int caught;
+
+static void on_file_size(int number)
+{
+	(void)number;
+	atomic_fetch_add_explicit(&caught, 1, memory_order_relaxed);
+}
+
+static int has_pending(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 && sigismember(&pending, SIGXFSZ) == 1;
+}
+
+/* In a child with a limit on file sizes: 0, or the number of what went wrong. */
+static int jailed(bool blocked, bool pending, void (*handler)(int))
+{
+	struct shared s = shared_make(0);
+	struct ist_client_request small = {.size = 65536}, large = {.size = 65537};
+	struct rlimit limit = {65536, 65536};
+	struct ist_shm shm;
+	sigset_t only, before, after;
+	int fd = -7;
+
+	sigemptyset(&only);
+	sigaddset(&only, SIGXFSZ);
+	signal(SIGXFSZ, handler);
+	if (setrlimit(RLIMIT_FSIZE, &limit) || (blocked && sigprocmask(SIG_BLOCK, &only, NULL)) ||
+	    (pending && raise(SIGXFSZ)) || sigprocmask(SIG_BLOCK, NULL, &before))
+		return 1;
+	if (ist_client_pool_alloc_isolated(s.client, &large, &shm, &fd) != -EFBIG || fd != -7)
+		return 2;
+	if (has_pending() != pending || atomic_load_explicit(&caught, memory_order_relaxed) != 0)
+		return 3;
+	if (sigprocmask(SIG_BLOCK, NULL, &after) || sigismember(&after, SIGXFSZ) != blocked)
+		return 4;
+	for (int number = 1; number < NSIG; number++)
+		if (sigismember(&before, number) != sigismember(&after, number))
+			return 4;
+	if (ist_client_pool_alloc_isolated(s.client, &small, &shm, &fd) || ist_shm_free(&shm))
+		return 5;
+	close(fd);
+	return ist_manager_destroy(s.manager) ? 6 : 0;
+}
+
+/* A limit on file sizes is an error, not a signal; a signal that was there before stays. */
+static void a_limit_on_file_sizes(void **state)
+{
+	static const struct {
+		bool blocked, pending;
+		void (*handler)(int);
+	} cases[] = {{false, false, SIG_DFL}, {true, false, SIG_DFL},       {true, true, SIG_DFL},
+	             {false, false, SIG_IGN}, {false, false, on_file_size}, {true, true, on_file_size}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		pid_t child = fork();
+		int status;
+
+		if (child == 0)
+			_exit(jailed(cases[i].blocked, cases[i].pending, cases[i].handler));
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_false(WIFSIGNALED(status));
+		assert_int_equal(WEXITSTATUS(status), 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +482,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(a_receiver_that_is_killed_harms_nobody),
 	        cmocka_unit_test(a_receiver_outlives_the_pool),
 	        cmocka_unit_test(errors),
+	        cmocka_unit_test(a_limit_on_file_sizes),
 	};
 
 	if (argc == 2 && strcmp(argv[1], "receiver") == 0)
