@@ -59,6 +59,11 @@ IST_API int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
  * and is sealed against growing and shrinking. ist_shm_free puts the pool's own pages back under the buffer; that
  * call then makes system calls too, and returns -ENOMEM with nothing changed when the system refuses.
  *
+ * In the rarest case the system refuses after it has taken the buffer's place away, and another mapping of the process
+ * comes there first. Then these pages of the pool are lost: they are never handed out again, nobody must touch them at
+ * their addresses in this process, and ist_client_pool_space counts them as free. The call that met this answers
+ * -ENOMEM when it was to allocate, and 0 when it was to free; the manager can be destroyed as ever.
+ *
  * Errors as of ist_client_pool_alloc_request, and
  *   -ENOTSUP  the manager has no file, or the host's pages are larger than IST_PAGE_SIZE;
  *   -EFBIG    the process may not have files of that size (RLIMIT_FSIZE); it gets no SIGXFSZ;

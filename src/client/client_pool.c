@@ -340,13 +340,20 @@ static int end_use(struct ist_client_pool *pool, const struct ist_shm *shm, uint
 	return error;
 }
 
-/* After the life that `record` told of was ended by us. On an error it is as if it never had been. */
+/*
+ * After the life that `record` told of was ended by us. On an error it is as if it never had been. A run whose addresses were
+ * lost has ended too, but is not given back.
+ */
 static int bury(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t record)
 {
 	int error = 0;
 
 	if (record & RECORD_ISOLATED)
 		error = client_share_end(pool, shm->place, page_count(shm->view.size));
+	if (error == -ESTALE) {
+		client_share_lose(pool);
+		return 0;
+	}
 	if (error) /* nobody could take the place meanwhile */
 		atomic_store_explicit(&pool->record[shm->place], record, memory_order_release);
 	else
@@ -428,5 +435,5 @@ bool client_pool_is_used(struct ist_client_pool *pool)
 	struct slab_counts counts;
 
 	slabs_count(&pool->slabs, &counts);
-	return counts.allocs != counts.frees;
+	return counts.allocs != counts.frees + atomic_load_explicit(&pool->lost, memory_order_relaxed);
 }

@@ -22,6 +22,7 @@ struct ist_client_pool {
 	bool direct; /* no magazines, whatever the size; set before the init */
 	_Atomic int file; /* descriptor of the file behind the pool + 1, or 0; see share.c */
 	uint64_t file_offset; /* of the pool's first byte, once there is a file */
+	_Atomic uint64_t lost; /* runs that are out of the buddy for ever; see share.c */
 };
 
 /* The largest pool, in bytes: what a record can hold, 4 TiB. */
@@ -40,7 +41,7 @@ static inline size_t client_pool_used_pages(const struct ist_client_pool *pool)
 	return slabs_out(&pool->slabs);
 }
 
-/* Whether anything is allocated. Exact when nobody is at work on the pool. */
+/* Whether anything is allocated; what was lost is not. Exact when nobody is at work on the pool. */
 bool client_pool_is_used(struct ist_client_pool *pool);
 
 /* ist_shm_free for a handle that names this pool. */

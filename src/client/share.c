@@ -48,6 +48,25 @@ int client_share_end(struct ist_client_pool *pool, size_t start, size_t pages)
 	                            pool->file_offset + offset);
 }
 
+void client_share_lose(struct ist_client_pool *pool)
+{
+	/* Relaxed: read when nobody is at work on the pool. */
+	atomic_fetch_add_explicit(&pool->lost, 1, memory_order_relaxed);
+}
+
+/* A file of its own under a run that is ours: its descriptor, or a negative errno value; -ESTALE as client_share_end. */
+static int share_begin(struct ist_client_pool *pool, size_t start, size_t bytes)
+{
+	int error, fd = platform_sealed_file(bytes);
+
+	if (fd < 0)
+		return fd;
+	error = platform_map_file_at(pool->pool.vaddr + start * IST_PAGE_SIZE, bytes, fd, 0);
+	if (error)
+		close(fd);
+	return error ? error : fd;
+}
+
 int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
 {
 	struct ist_client_pool *client;
@@ -79,7 +98,6 @@ int ist_client_pool_alloc_isolated(struct ist_client_pool *pool, const struct is
                                    struct ist_shm *out, int *fd)
 {
 	struct client_claim claim;
-	size_t bytes;
 	int made, error;
 
 	if (!pool || !request || !out || !fd)
@@ -92,16 +110,14 @@ int ist_client_pool_alloc_isolated(struct ist_client_pool *pool, const struct is
 	error = client_pool_claim(pool, request, &claim);
 	if (error)
 		return error;
-	bytes = bits_ceil_div(request->size, IST_PAGE_SIZE) * IST_PAGE_SIZE;
-	made = platform_sealed_file(bytes);
-	error = made < 0 ? made
-	                 : platform_map_file_at(pool->pool.vaddr + claim.start * IST_PAGE_SIZE, bytes, made,
-	                                        0);
-	if (error) {
-		if (made >= 0)
-			close(made);
+	made = share_begin(pool, claim.start, bits_ceil_div(request->size, IST_PAGE_SIZE) * IST_PAGE_SIZE);
+	if (made == -ESTALE) {
+		client_share_lose(pool);
+		return -ENOMEM;
+	}
+	if (made < 0) {
 		client_pool_unclaim(pool, request, &claim);
-		return error;
+		return made;
 	}
 	/* Last of all: from here on the end of its owner may free it, and undo the mapping. */
 	client_pool_publish(pool, request, &claim, true, out);

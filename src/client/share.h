@@ -12,7 +12,13 @@ int client_share_set_file(struct ist_client_pool *pool, int fd, uint64_t offset)
 /* Close the pool's file, if any. Nobody else may be using the pool. */
 void client_share_drop_file(struct ist_client_pool *pool);
 
-/* Put the pool's own pages back under a run that was isolated. A negative errno value: nothing changed. */
+/*
+ * Put the pool's own pages back under a run that was isolated. A negative errno value: nothing changed; but -ESTALE: its
+ * addresses are not the pool's any more, so that the run is to be lost.
+ */
 int client_share_end(struct ist_client_pool *pool, size_t start, size_t pages);
+
+/* A run that is claimed stays so for ever, and nobody waits for it. */
+void client_share_lose(struct ist_client_pool *pool);
 
 #endif

@@ -406,6 +406,99 @@ static void errors(void **state)
 	shared_drop(&s);
 }
 
+/* Whether the next mapping of a file loses its place, to somebody else's memory. What was lost: */
+static bool loses_place;
+static char *lost_place;
+static size_t lost_bytes;
+
+int __real_platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset);
+int __wrap_platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset);
+
+int __wrap_platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset)
+{
+	if (!loses_place)
+		return __real_platform_map_file_at(where, bytes, fd, offset);
+	loses_place = false;
+	lost_place =
+	        mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	assert_ptr_equal(lost_place, where);
+	lost_bytes = bytes;
+	memset(lost_place, 0x5e, bytes);
+	return -ESTALE;
+}
+
+static void check_not_lost(const struct ist_shm *shm)
+{
+	uintptr_t at = (uintptr_t)shm->view.vaddr, lost = (uintptr_t)lost_place;
+
+	assert_true(at + shm->view.size <= lost || at >= lost + lost_bytes);
+}
+
+/* Take all that the pool has, in pieces of a page, and give it back: how many there were. */
+static size_t take_all(struct shared *s)
+{
+	static struct ist_shm shm[FILE_SIZE / 4096];
+	size_t count = 0;
+
+	while (ist_client_pool_alloc(s->client, 4096, &shm[count]) == 0)
+		check_not_lost(&shm[count++]);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(ist_shm_free(&shm[i]), 0);
+	return count;
+}
+
+/* 0: when it is allocated; 1: when it is freed; 2: when its owner ends. */
+static void lose_a_place(struct shared *s, int when)
+{
+	struct ist_client_request request = {.size = 5000, .owner = 7};
+	struct ist_shm shm, copy;
+	int fd = -7;
+
+	loses_place = when == 0;
+	assert_int_equal(ist_client_pool_alloc_isolated(s->client, &request, &shm, &fd),
+	                 when == 0 ? -ENOMEM : 0);
+	if (when == 0) {
+		assert_int_equal(fd, -7);
+		return;
+	}
+	close(fd);
+	copy = shm;
+	loses_place = true;
+	if (when == 1)
+		assert_int_equal(ist_shm_free(&shm), 0);
+	else
+		assert_int_equal(ist_owner_destroy(s->manager, 7), 0);
+	assert_int_equal(ist_shm_free(&copy), -EALREADY);
+}
+
+/* Its pages are nobody's any more: never handed out, never written, and nothing waits for them. */
+static void a_place_that_was_lost(void **state)
+{
+	int before = open_descriptors();
+
+	(void)state;
+	for (int when = 0; when < 3; when++) {
+		struct shared s = shared_make(0);
+		struct ist_client_allocation found;
+		size_t all = take_all(&s);
+
+		assert_int_equal(ist_owner_create(s.manager, &(struct ist_owner_config){.id = 7}), 0);
+		lose_a_place(&s, when);
+		assert_false(loses_place);
+		assert_int_equal(lost_bytes, 8192);
+		for (int round = 0; round < 3; round++)
+			assert_int_equal(take_all(&s), all - 2);
+		assert_int_equal(ist_client_pool_next(s.client, 0, &found), -ENOENT);
+		for (size_t i = 0; i < lost_bytes; i++)
+			assert_int_equal(lost_place[i], 0x5e);
+		if (when < 2)
+			assert_int_equal(ist_owner_destroy(s.manager, 7), 0);
+		lost_bytes = 0;
+		shared_drop(&s);
+		assert_int_equal(open_descriptors(), before);
+	}
+}
+
 static _Atomic int caught;
 
 static void on_file_size(int number)
@@ -483,6 +576,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(a_receiver_outlives_the_pool),
 	        cmocka_unit_test(errors),
 	        cmocka_unit_test(a_limit_on_file_sizes),
+	        cmocka_unit_test(a_place_that_was_lost),
 	};
 
 	if (argc == 2 && strcmp(argv[1], "receiver") == 0)
