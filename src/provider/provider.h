@@ -45,6 +45,8 @@ struct provider_desk {
 	bool has_index;
 	uint32_t unused, live;
 	struct grown_region *regions, *parked;
+	uint64_t region_count, region_pages; /* on the list of regions */
+	uint64_t since_look; /* requests served since somebody last counted what is free */
 	uint64_t serial;
 	uint64_t growing; /* pages that calls under way are asking for */
 	uint64_t calls; /* under way, so that the provider stays */

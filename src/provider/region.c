@@ -92,14 +92,37 @@ static uint64_t free_pages_of(const struct grown_region *region)
 	return region->pool.pool.size / IST_PAGE_SIZE - used_pages(region);
 }
 
+/* Regions that do not have so many free pages are passed by at the cost of a load each. */
 static int alloc_in_regions(struct provider_desk *desk, const struct ist_client_request *request,
                             struct ist_shm *out)
 {
+	uint64_t pages = bits_ceil_div(request->size, IST_PAGE_SIZE);
 	int error = -ENOSPC;
 
 	for (struct grown_region *region = desk->regions; region && error == -ENOSPC; region = region->next)
-		error = ist_client_pool_alloc_request(&region->pool, request, out);
+		if (free_pages_of(region) >= pages)
+			error = ist_client_pool_alloc_request(&region->pool, request, out);
 	return error;
+}
+
+/* Under the lock. */
+static void list_region(struct provider_desk *desk, struct grown_region *region)
+{
+	region->next = desk->regions;
+	desk->regions = region;
+	desk->region_count++;
+	desk->region_pages += region->pool.pool.size / IST_PAGE_SIZE;
+}
+
+/* Under the lock: the region that *link leads to is on no list then. */
+static struct grown_region *unlist_region(struct provider_desk *desk, struct grown_region **link)
+{
+	struct grown_region *region = *link;
+
+	*link = region->next;
+	desk->region_count--;
+	desk->region_pages -= region->pool.pool.size / IST_PAGE_SIZE;
+	return region;
 }
 
 /* Under the lock: the region is open, and the first request is served before anybody can take its place. */
@@ -108,19 +131,16 @@ static int publish_region(struct provider_desk *desk, struct grown_region *regio
 {
 	buddy_free(&region->pool.slabs.buddy, 0, region->pool.pool.size / IST_PAGE_SIZE);
 	region->serial = ++desk->serial;
-	region->next = desk->regions;
-	desk->regions = region;
+	list_region(desk, region);
 	return ist_client_pool_alloc_request(&region->pool, request, out);
 }
 
 /* Reserve the right to grow by so many pages. Under the lock. */
 static int plan_growth(struct provider_desk *desk, const struct ist_client_request *request, uint64_t *pages)
 {
-	uint64_t limit = desk->provider.max_pages, now = desk->growing,
+	uint64_t limit = desk->provider.max_pages, now = desk->growing + desk->region_pages,
 	         align = request->align / IST_PAGE_SIZE;
 
-	for (struct grown_region *region = desk->regions; region; region = region->next)
-		now += region->pool.pool.size / IST_PAGE_SIZE;
 	if (request->size > CLIENT_POOL_MAX / 4)
 		return -ENOSPC;
 	/* Enough for any alignment, wherever the pages begin. */
@@ -179,8 +199,7 @@ static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep
 			link = &region->next;
 			continue;
 		}
-		*link = region->next;
-		region->next = closed;
+		unlist_region(desk, link)->next = closed;
 		closed = region;
 		free_pages -= pages;
 	}
@@ -202,12 +221,10 @@ static bool return_region(struct provider_desk *desk, struct grown_region *regio
 		buddy_free(&region->pool.slabs.buddy, 0, pool->size / IST_PAGE_SIZE);
 	}
 	pthread_mutex_lock(&desk->lock);
-	if (returned) {
+	if (returned)
 		park(desk, region);
-	} else {
-		region->next = desk->regions;
-		desk->regions = region;
-	}
+	else
+		list_region(desk, region);
 	pthread_mutex_unlock(&desk->lock);
 	return returned;
 }
@@ -284,11 +301,19 @@ bool regions_free_owner(void *context, uint32_t owner, uint64_t *serial)
 	return lowest != NULL;
 }
 
-/* What is free beyond the reserve and a chunk more: the next request of the usual size must not bring it back at once. */
+#define LOOK_SHARE 16 /* regions that are counted for each request */
+
+/*
+ * What is free beyond the reserve and a chunk more: the next request of the usual size must not bring it back at once. Of many
+ * regions, only each so many requests count what is free.
+ */
 static bool is_too_large(struct provider_desk *desk)
 {
 	uint64_t free_pages = 0, keep = desk->provider.keep_pages;
 
+	if (++desk->since_look < desk->region_count / LOOK_SHARE)
+		return false;
+	desk->since_look = 0;
 	for (struct grown_region *region = desk->regions; region; region = region->next)
 		free_pages += free_pages_of(region);
 	return free_pages > keep && free_pages - keep > desk->provider.chunk_pages;

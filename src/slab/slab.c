@@ -90,6 +90,8 @@ size_t slabs_out(const struct slabs *slabs)
 {
 	size_t out = atomic_load_explicit(&slabs->out, memory_order_relaxed);
 
+	if (slabs->untold == 0) /* CPUs keep nothing to themselves: change_out */
+		return out;
 	for (uint32_t block = 0; block < slabs->percpu.blocks; block++)
 		out += atomic_load_explicit(&percpu_head(&slabs->percpu, block)->note[NOTE_OUT],
 		                            memory_order_relaxed);

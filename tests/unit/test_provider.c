@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "provider/provider.h"
+
 #define PAGE IST_PAGE_SIZE
 #define RAM (8 * MIB)
 #define OUT_MAX 512
@@ -511,6 +513,53 @@ static void limits_of_the_configuration(void **state)
 	}
 }
 
+/* Requests that were tried in regions and found no room there. */
+static uint64_t tried_in_vain(struct ist_manager *manager)
+{
+	struct ist_pool_stats stats;
+	uint64_t failures = 0;
+
+	for (struct grown_region *region = desk_of(manager)->regions; region; region = region->next) {
+		ist_client_pool_stats(&region->pool, &stats);
+		failures += stats.failures;
+	}
+	return failures;
+}
+
+/* Regions that are too full cost a request next to nothing: it is not tried there. */
+static void full_regions_are_passed_by(void **state)
+{
+	enum { COUNT = 40 };
+	struct shop *shop = shop_open(16, UINT64_MAX, COUNT * 16);
+	struct ist_manager *manager = shop->guest.fixture.manager;
+	struct ist_client_request request = {.size = PAGE};
+	struct ist_shm carve_out[64], shm[COUNT], small;
+	int held = 0;
+
+	(void)state;
+	while (ist_client_pool_alloc_request(shop->guest.fixture.client, &request, &carve_out[held]) == 0)
+		held++;
+	request.size = 15 * PAGE;
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(ist_provider_client_alloc(manager, &request, &shm[i]), 0);
+	assert_int_equal(desk_of(manager)->region_count, COUNT);
+	assert_int_equal(desk_of(manager)->region_pages, 16 * COUNT);
+	assert_int_equal(ist_provider_client_alloc(manager, &request, &small), -ENOSPC);
+	assert_int_equal(tried_in_vain(manager), 0);
+	assert_int_equal(ist_shm_free(&shm[0]), 0); /* the oldest, so the last on the list */
+	request.size = 16 * PAGE;
+	assert_int_equal(ist_provider_client_alloc(manager, &request, &shm[0]), 0);
+	assert_int_equal(tried_in_vain(manager), 0);
+	for (int i = 0; i < COUNT; i++)
+		assert_int_equal(ist_shm_free(&shm[i]), 0);
+	for (int i = 0; i < held; i++)
+		assert_int_equal(ist_shm_free(&carve_out[i]), 0);
+	assert_int_equal(ist_provider_drain(manager), 0);
+	assert_int_equal(desk_of(manager)->region_count, 0);
+	assert_int_equal(desk_of(manager)->region_pages, 0);
+	shop_close(shop);
+}
+
 /* What is kept without limit is also not given back by the next request that finds it half free. */
 static void a_reserve_without_limit_stays(void **state)
 {
@@ -667,6 +716,7 @@ int main(void)
 	        cmocka_unit_test(limits),
 	        cmocka_unit_test(limits_of_the_configuration),
 	        cmocka_unit_test(a_reserve_without_limit_stays),
+	        cmocka_unit_test(full_regions_are_passed_by),
 	        cmocka_unit_test(limits_of_answers),
 	        cmocka_unit_test(limits_of_requests),
 	        cmocka_unit_test(owners_take_it_with_them),
