@@ -270,6 +270,10 @@ void regions_free_memory(struct provider_desk *desk)
 	}
 }
 
+/*
+ * Each is freed, by this call or by its holder: what client_pool_free_found refuses otherwise are isolated buffers, of which
+ * there are none here, because a region has no file (client_share_set_file).
+ */
 static void free_owner_in(struct grown_region *region, uint32_t owner)
 {
 	struct ist_client_allocation found;
