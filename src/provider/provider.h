@@ -44,7 +44,9 @@ struct provider_desk {
 	struct index by_slot;
 	bool has_index;
 	uint32_t unused, live;
-	struct grown_region *regions, *parked;
+	struct grown_region *regions, *parked; /* regions: the highest serial first */
+	struct grown_region *resume; /* the first one below the serial resume_below, unless that is 0 */
+	uint64_t resume_below;
 	uint64_t region_count, region_pages; /* on the list of regions */
 	uint64_t since_look; /* requests served since somebody last counted what is free */
 	uint64_t serial;
@@ -80,7 +82,10 @@ bool regions_shrink(struct provider_desk *desk, uint64_t keep);
 /* Under the lock. */
 void regions_count(struct provider_desk *desk, struct ist_provider_stats *out);
 void regions_free_memory(struct provider_desk *desk);
-/* For teardown: free the owner's memory in the region with the lowest serial from *serial on; false: there is none. */
+/*
+ * For teardown: free the owner's memory in the next region below *serial, the newest first, and 0 to begin with; false: there
+ * is none. So it ends, however many regions are opened meanwhile.
+ */
 bool regions_free_owner(void *desk, uint32_t owner, uint64_t *serial);
 
 #endif

@@ -105,11 +105,17 @@ static int alloc_in_regions(struct provider_desk *desk, const struct ist_client_
 	return error;
 }
 
-/* Under the lock. */
+/* Under the lock: to its place by its serial, which is in front for a new one. */
 static void list_region(struct provider_desk *desk, struct grown_region *region)
 {
-	region->next = desk->regions;
-	desk->regions = region;
+	struct grown_region **link = &desk->regions;
+
+	while (*link && (*link)->serial > region->serial)
+		link = &(*link)->next;
+	region->next = *link;
+	*link = region;
+	if (region->serial < desk->resume_below)
+		desk->resume_below = 0;
 	desk->region_count++;
 	desk->region_pages += region->pool.pool.size / IST_PAGE_SIZE;
 }
@@ -120,6 +126,8 @@ static struct grown_region *unlist_region(struct provider_desk *desk, struct gro
 	struct grown_region *region = *link;
 
 	*link = region->next;
+	if (desk->resume == region)
+		desk->resume = region->next;
 	desk->region_count--;
 	desk->region_pages -= region->pool.pool.size / IST_PAGE_SIZE;
 	return region;
@@ -288,21 +296,35 @@ static void free_owner_in(struct grown_region *region, uint32_t owner)
 	}
 }
 
+/* The first region below `serial`, or null: in one step for whoever asks for one after the other. */
+static struct grown_region *first_below(struct provider_desk *desk, uint64_t serial)
+{
+	struct grown_region *region = desk->regions;
+
+	if (serial == 0)
+		return region;
+	if (serial == desk->resume_below)
+		return desk->resume;
+	while (region && region->serial >= serial)
+		region = region->next;
+	return region;
+}
+
 bool regions_free_owner(void *context, uint32_t owner, uint64_t *serial)
 {
 	struct provider_desk *desk = context;
-	struct grown_region *lowest = NULL;
+	struct grown_region *region;
 
 	pthread_mutex_lock(&desk->lock);
-	for (struct grown_region *region = desk->regions; region; region = region->next)
-		if (region->serial >= *serial && (!lowest || region->serial < lowest->serial))
-			lowest = region;
-	if (lowest) {
-		free_owner_in(lowest, owner);
-		*serial = lowest->serial + 1;
+	region = first_below(desk, *serial);
+	if (region) {
+		free_owner_in(region, owner);
+		*serial = region->serial;
+		desk->resume = region->next;
+		desk->resume_below = region->serial;
 	}
 	pthread_mutex_unlock(&desk->lock);
-	return lowest != NULL;
+	return region != NULL;
 }
 
 #define LOOK_SHARE 16 /* regions that are counted for each request */

@@ -327,6 +327,53 @@ static void owners_take_it_with_them(void **state)
 	shop_close(shop);
 }
 
+static void check_list(struct provider_desk *desk)
+{
+	struct grown_region *newer = NULL;
+
+	for (struct grown_region *region = desk->regions; region; region = region->next) {
+		assert_true(!newer || newer->serial > region->serial);
+		newer = region;
+	}
+}
+
+/* Regions come and go while an owner ends step by step: it loses all that it had, others nothing. */
+static void regions_come_and_go_as_an_owner_ends(void **state)
+{
+	enum { TURNS = 3 };
+	struct shop *shop = shop_open(65, 65, 0);
+	struct ist_manager *manager = shop->guest.fixture.manager;
+	struct ist_client_request request = {.size = 65 * PAGE};
+	struct ist_shm mine[TURNS], other[TURNS];
+	int steps = 0, left;
+
+	(void)state;
+	assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){.id = 9}), 0);
+	for (int i = 0; i < TURNS; i++) {
+		request.owner = 9;
+		assert_int_equal(ist_provider_client_alloc(manager, &request, &mine[i]), 0);
+		request.owner = 8;
+		assert_int_equal(ist_provider_client_alloc(manager, &request, &other[i]), 0);
+	}
+	assert_int_equal(ist_owner_destroy_begin(manager, 9), 0);
+	while ((left = ist_owner_destroy_step(manager, 9, 1)) == 1) {
+		int i = steps++ % TURNS;
+
+		check_list(desk_of(manager));
+		assert_int_equal(ist_shm_free(&other[i]), 0);
+		ist_provider_drain(manager);
+		check_list(desk_of(manager));
+		assert_int_equal(ist_provider_client_alloc(manager, &request, &other[i]), 0);
+		assert_true(steps < 10); /* it ends, though there is a new region after each step */
+	}
+	assert_int_equal(left, 0);
+	for (int i = 0; i < TURNS; i++) {
+		assert_int_not_equal(ist_shm_free(&mine[i]), 0); /* its region may have gone too */
+		assert_int_equal(ist_shm_free(&other[i]), 0);
+	}
+	shop_close(shop);
+}
+
 static void *demand(void *argument)
 {
 	struct shop *shop = argument;
@@ -720,6 +767,7 @@ int main(void)
 	        cmocka_unit_test(limits_of_answers),
 	        cmocka_unit_test(limits_of_requests),
 	        cmocka_unit_test(owners_take_it_with_them),
+	        cmocka_unit_test(regions_come_and_go_as_an_owner_ends),
 	        cmocka_unit_test(threads_and_a_slow_provider),
 	        cmocka_unit_test(a_cache_for_calls),
 	        cmocka_unit_test(a_cache_outlives_its_owner),
