@@ -96,10 +96,11 @@ static struct live *by_cookie(struct model_space *m, uint32_t owner, uint64_t co
 	return NULL;
 }
 
+/* Also by what is no longer found: a reference keeps it accessible. */
 static bool is_mapped(const struct model_space *m, uint64_t page)
 {
 	for (size_t i = 0; i < m->count; i++)
-		for (size_t k = 0; k < m->live[i].pages && !m->live[i].dead; k++)
+		for (size_t k = 0; k < m->live[i].pages; k++)
 			if (m->live[i].page[k] == page)
 				return true;
 	return false;
