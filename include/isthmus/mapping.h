@@ -7,7 +7,7 @@
  * Two kinds of call. The control path (register, unregister, ...) may block, makes system calls and is one after the
  * other, but for what it waits for: readers, references, pages of a list and callbacks hold up their own call alone. Of these
  * waits unregister's for references and ist_mapping_drain are cancellation points; a thread that is cancelled there leaves
- * nothing locked, and what it had done stays done. No other call of the control path is one, but for reading a list. Lookups and references take no lock and never wait for the control path (a thread's first lookup registers it
+ * nothing locked, and what it had done stays done. Lookups and references take no lock and never wait for the control path (a thread's first lookup registers it
  * with RCU, which takes a lock once; the last put of a mapping that is unregistered takes one for a few instructions, to
  * leave it to those who unmap).
  *

@@ -68,18 +68,10 @@ static int copy_from(void *to, size_t bytes, const struct source *source)
 	return copy_mapped(to, bytes, source);
 }
 
-static void release(void *unused)
-{
-	struct source *source = unused;
-
-	if (source->backing) /* release: pairs with ist_backing_remove */
-		atomic_fetch_sub_explicit(&source->backing->uses, 1, memory_order_release);
-}
-
 static int read_list_page(struct space *space, uint64_t *to, size_t count, uint64_t page)
 {
 	struct source source;
-	int error = space_enter(space);
+	int before, error = space_enter(space);
 
 	if (error)
 		return error;
@@ -87,9 +79,11 @@ static int read_list_page(struct space *space, uint64_t *to, size_t count, uint6
 	space_leave(space);
 	if (error)
 		return error;
-	pthread_cleanup_push(release, &source);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* or the backing would be in use for ever */
 	error = copy_from(to, count * sizeof(*to), &source);
-	pthread_cleanup_pop(true);
+	if (source.backing) /* release: pairs with ist_backing_remove */
+		atomic_fetch_sub_explicit(&source.backing->uses, 1, memory_order_release);
+	pthread_setcancelstate(before, &before);
 	return error;
 }
 
