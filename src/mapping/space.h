@@ -33,9 +33,13 @@
  *   in the last put, between its compare-exchange and the limbo: the pages of that mapping stay mapped, its owner's counters
  *     stay as they are; nobody waits for it but who unregisters that mapping.
  *
- * Locks, in the order in which they nest: space.lock (control path; never taken inside a read section, so its holder may
- * wait for readers), pamap's, limbo.working (the reclaimer, while it unmaps), limbo.lock (a few instructions, also by the
- * last put), the reclaimer's own.
+ * Locks, in the order in which they nest: space.lock (control path; never taken inside a read section), pamap's, limbo.working
+ * (the reclaimer, while it unmaps), limbo.lock (a few instructions, also by the last put), the reclaimer's own.
+ *
+ * Whoever holds space.lock does not wait for readers (but for the 100 ms of pamap.h [A5], when too much waits for them), for
+ * references or for foreign pages, and calls nobody outside the library. What needs such a wait has two halves: what it takes
+ * away is marked under the lock (a backing or a range `leaving`, a protection set), so that nothing new comes there; the lock is
+ * given back; and when it is taken again the mark is removed or the rest done.
  */
 #ifndef MAPPING_SPACE_H
 #define MAPPING_SPACE_H
