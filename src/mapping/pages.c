@@ -3,6 +3,7 @@
 #include "mapping/pages.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,16 @@ int pages_add(struct page_list *list, uint64_t page, uint64_t pages)
 		list->extent[list->count++] = (struct extent){page, pages};
 	}
 	list->pages += pages;
+	return 0;
+}
+
+int pages_read(const uint64_t *from, uint64_t *page)
+{
+	uint64_t address = atomic_load_explicit((const _Atomic uint64_t *)from, memory_order_relaxed);
+
+	if (address % IST_PAGE_SIZE)
+		return -EINVAL;
+	*page = address / IST_PAGE_SIZE;
 	return 0;
 }
 

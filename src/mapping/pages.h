@@ -26,6 +26,12 @@ void pages_drop(struct page_list *list);
 /* -ENOMEM */
 int pages_add(struct page_list *list, uint64_t page, uint64_t pages);
 
+/*
+ * The number of the page whose address stands at `from`, in an array of somebody else's: it is read once, here and nowhere
+ * else, for it may change at any time. -EINVAL: not a multiple of IST_PAGE_SIZE.
+ */
+int pages_read(const uint64_t *from, uint64_t *page);
+
 /* How many pages [offset, offset + size) touches, offset below a page; 0 if there are more than 2^40. */
 uint64_t pages_needed(uint64_t offset, uint64_t size);
 

@@ -240,25 +240,21 @@ static int find_range(struct space *space, const struct ist_mapping *range, uint
 	return 0;
 }
 
-/* Each element of the caller's array is read once, here: it may be in memory that somebody else changes. */
+/* Once, so that what is checked is what is mapped. */
 static int copy_numbers(const uint64_t *pages, uint64_t count, uint64_t **out)
 {
 	uint64_t *copy = count <= SIZE_MAX / sizeof(*copy) ? malloc((size_t)count * sizeof(*copy)) : NULL;
+	int error = 0;
 
 	if (!copy)
 		return -ENOMEM;
-	for (uint64_t i = 0; i < count; i++) {
-		uint64_t page =
-		        atomic_load_explicit((const _Atomic uint64_t *)&pages[i], memory_order_relaxed);
-
-		if (page % IST_PAGE_SIZE) {
-			free(copy);
-			return -EINVAL;
-		}
-		copy[i] = page / IST_PAGE_SIZE;
-	}
-	*out = copy;
-	return 0;
+	for (uint64_t i = 0; i < count && !error; i++)
+		error = pages_read(&pages[i], &copy[i]);
+	if (error)
+		free(copy);
+	else
+		*out = copy;
+	return error;
 }
 
 int ist_range_map(struct ist_manager *manager, const struct ist_mapping *range, uint64_t first,
@@ -294,7 +290,7 @@ static int range_unmap(struct space *space, uint32_t slot, uint64_t first, uint6
 	if (mapping->changing)
 		return -EAGAIN;
 	for (uint64_t i = 0; i < count; i++)
-		if (word_at(mapping, first + i) == 0)
+		if ((word_at(mapping, first + i) & AT_PAGE) == 0) /* nor is what was lost */
 			return -ENXIO;
 	if (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_COUNT)
 		return -EBUSY;

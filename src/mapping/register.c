@@ -165,10 +165,11 @@ static int copy_array(struct request *request, const uint64_t *pages, uint64_t n
 	int error = 0;
 
 	for (uint64_t i = 0; i < needed && !error; i++) {
-		uint64_t page =
-		        atomic_load_explicit((const _Atomic uint64_t *)&pages[i], memory_order_relaxed);
+		uint64_t page;
 
-		error = page % IST_PAGE_SIZE ? -EINVAL : pages_add(&request->list, page / IST_PAGE_SIZE, 1);
+		error = pages_read(&pages[i], &page);
+		if (!error)
+			error = pages_add(&request->list, page, 1);
 	}
 	return error;
 }

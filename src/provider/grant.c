@@ -32,10 +32,11 @@ static int copy_answer(const struct ist_provided *answer, uint64_t pages, struct
 		return pages_add(&request->list, answer->paddr / IST_PAGE_SIZE, pages);
 	}
 	for (uint64_t i = 0; i < pages && !error; i++) {
-		uint64_t page = atomic_load_explicit((const _Atomic uint64_t *)&answer->pages[i],
-		                                     memory_order_relaxed);
+		uint64_t page;
 
-		error = page % IST_PAGE_SIZE ? -EINVAL : pages_add(&request->list, page / IST_PAGE_SIZE, 1);
+		error = pages_read(&answer->pages[i], &page);
+		if (!error)
+			error = pages_add(&request->list, page, 1);
 	}
 	return error;
 }
