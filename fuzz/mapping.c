@@ -106,12 +106,18 @@ static bool is_mapped(const struct model_space *m, uint64_t page)
 	return false;
 }
 
-/* The oldest that has the pages from `page` on one behind the other; and at which of its places. */
-static struct live *by_page(struct model_space *m, int owner, uint64_t page, uint64_t count, size_t *at)
+/*
+ * The oldest that has the pages from `page` on one behind the other; or, if there is one, the one that `wanted` names. Of several
+ * pages any will do.
+ */
+static struct live *by_page(struct model_space *m, int owner, uint64_t page, uint64_t count,
+                            const struct ist_mapping *wanted)
 {
 	for (size_t i = 0; i < m->count; i++) {
 		struct live *live = &m->live[i];
 
+		if (wanted && wanted->slot != live->mapping.slot)
+			continue;
 		if (live->dead || (owner >= 0 && live->mapping.owner != (uint32_t)owner))
 			continue;
 		for (size_t k = 0; k + count <= live->pages; k++) {
@@ -119,10 +125,8 @@ static struct live *by_page(struct model_space *m, int owner, uint64_t page, uin
 
 			while (run < count && live->page[k + run] == page + run)
 				run++;
-			if (run == count) {
-				*at = k;
+			if (run == count)
 				return live;
-			}
 		}
 	}
 	return NULL;
@@ -253,8 +257,7 @@ static void do_find(struct model_space *m, uint32_t owner, uint64_t cookie)
 static void do_find_paddr(struct model_space *m, uint64_t paddr, uint64_t len, int owner)
 {
 	uint64_t page = paddr / PAGE, count = (paddr + len - 1) / PAGE - page + 1;
-	size_t at = 0;
-	struct live *live = by_page(m, owner, page, count, &at);
+	struct live *live = by_page(m, owner, page, count, NULL);
 	struct ist_mapping found;
 	void *vaddr, *again;
 	int error = owner < 0 ? ist_mapping_find_paddr(m->manager, paddr, len, &found, &vaddr)
@@ -265,13 +268,17 @@ static void do_find_paddr(struct model_space *m, uint64_t paddr, uint64_t len, i
 	REQUIRE(error == (live ? 0 : -ENOENT));
 	if (error)
 		return;
-	REQUIRE(found.slot == live->mapping.slot && found.generation == live->mapping.generation);
+	if (count > 1)
+		live = by_page(m, owner, page, count, &found);
+	REQUIRE(live && found.slot == live->mapping.slot && found.generation == live->mapping.generation);
 	/* A list may have the same pages at several places: any of the same mapping's will do. */
 	REQUIRE((char *)vaddr >= start_of(live) && (char *)vaddr < start_of(live) + live->pages * PAGE);
 	REQUIRE(*(uint64_t *)((uintptr_t)vaddr & ~(uintptr_t)7) == (paddr & ~UINT64_C(7)));
 	REQUIRE(ist_virt_to_phys(m->manager, vaddr, len, &back) == 0 && back == paddr);
-	if (owner < 0)
-		REQUIRE(ist_phys_to_virt(m->manager, paddr, len, &again) == 0 && again == vaddr);
+	if (owner >= 0)
+		return;
+	REQUIRE(ist_phys_to_virt(m->manager, paddr, len, &again) == 0);
+	REQUIRE(*(uint64_t *)((uintptr_t)again & ~(uintptr_t)7) == (paddr & ~UINT64_C(7)));
 }
 
 static void hold(struct model_space *m, struct live *live)

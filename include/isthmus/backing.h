@@ -35,16 +35,20 @@ struct ist_backing {
  * whoever touches it (SIGBUS). The library itself touches none, but its callers do; so let the file be sealed against
  * shrinking (F_SEAL_SHRINK of memfd_create) where somebody else holds it too. Nothing is asked of other seals.
  *
- * A file whose pages are larger than the host's (hugetlbfs) is mapped once, as a whole, when it is added: what is registered
- * of it must be one stretch without guard pages and is found where it lies there.
+ * A regular file is mapped once, as a whole, when it is added, and unmapped when the backing is removed: what is registered of it lies
+ * there, without system calls (mapping.h). Where that cannot be had (opened for reading only; no such stretch of address space) its
+ * pages are mapped when they are registered. Devices are never mapped as a whole. Of a file whose pages are larger than the host's
+ * (hugetlbfs) no pieces can be mapped: it is refused if it cannot be mapped as a whole, and what is registered of it must be
+ * one stretch, or segments, without guard pages.
  *
- * Memory of the caller's may be made of several mappings side by side, of one file or of several. What is registered of it as
- * more than one stretch is mapped again, which wants shared mappings; where one file ends and another begins is read from
- * /proc/self/maps once a backing.
+ * Memory of the caller's may be made of several mappings side by side, of one file or of several. What of it is mapped again
+ * wants shared mappings; where one file ends and another begins is read from /proc/self/maps once a backing. Memory that is in
+ * several backings is translated from virtual to physical by the one that was added first.
  *
  * Returns 0;
  *   -EINVAL   a null argument, an empty or wrapping range, something not a multiple of IST_PAGE_SIZE, an unknown attribute, a
  *             regular file that is too short (or empty);
+ *   -EMLINK   the same memory of the caller's in more than 1024 backings;
  *   -ENOTSUP  a file of larger pages than the host's, and size or offset is not a multiple of them;
  *   -EEXIST   it overlaps a backing that is there;
  *   -EBADF    vaddr is null and fd no open descriptor (or another negative errno value of duplicating);
@@ -59,8 +63,8 @@ IST_API int ist_backing_add(struct ist_manager *manager, const struct ist_backin
  * waits for what was unregistered to be unmapped: for readers, and holding up nobody else.
  *
  * Returns 0; -ENOENT there is none; -EBUSY a mapping has pages of it, also one that is unregistered but referenced or whose
- * owner is being destroyed, or it is being removed; -ENOMEM the system refuses to unmap something: call again; -EINVAL,
- * -EDEADLK as above. May block.
+ * owner is being destroyed, or it is being removed; -ENOMEM, -EAGAIN (the system refuses to unmap something, there is no memory, too
+ * much waits for readers): call again; -EINVAL, -EDEADLK as above. May block.
  */
 IST_API int ist_backing_remove(struct ist_manager *manager, uint64_t paddr);
 

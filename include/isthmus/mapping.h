@@ -20,6 +20,8 @@
 #include <isthmus/owner.h>
 #include <isthmus/read.h>
 
+#include <sys/uio.h>
+
 IST_BEGIN_DECLS
 
 /* How mappings are made. Zero-initialise; every 0 means the default. Members may be added at the end. */
@@ -45,7 +47,7 @@ IST_API int ist_mapping_configure(struct ist_manager *manager, const struct ist_
 
 /* A mapping as it is found. A plain value, which owns nothing; the private members tell it from all others. */
 struct ist_mapping {
-	void *vaddr; /* of the first byte */
+	void *vaddr; /* of the first byte; null: it lies in several places (IST_MAPPING_SEGMENTS) */
 	size_t size; /* bytes, exactly as registered */
 	uint64_t cookie;
 	uint32_t owner;
@@ -60,6 +62,8 @@ struct ist_mapping {
 #define IST_MAPPING_STRICT                                                                                   \
 	4u /* -EEXIST if any page of it is mapped already, also if one is twice in its list */
 #define IST_MAPPING_GUARDED 8u /* cannot be unregistered by cookie until ist_mapping_unguard */
+#define IST_MAPPING_SEGMENTS                                                                                 \
+	16u /* in several places, if that is where the pages are: see ist_mapping_segments */
 
 /* Zero-initialise, then fill in. Members may be added at the end. */
 struct ist_registration {
@@ -81,8 +85,14 @@ struct ist_registration {
  * Register pages: they are mapped at consecutive addresses, *out says where, and every lookup finds them. A page may be in
  * several mappings and several times in one. Pages are found as whole pages, also the bytes before and behind the buffer.
  *
- * Pages in memory that the caller has mapped (backing.h) are used where they are, if they are one stretch and no guard pages
- * are asked for; otherwise the stretches are mapped again (which wants a shared mapping).
+ * Pages are used where their backing is mapped (backing.h), without a system call, if they are one stretch of it, no guard pages
+ * are asked for, and they need not be made read-only. Several stretches
+ *   - are mapped again, side by side, so that all of the buffer lies from `vaddr` on: the default, so that `vaddr` can always be
+ *     used. It costs a system call and a mapping a stretch, and splits large pages;
+ *   - or, with IST_MAPPING_SEGMENTS, are used where they are as well: `vaddr` is null then, and ist_mapping_segments lists them. It
+ *     costs neither, and a twentieth of the time or less (bench/run mapping): the choice for rings and descriptors.
+ * Both are found and translated alike. What is used where it is stays accessible in this process after it is unregistered, as long
+ * as the backing is there.
  *
  * Returns 0;
  *   -EINVAL   a null argument, size 0, offset not below IST_PAGE_SIZE, an address that is not a multiple of IST_PAGE_SIZE
@@ -93,7 +103,6 @@ struct ist_registration {
  *   -ENOENT   there is no such owner; -ESHUTDOWN it is being destroyed; -EDQUOT its quota is used up;
  *   -ENOSPC   no address space left in the window, also after waiting a moment (50 ms) for readers;
  *   -ENOTSUP  the host's pages are larger than IST_PAGE_SIZE and the pages cannot be mapped exactly;
- *   -EMLINK   more than 1024 mappings of one page;
  *   -EAGAIN   too much waits for readers;
  *   -ENOMEM   no memory, or the system refuses one more mapping (vm.max_map_count);
  *   -EDEADLK  called inside a read section;
@@ -126,7 +135,6 @@ IST_API int ist_mapping_register_list(struct ist_manager *manager, uint64_t list
  *   -ENOENT   no such cookie of this owner, a mapping that is gone, or one of which another call is waiting for references;
  *   -EPERM    by cookie: the mapping is guarded;
  *   -EINVAL   a null argument, cookie 0, an unknown flag, or a mapping that was not registered (see mmio.h, range.h);
- *   -ENOMEM, -EAGAIN  nothing changed, but for a list of several stretches some pages may no longer be found: call again;
  *   -EDEADLK  called inside a read section.
  * May block. Source: requirements D15 to D18, V5.
  */
@@ -140,8 +148,8 @@ IST_API int ist_mapping_unregister_one(struct ist_manager *manager, const struct
 IST_API int ist_mapping_unguard(struct ist_manager *manager, const struct ist_mapping *mapping);
 
 /*
- * Find a mapping by cookie, or the oldest one (of an owner, or of any) that holds the pages of [paddr, paddr + len) at
- * consecutive addresses. In a read section it stays mapped until the section ends; outside one the answer is history.
+ * Find a mapping by cookie, or the oldest one (of an owner, or of any) that holds the page of [paddr, paddr + len), or one that
+ * holds all of its pages, at consecutive addresses. In a read section it stays mapped until the section ends; outside one the answer is history.
  * vaddr (may be null) is where paddr lies.
  *
  * Returns 0; -ENOENT; -EINVAL a null argument, len 0, a range that wraps, cookie 0. Lock-free. Source: D17, T2.
@@ -165,6 +173,26 @@ IST_API int ist_mapping_get(struct ist_manager *manager, const struct ist_mappin
 IST_API int ist_mapping_find_get(struct ist_manager *manager, uint32_t owner, uint64_t cookie,
                                  struct ist_mapping *out);
 IST_API int ist_mapping_put(struct ist_manager *manager, const struct ist_mapping *mapping);
+
+/*
+ * Where [offset, offset + len) of a mapping lies, in order: the first `room` pieces in `out`, and in *count how many there are in
+ * all. Whoever has less room goes on behind what he got. One piece, unless IST_MAPPING_SEGMENTS was asked for. The answer holds
+ * until the end of the read section, or as long as the caller has a reference.
+ *
+ * Returns 0; -ENOENT the mapping is gone; -ERANGE not inside it; -EINVAL a null argument (out may be null if room is 0), or len
+ * 0. Lock-free; the time goes with the pieces, and log n to the first.
+ */
+IST_API int ist_mapping_segments(struct ist_manager *manager, const struct ist_mapping *mapping,
+                                 uint64_t offset, size_t len, struct iovec *out, size_t room, size_t *count);
+
+/*
+ * The physical address of the byte at `offset`, or, with a granule of IST_PAGE_SIZE, of its page.
+ *
+ * Returns 0; -ENOENT the mapping is gone; -ERANGE not inside it; -ENXIO (range.h) no page is mapped there; -EINVAL a null
+ * argument, or another granule than 0 and IST_PAGE_SIZE. Lock-free. Source: requirement D10.
+ */
+IST_API int ist_mapping_paddr(struct ist_manager *manager, const struct ist_mapping *mapping, uint64_t offset,
+                              uint64_t granule, uint64_t *out);
 
 /* Whether [offset, offset + len) lies in the mapping, overflow included (len 0 does up to its end). Wait-free. */
 IST_API bool ist_mapping_holds(const struct ist_mapping *mapping, uint64_t offset, uint64_t len);

@@ -15,7 +15,7 @@ IST_BEGIN_DECLS
  *
  * Returns 0; -EINVAL a null argument, len 0 or a range that wraps; -ENXIO it is not wholly in backings of devices (so
  * memory, and what is registered as such, is refused, as registers are by ist_mapping_register); -EACCES a protected page, or
- * one of the carve-out; -EMLINK more than 1024 ranges in one page; what the file's own mmap answers; and -ENOSPC, -ENOTSUP, -ENOMEM, -EAGAIN, -EDEADLK as of ist_mapping_register. May block.
+ * one of the carve-out; what the file's own mmap answers; and -ENOSPC, -ENOTSUP, -ENOMEM, -EAGAIN, -EDEADLK as of ist_mapping_register. May block.
  * Source: requirements M1, M2, M5.
  */
 IST_API int ist_mmio_map(struct ist_manager *manager, uint64_t paddr, size_t len, void **vaddr);

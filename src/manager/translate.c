@@ -16,22 +16,15 @@ static inline bool offset_in(uint64_t base, uint64_t size, uint64_t at, uint64_t
 	return *offset < size && len - 1 < size - *offset;
 }
 
-static __attribute__((noinline)) int look_up(struct space *space, struct pamap *map, uint64_t at,
-                                             uint64_t len, uint64_t *out)
+/* Of neither kind of address. */
+static bool is_nothing(uint64_t at, uint64_t len)
 {
-	if (len == 0 || len - 1 > UINT64_MAX - at)
-		return -EINVAL;
-	if (pamap_translate(map, at, len, out))
-		return 0;
-	return len > IST_PAGE_SIZE - at % IST_PAGE_SIZE && space_translate(space, map, at, len, out)
-	               ? 0
-	               : -ENOENT;
+	return len == 0 || len - 1 > UINT64_MAX - at;
 }
 
 int ist_phys_to_virt(struct ist_manager *manager, uint64_t paddr, size_t len, void **out)
 {
 	uint64_t offset, found;
-	int error;
 
 	if (!manager || !out)
 		return -EINVAL;
@@ -39,10 +32,12 @@ int ist_phys_to_virt(struct ist_manager *manager, uint64_t paddr, size_t len, vo
 		*out = (char *)manager->carve_out.vaddr + offset;
 		return 0;
 	}
-	error = look_up(&manager->space, manager->by_paddr, paddr, len, &found);
-	if (!error)
-		*out = (void *)(uintptr_t)found;
-	return error;
+	if (is_nothing(paddr, len))
+		return -EINVAL;
+	if (!translate_paddr(&manager->space, paddr, len, &found))
+		return -ENOENT;
+	*out = (void *)(uintptr_t)found;
+	return 0;
 }
 
 int ist_virt_to_phys(struct ist_manager *manager, const void *vaddr, size_t len, uint64_t *out)
@@ -56,5 +51,7 @@ int ist_virt_to_phys(struct ist_manager *manager, const void *vaddr, size_t len,
 		*out = manager->carve_out.paddr + offset;
 		return 0;
 	}
-	return look_up(&manager->space, manager->by_vaddr, at, len, out);
+	if (is_nothing(at, len))
+		return -EINVAL;
+	return translate_vaddr(&manager->space, at, len, out) ? 0 : -ENOENT;
 }

@@ -27,6 +27,24 @@ void atfork_delist_space(struct space *space)
 	pthread_mutex_unlock(&lock);
 }
 
+static void lock_small(struct space *space)
+{
+	for (unsigned i = 0; i < SPACE_SHARING; i++)
+		pthread_mutex_lock(&space->sharing[i]);
+	pthread_mutex_lock(&space->links.lock);
+	pthread_mutex_lock(&space->groups.lock);
+	pthread_mutex_lock(&space->limbo.lock);
+}
+
+static void unlock_small(struct space *space)
+{
+	pthread_mutex_unlock(&space->limbo.lock);
+	pthread_mutex_unlock(&space->groups.lock);
+	pthread_mutex_unlock(&space->links.lock);
+	for (unsigned i = SPACE_SHARING; i-- > 0;)
+		pthread_mutex_unlock(&space->sharing[i]);
+}
+
 /* Hooks run in the reverse order of their installation: these before pamap's, which are before rcu's. */
 static void before_fork(void)
 {
@@ -36,14 +54,14 @@ static void before_fork(void)
 		pthread_mutex_lock(&space->lock);
 		if (space->elsewhere_lock)
 			pthread_mutex_lock(space->elsewhere_lock);
-		pthread_mutex_lock(&space->limbo.lock);
+		lock_small(space);
 	}
 }
 
 static void after_fork_in_parent(void)
 {
 	for (struct space *space = spaces; space; space = space->following) {
-		pthread_mutex_unlock(&space->limbo.lock);
+		unlock_small(space);
 		if (space->elsewhere_lock)
 			pthread_mutex_unlock(space->elsewhere_lock);
 		pthread_mutex_unlock(&space->lock);

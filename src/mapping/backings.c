@@ -3,6 +3,7 @@
 /* What physical addresses mean: adding and removing backings and protected ranges. And what there is to count. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "mapping/space.h"
@@ -36,58 +37,133 @@ static int check_backing(const struct ist_backing *backing)
 	return check_file(backing);
 }
 
-void backing_drop(struct backing *backing)
+void backing_empty(struct backing *backing)
 {
-	if (!backing)
-		return;
-	if (backing->whole)
-		platform_release(backing->vaddr, backing->pages * IST_PAGE_SIZE);
-	if (backing->fd >= 0)
+	if (backing->ours)
+		platform_release(backing->view, backing->pages * IST_PAGE_SIZE);
+	if (backing->fd >= 0 && backing->pages)
 		close(backing->fd);
 	free(backing->seam);
-	free(backing);
+	cover_drop(&backing->cover);
+	memset(backing, 0, sizeof(*backing));
 }
 
-/* Pieces of a file of large pages cannot be mapped: it is mapped once, and what is registered lies there. */
-static int map_whole(struct backing *backing)
+/*
+ * A file is mapped once, as a whole, and what is registered of it lies there. Where that cannot be had (it was opened for
+ * reading only, or the system has not so much address space) its pages are mapped as they are registered, unless they are
+ * larger than the host's: pieces of such a file cannot be mapped. Devices are left alone.
+ */
+static int map_view(struct backing *backing)
 {
+	size_t bytes = backing->pages * IST_PAGE_SIZE;
 	struct platform_file file;
 	int error = platform_file_kind(backing->fd, &file);
 
-	if (error || file.page <= platform_page_size() || (backing->attributes & IST_DEVICE))
+	if (error || !file.regular || (backing->attributes & IST_DEVICE))
 		return error;
-	if (backing->offset % file.page || backing->pages * IST_PAGE_SIZE % file.page)
+	backing->large = file.page > platform_page_size();
+	if (backing->large && (backing->offset % file.page || bytes % file.page))
 		return -ENOTSUP;
-	backing->vaddr = platform_map_file(backing->pages * IST_PAGE_SIZE, backing->fd, backing->offset,
-	                                   !(backing->attributes & IST_READ_ONLY));
-	backing->whole = backing->vaddr != NULL;
-	return backing->vaddr ? 0 : -errno;
+	if (backing->offset % platform_page_size())
+		return 0;
+	backing->view = platform_map_file(bytes, backing->fd, backing->offset,
+	                                  !(backing->attributes & IST_READ_ONLY));
+	backing->ours = backing->view != NULL;
+	return backing->view || !backing->large ? 0 : -errno;
 }
 
-static struct backing *make_backing(const struct ist_backing *from, int *error)
+static int fill(struct backing *backing, const struct ist_backing *from)
 {
-	struct backing *backing = calloc(1, sizeof(*backing));
+	int error;
 
-	*error = -ENOMEM;
-	if (!backing)
-		return NULL;
 	backing->page = from->paddr / IST_PAGE_SIZE;
 	backing->pages = from->size / IST_PAGE_SIZE;
-	backing->vaddr = from->vaddr;
+	backing->view = from->vaddr;
 	backing->offset = from->offset;
 	backing->attributes = from->attributes;
 	backing->fd = from->vaddr ? -1 : platform_duplicate(from->fd);
-	*error = !from->vaddr && backing->fd < 0 ? backing->fd : 0;
-	if (!*error && !from->vaddr)
-		*error = map_whole(backing);
-	return backing;
+	if (!from->vaddr && backing->fd < 0)
+		return backing->fd;
+	error = from->vaddr ? 0 : map_view(backing);
+	return error ? error : cover_init(&backing->cover, backing->pages);
+}
+
+/* Under the lock: an empty record. 0: none. */
+static uint32_t take_record(struct backings *backings)
+{
+	uint32_t number = backings->unused;
+
+	if (number)
+		backings->unused = backing_at(backings, number)->next;
+	else if (backings->slots.made < BACKING_MAX)
+		number = slots_make(&backings->slots);
+	return number;
+}
+
+static void give_record(struct backings *backings, uint32_t number)
+{
+	backing_at(backings, number)->next = backings->unused;
+	backings->unused = number;
+}
+
+static struct pamap_entry entry_of(const struct backing *backing, bool reverse)
+{
+	uint64_t view = (uint64_t)(uintptr_t)backing->view / IST_PAGE_SIZE;
+
+	return (struct pamap_entry){
+	        .page = reverse ? view : backing->page,
+	        .to = reverse ? backing->page : view,
+	        .pages = backing->pages,
+	        .handle = backing->number,
+	        .owner = OWNER_HOST,
+	};
+}
+
+/* Into both maps. Under the lock. */
+static int show_backing(struct space *space, const struct backing *backing)
+{
+	struct pamap_entry by_paddr = entry_of(backing, false), by_vaddr = entry_of(backing, true);
+	int error = pamap_insert(space->by_paddr, &by_paddr, PAMAP_EXCLUSIVE);
+
+	if (error || !backing->view)
+		return error;
+	error = pamap_insert(space->by_vaddr, &by_vaddr, 0);
+	if (error && pamap_remove(space->by_paddr, &by_paddr))
+		error = -EEXIST;
+	return error;
+}
+
+/* Out of both. By virtual address first: it may be tried again. */
+static int hide_backing(struct space *space, const struct backing *backing)
+{
+	struct pamap_entry by_paddr = entry_of(backing, false), by_vaddr = entry_of(backing, true);
+	int error = backing->view ? pamap_remove(space->by_vaddr, &by_vaddr) : 0;
+
+	return error && error != -ENOENT ? error : pamap_remove(space->by_paddr, &by_paddr);
+}
+
+static int add(struct space *space, const struct ist_backing *from, uint32_t number)
+{
+	struct backing *backing = space_backing(space, number);
+	int error = fill(backing, from), closed; /* not under the lock: a file takes its time */
+
+	backing->number = number;
+	closed = space_enter(space);
+	if (closed)
+		return closed;
+	if (!error)
+		error = show_backing(space, backing);
+	backing->listed = error == 0;
+	space->backings.count += backing->listed;
+	space_leave(space);
+	return error;
 }
 
 int ist_backing_add(struct ist_manager *manager, const struct ist_backing *from)
 {
 	struct space *space = space_of(manager);
 	struct ist_backing copy; /* the caller's may change meanwhile */
-	struct backing *backing = NULL;
+	uint32_t number;
 	int error = !manager || !from ? -EINVAL : 0;
 
 	if (error)
@@ -95,79 +171,132 @@ int ist_backing_add(struct ist_manager *manager, const struct ist_backing *from)
 	copy = *from;
 	error = rcu_inside() ? -EDEADLK : check_backing(&copy);
 	if (!error)
-		backing = make_backing(&copy, &error); /* not under the lock: a file takes its time */
-	if (!error)
 		error = space_enter(space);
-	if (!error) {
-		error = ranges_add(&space->backings, (struct range *)(void *)backing);
-		space_leave(space);
-	}
 	if (error)
-		backing_drop(backing);
+		return error;
+	number = take_record(&space->backings);
+	space_leave(space);
+	if (!number)
+		return -ENOMEM;
+	error = add(space, &copy, number);
+	if (!error)
+		return 0;
+	backing_empty(space_backing(space, number));
+	pthread_mutex_lock(&space->lock);
+	give_record(&space->backings, number);
+	pthread_mutex_unlock(&space->lock);
 	return error;
 }
 
-/* Whether a mapping that is found has a page of [page, page + pages). */
-static bool is_registered(struct space *space, uint64_t page, uint64_t pages)
-{
-	struct pamap_value value;
-	struct pamap_entry entry;
-
-	if (pamap_lookup(space->by_paddr, page * IST_PAGE_SIZE, 1, &value))
-		return true;
-	return pamap_next(space->by_paddr, page, &entry) && entry.page - page < pages;
-}
-
-/* Under the lock: whether something of these pages is in use, or accessible for other reasons than that readers may know it. */
+/* Whether anything of these pages is in use, found or not. Not what has ended: limbo_drain waits for it. */
 static bool is_used(struct space *space, const struct range *range)
 {
-	cache_shrink(space, 0);
-	return is_registered(space, range->page, range->pages) ||
-	       space_is_held(space, range->page, range->pages, 0);
+	uint64_t page = range->page, last = range->page + (range->pages - 1);
+	struct pamap_entry entry;
+	bool used = false;
+
+	rcu_enter();
+	while (!used) {
+		const struct backing *backing = space_find_backing(space, page);
+		uint64_t here, end;
+
+		if (!backing && (!pamap_next(space->by_paddr, page, &entry) || entry.page > last))
+			break;
+		if (!backing) {
+			page = entry.page;
+			continue;
+		}
+		end = backing->page + (backing->pages - 1);
+		here = (end < last ? end : last) - page + 1;
+		used = cover_is_used(&backing->cover, page - backing->page, here);
+		if (end >= last)
+			break;
+		page = end + 1;
+	}
+	rcu_leave();
+	return used;
 }
 
 /*
- * Nobody may wait for readers under the lock. So removing and protecting have two halves: first nothing new can be registered
- * there and nothing is in use; then, without the lock, what has ended before is waited for.
+ * Nobody may wait for readers under the lock, or look through many pages. So removing and protecting have two halves: first nothing
+ * new can be registered there; then, without the lock, it turns out whether something is in use, and what has ended is waited for.
  */
 static int begin_removal(struct space *space, uint64_t paddr, struct backing **out)
 {
-	struct backing *backing = backing_at(&space->backings, paddr / IST_PAGE_SIZE);
+	struct backing *backing = space_find_backing(space, paddr / IST_PAGE_SIZE);
 
 	if (!backing || backing->page * IST_PAGE_SIZE != paddr)
 		return -ENOENT;
-	if (backing->leaving || is_used(space, (struct range *)(void *)backing))
+	if (backing->leaving)
 		return -EBUSY;
+	cache_shrink(space, 0);
 	backing->leaving = true;
 	*out = backing;
 	return 0;
+}
+
+/* Without the lock, so that what fails refuses nothing meanwhile. */
+static bool is_backing_used(struct space *space, uint64_t paddr)
+{
+	struct range all = {paddr / IST_PAGE_SIZE, 0};
+	const struct backing *backing;
+
+	rcu_enter();
+	backing = space_find_backing(space, all.page);
+	if (backing && backing->page * IST_PAGE_SIZE == paddr)
+		all.pages = backing->pages;
+	rcu_leave();
+	return all.pages && is_used(space, &all);
+}
+
+/* What holds a backing that is `leaving`: nothing, and then it is out of the maps. */
+static int finish_removal(struct space *space, struct backing *backing)
+{
+	struct range all = {backing->page, backing->pages};
+	int error = is_used(space, &all) ? -EBUSY : limbo_drain(space);
+
+	pthread_mutex_lock(&space->lock);
+	/* Acquire: pairs with the decrement of who reads a list there. */
+	if (!error && atomic_load_explicit(&backing->uses, memory_order_acquire))
+		error = -EBUSY;
+	if (!error)
+		error = hide_backing(space, backing);
+	if (error)
+		backing->leaving = false;
+	else
+		space->backings.count--;
+	backing->listed = error != 0;
+	pthread_mutex_unlock(&space->lock);
+	return error;
 }
 
 int ist_backing_remove(struct ist_manager *manager, uint64_t paddr)
 {
 	struct space *space = space_of(manager);
 	struct backing *backing = NULL;
-	int before, error = space_enter(space);
+	uint32_t number;
+	int before, error = !space ? -EINVAL : rcu_inside() ? -EDEADLK : 0;
 
+	if (!error && is_backing_used(space, paddr))
+		error = -EBUSY;
+	if (!error)
+		error = space_enter(space);
 	if (error)
 		return error;
 	error = begin_removal(space, paddr, &backing);
 	space_leave(space);
 	if (error)
 		return error;
+	number = backing->number;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* or it would be leaving for ever */
-	error = limbo_drain(space);
-	pthread_mutex_lock(&space->lock);
-	/* Acquire: pairs with the decrements of the limbo and of who reads lists. */
-	if (!error && atomic_load_explicit(&backing->uses, memory_order_acquire))
-		error = -EBUSY;
-	if (error)
-		backing->leaving = false;
-	else
-		ranges_remove(&space->backings, (struct range *)(void *)backing);
-	pthread_mutex_unlock(&space->lock);
-	if (!error)
-		backing_drop(backing);
+	error = finish_removal(space, backing);
+	if (!error) {
+		rcu_wait(); /* who has found it in the maps */
+		backing_empty(backing);
+		pthread_mutex_lock(&space->lock);
+		give_record(&space->backings, number);
+		pthread_mutex_unlock(&space->lock);
+	}
 	pthread_setcancelstate(before, &before);
 	return error;
 }
@@ -180,12 +309,12 @@ int ist_backing_find(struct ist_manager *manager, uint64_t paddr, struct ist_bac
 
 	if (error)
 		return error;
-	backing = backing_at(&space->backings, paddr / IST_PAGE_SIZE);
+	backing = space_find_backing(space, paddr / IST_PAGE_SIZE);
 	if (backing)
 		*out = (struct ist_backing){
 		        .paddr = backing->page * IST_PAGE_SIZE,
 		        .size = backing->pages * IST_PAGE_SIZE,
-		        .vaddr = backing->whole ? NULL : backing->vaddr,
+		        .vaddr = backing->ours ? NULL : backing->view,
 		        .fd = backing->fd,
 		        .offset = backing->offset,
 		        .attributes = backing->attributes,
@@ -220,14 +349,12 @@ static void drop_protection(struct space *space, struct range *range)
 /* See begin_removal. */
 static int begin_protection(struct space *space, const struct range *wanted)
 {
-	struct range *range;
+	struct range *range = malloc(sizeof(*range));
 	int error;
 
-	if (is_used(space, wanted))
-		return -EBUSY;
-	range = malloc(sizeof(*range));
 	if (!range)
 		return -ENOMEM;
+	cache_shrink(space, 0);
 	*range = *wanted;
 	error = ranges_add(&space->protections, range);
 	if (error)
@@ -235,12 +362,30 @@ static int begin_protection(struct space *space, const struct range *wanted)
 	return error;
 }
 
+/* Without the lock. */
+static int finish_protection(struct space *space, const struct range *wanted)
+{
+	struct range *range;
+	int error = is_used(space, wanted) ? -EBUSY : limbo_drain(space);
+
+	if (!error)
+		return 0;
+	pthread_mutex_lock(&space->lock);
+	range = find_protection(space, wanted);
+	if (range) /* unless somebody has unprotected it meanwhile */
+		drop_protection(space, range);
+	pthread_mutex_unlock(&space->lock);
+	return error;
+}
+
 int ist_protect(struct ist_manager *manager, uint64_t paddr, uint64_t size)
 {
 	struct space *space = space_of(manager);
-	struct range wanted, *range;
-	int before, error = check_range(paddr, size, &wanted);
+	struct range wanted;
+	int before, error = !space ? -EINVAL : rcu_inside() ? -EDEADLK : check_range(paddr, size, &wanted);
 
+	if (!error && is_used(space, &wanted)) /* so that what fails refuses nothing meanwhile */
+		error = -EBUSY;
 	if (!error)
 		error = space_enter(space);
 	if (error)
@@ -250,14 +395,7 @@ int ist_protect(struct ist_manager *manager, uint64_t paddr, uint64_t size)
 	if (error)
 		return error;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-	error = limbo_drain(space);
-	if (error) {
-		pthread_mutex_lock(&space->lock);
-		range = find_protection(space, &wanted);
-		if (range) /* unless somebody has unprotected it meanwhile */
-			drop_protection(space, range);
-		pthread_mutex_unlock(&space->lock);
-	}
+	error = finish_protection(space, &wanted);
 	pthread_setcancelstate(before, &before);
 	return error;
 }
@@ -300,6 +438,20 @@ int ist_mapping_configure(struct ist_manager *manager, const struct ist_mapping_
 	return error;
 }
 
+static uint64_t covers_bytes(struct space *space)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 1; i <= space->backings.slots.made; i++) {
+		const struct cover *cover = &space_backing(space, i)->cover;
+
+		if (space_backing(space, i)->listed)
+			bytes += atomic_load_explicit(&cover->bytes, memory_order_relaxed) +
+			         atomic_load_explicit(&cover->groups.bytes, memory_order_relaxed);
+	}
+	return bytes;
+}
+
 static uint64_t bookkeeping(struct space *space)
 {
 	struct pamap_stats paddr, vaddr;
@@ -309,7 +461,9 @@ static uint64_t bookkeeping(struct space *space)
 	return paddr.bytes + vaddr.bytes + space->slots.bytes + space->owners.slots.bytes +
 	       atomic_load_explicit(&space->index.bytes, memory_order_relaxed) +
 	       atomic_load_explicit(&space->owners.index.bytes, memory_order_relaxed) +
-	       atomic_load_explicit(&space->extent_bytes, memory_order_relaxed);
+	       atomic_load_explicit(&space->segment_bytes, memory_order_relaxed) +
+	       space->backings.slots.bytes + space->links.slots.bytes + space->groups.slots.bytes +
+	       covers_bytes(space);
 }
 
 void ist_mapping_stats(struct ist_manager *manager, struct ist_mapping_stats *out)

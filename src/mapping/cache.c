@@ -17,23 +17,13 @@ static uint32_t hash_of(const struct space *space, uint16_t owner, uint64_t firs
 	return space_hash(space, KEY_CACHED, owner, first, pages);
 }
 
-static uint64_t pages_of(const struct mapping *mapping)
-{
-	const struct extent *extent = mapping_extents(mapping);
-	uint64_t pages = 0;
-
-	for (uint32_t i = 0; i < mapping->extents; i++)
-		pages += extent[i].pages;
-	return pages;
-}
-
 /* Out of the cache's and the owner's lists and the index; the slot is the caller's. */
 static void take_out(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
-	uint64_t pages = pages_of(mapping);
+	uint64_t pages = mapping->pages;
 
-	index_remove(&space->index, hash_of(space, mapping->owner, mapping_extents(mapping)->page, pages),
+	index_remove(&space->index, hash_of(space, mapping->owner, mapping_segments(mapping)->page, pages),
 	             slot);
 	if (mapping->older)
 		mapping_at(space, mapping->older)->newer = mapping->newer;
@@ -70,12 +60,12 @@ bool cache_keep(struct space *space, uint32_t slot)
 	if (limit == 0 || mapping->kind != MAPPING_PAGES || mapping->place != PLACE_RUN ||
 	    !owner_is_live(owner))
 		return false;
-	pages = pages_of(mapping);
+	pages = mapping->pages;
 	bytes = pages * IST_PAGE_SIZE;
 	/* What is larger than its pages has guard pages: not what another registration wants. */
 	if (bytes > limit || pages != mapping->run.count ||
-	    index_insert(&space->index, hash_of(space, mapping->owner, mapping_extents(mapping)->page, pages),
-	                 slot))
+	    index_insert(&space->index,
+	                 hash_of(space, mapping->owner, mapping_segments(mapping)->page, pages), slot))
 		return false;
 	cache_shrink(space, limit - bytes);
 	mapping->kind = MAPPING_CACHED;
@@ -95,43 +85,42 @@ bool cache_keep(struct space *space, uint32_t slot)
 
 struct cache_query {
 	struct space *space;
-	const struct page_list *list;
-	uint16_t owner;
-	uint8_t attributes;
+	const struct mapping *like;
 };
 
 static bool is_same(void *context, uint32_t slot)
 {
 	const struct cache_query *query = context;
-	const struct mapping *mapping = mapping_at(query->space, slot);
+	const struct mapping *mapping = mapping_at(query->space, slot), *like = query->like;
 
-	return mapping->kind == MAPPING_CACHED && mapping->owner == query->owner &&
-	       mapping->attributes == query->attributes && mapping->extents == query->list->count &&
-	       memcmp(mapping_extents(mapping), query->list->extent,
-	              query->list->count * sizeof(struct extent)) == 0;
+	return mapping->kind == MAPPING_CACHED && mapping->owner == like->owner &&
+	       mapping->attributes == like->attributes && mapping->segments == like->segments &&
+	       mapping->pages == like->pages &&
+	       memcmp(mapping_segments(mapping), mapping_segments(like),
+	              like->segments * sizeof(struct segment)) == 0;
 }
 
-bool cache_take(struct space *space, const struct request *request, uint16_t owner, uint8_t attributes,
-                struct mapping *to)
+bool cache_take(struct space *space, const struct request *request, uint32_t slot)
 {
-	struct cache_query query = {space, &request->list, owner, attributes};
-	struct mapping *from;
-	uint32_t slot = 0;
+	struct mapping *to = mapping_at(space, slot), *from;
+	struct cache_query query = {space, to};
+	uint32_t found = 0;
 
 	if (space->cache.count > 0 && request->kind == MAPPING_PAGES && !(request->flags & IST_MAPPING_GUARD))
-		slot = index_find(&space->index,
-		                  hash_of(space, owner, request->list.extent[0].page, request->list.pages),
-		                  is_same, &query);
-	space->cache.hits += slot != 0;
-	space->cache.misses += slot == 0;
-	if (!slot)
+		found = index_find(&space->index,
+		                   hash_of(space, to->owner, mapping_segments(to)->page, to->pages), is_same,
+		                   &query);
+	space->cache.hits += found != 0;
+	space->cache.misses += found == 0;
+	if (!found)
 		return false;
-	from = mapping_at(space, slot);
-	take_out(space, slot);
+	from = mapping_at(space, found);
+	take_out(space, found);
 	to->place = PLACE_RUN;
 	to->run = from->run;
-	to->vaddr = window_address(&space->window, to->run) + request->offset;
+	to->vaddr = window_address(&space->window, to->run) + to->offset;
+	window_enter(&space->window, to->run, slot);
 	from->place = PLACE_NONE;
-	limbo_add(space, slot);
+	limbo_add(space, found);
 	return true;
 }

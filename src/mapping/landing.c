@@ -49,6 +49,7 @@ static void unmap_side_by_side(struct group *group, unsigned from, unsigned to)
 			group->slot[i] = 0;
 			continue;
 		}
+		window_leave(&space->window, mapping->run);
 		if (own)
 			window_lose(
 			        &space->window); /* a part of it may be somebody else's: never used again */
@@ -74,20 +75,10 @@ static void push_landed(struct space *space, uint32_t first, uint32_t last)
 /* What was mapped for it is gone: all else that it had. */
 static void strip(struct space *space, struct mapping *mapping)
 {
-	if (mapping->place == PLACE_DIRECT)
-		atomic_fetch_sub_explicit(&mapping->direct->uses, 1,
-		                          memory_order_release); /* ist_backing_remove */
 	if (mapping->place == PLACE_PARENT)
 		space_drop_hold(space, mapping->run.first);
-	if (mapping->kind == MAPPING_RANGE) {
-		if (mapping->range)
-			platform_unmap((void *)(uintptr_t)mapping->range,
-			               mapping_pages(mapping) * sizeof(uint64_t));
-	} else if (mapping->extents > 1) {
-		atomic_fetch_sub_explicit(&space->extent_bytes, mapping->extents * sizeof(struct extent),
-		                          memory_order_relaxed);
-		free(mapping->many);
-	}
+	if (mapping->kind == MAPPING_RANGE)
+		range_drop(space, mapping);
 }
 
 /* The slots' next lives may begin. Clears the group. */

@@ -195,43 +195,11 @@ int ist_mapping_put(struct ist_manager *manager, const struct ist_mapping *handl
 	return had ? 0 : -EINVAL;
 }
 
-static bool look_up_first(struct pamap *map, bool of, uint16_t owner, uint64_t at, uint64_t len,
-                          struct pamap_value *out)
-{
-	return of ? pamap_lookup_owner(map, owner, at, len, out) : pamap_lookup(map, at, len, out);
-}
-
-/* In a read section. The maps have the pages of a range (range.h) one by one. */
-static bool look_up(struct space *space, struct pamap *map, bool of, uint16_t owner, uint64_t at,
-                    uint64_t len, struct pamap_value *out)
-{
-	uint64_t in_page = IST_PAGE_SIZE - at % IST_PAGE_SIZE;
-
-	if (look_up_first(map, of, owner, at, len, out))
-		return true;
-	return len > in_page && look_up_first(map, of, owner, at, 1, out) &&
-	       mapping_at(space, out->handle)->kind == MAPPING_RANGE &&
-	       range_holds(space, out->handle, at, len, map == space->by_vaddr, &out->to);
-}
-
-bool space_translate(struct space *space, struct pamap *map, uint64_t at, uint64_t len, uint64_t *to)
-{
-	struct pamap_value value;
-	bool found;
-
-	rcu_enter();
-	found = look_up(space, map, false, 0, at, len, &value);
-	rcu_leave();
-	if (found)
-		*to = value.to;
-	return found;
-}
-
 static int find_paddr(struct ist_manager *manager, bool any, uint32_t id, uint64_t paddr, size_t len,
                       struct ist_mapping *out, void **vaddr)
 {
 	struct space *space = space_of(manager);
-	struct pamap_value value;
+	struct found value;
 	bool found = false;
 
 	if (!manager || !out || len == 0 || len - 1 > UINT64_MAX - paddr)
@@ -240,19 +208,18 @@ static int find_paddr(struct ist_manager *manager, bool any, uint32_t id, uint64
 		return -ENOENT;
 	rcu_enter();
 	if (any) {
-		found = look_up(space, space->by_paddr, false, 0, paddr, len, &value);
+		found = find_by_paddr(space, paddr, len, NULL, &value);
 	} else {
 		struct owner *owner = owner_find(&space->owners, id);
 
-		found = owner && owner_is_live(owner) &&
-		        look_up(space, space->by_paddr, true, (uint16_t)owner->number, paddr, len, &value);
+		found = owner && owner_is_live(owner) && find_by_paddr(space, paddr, len, owner, &value);
 	}
 	/*
 	 * Not whether it is LIVE: while the oldest mapping of a page is being unregistered the next one is registered all the
-	 * time, so there must be an answer; this one linearizes in the map, before the removal there.
+	 * time, so there must be an answer; this one linearizes in the page's node, before the removal there.
 	 */
 	if (found) {
-		space_describe(space, value.handle, out);
+		space_describe(space, value.slot, out);
 		if (vaddr)
 			*vaddr = (void *)(uintptr_t)value.to;
 	}

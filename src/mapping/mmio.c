@@ -46,13 +46,17 @@ static uint32_t *count_of(struct space *space, uint32_t slot)
 /* A mapping whose pages hold the range already, and where the range lies there; 0: none. */
 static uint32_t find_cover(struct space *space, uint64_t paddr, size_t len, char **vaddr)
 {
-	struct pamap_value value;
+	struct found found;
+	bool is_there;
 
-	if (!pamap_lookup_owner(space->by_paddr, OWNER_HOST, paddr, len, &value) ||
-	    mapping_at(space, value.handle)->kind != MAPPING_MMIO)
+	rcu_enter();
+	is_there = find_by_paddr(space, paddr, len, owner_at(&space->owners, OWNER_HOST), &found) &&
+	           mapping_at(space, found.slot)->kind == MAPPING_MMIO;
+	rcu_leave();
+	if (!is_there)
 		return 0;
-	*vaddr = (char *)(uintptr_t)value.to;
-	return value.handle;
+	*vaddr = (char *)(uintptr_t)found.to;
+	return found.slot;
 }
 
 static int enter_mmio(struct space *space, uint32_t slot)
@@ -90,7 +94,28 @@ static int map_new(struct space *space, uint64_t paddr, size_t len, void **vaddr
 	return error;
 }
 
-/* A range inside the pages of another one: a mapping with the same addresses, in the maps beside it. */
+/* Its segments, and those into their nodes. */
+static int enter_inside(struct space *space, uint32_t slot, uint64_t paddr)
+{
+	struct request request = {.kind = MAPPING_MMIO};
+	struct placing plan;
+	uint32_t all = UINT32_MAX;
+	int error;
+
+	pages_init(&request.list);
+	error = pages_add(&request.list, paddr / IST_PAGE_SIZE, mapping_at(space, slot)->pages);
+	if (!error)
+		error = place_check(space, &request, &plan);
+	if (!error)
+		error = space_make_segments(space, slot, &request, &plan);
+	if (!error)
+		error = cover_enter(space, slot, false);
+	if (error)
+		cover_withdraw(space, slot, &all);
+	return error;
+}
+
+/* A range inside the pages of another one: a mapping with the same addresses. */
 static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size_t len, char *vaddr)
 {
 	struct owner *owner = owner_at(&space->owners, OWNER_HOST);
@@ -101,26 +126,27 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 
 	if (!mapping)
 		return -ENOMEM;
+	mapping->serial = ++space->serial;
 	mapping->size = len;
 	mapping->vaddr = vaddr;
 	mapping->owner = OWNER_HOST;
+	mapping->offset = (uint16_t)(paddr % IST_PAGE_SIZE);
 	mapping->attributes = of->attributes;
 	mapping->kind = MAPPING_MMIO;
-	mapping->one = (struct extent){paddr / IST_PAGE_SIZE, mapping_pages(mapping)};
-	mapping->extents = 1;
+	mapping->pages = pages_needed(mapping->offset, len);
 	mapping->place = PLACE_PARENT;
 	mapping->run = (struct run){parent, 0};
 	/* It has one that we know under the lock: LIVE, or that of the range inside it which led here. So it has not ended. */
 	atomic_fetch_add_explicit(&of->refs, REFS_HOLD, memory_order_relaxed);
-	owner_hold(owner, mapping_pages(mapping));
-	error = publish(space, slot, false);
+	error = enter_inside(space, slot, paddr);
 	if (error) {
-		owner_put(owner, mapping_pages(mapping), 1);
+		limbo_add(space, slot);
 		return error;
 	}
+	owner_hold(owner, mapping->pages);
 	space_link(space, slot);
 	space->mappings++;
-	space->pages += mapping_pages(mapping);
+	space->pages += mapping->pages;
 	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release); /* [S1] */
 	return enter_mmio(space, slot);
 }

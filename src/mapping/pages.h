@@ -12,7 +12,7 @@ struct extent {
 	uint64_t page, pages;
 };
 
-#define PAGES_FEW 8u
+#define PAGES_FEW 32u
 
 struct page_list {
 	struct extent *extent; /* few, or from malloc */

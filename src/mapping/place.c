@@ -17,17 +17,35 @@ static uint64_t pages_in(const struct backing *backing, uint64_t page, uint64_t 
 	return least(pages, backing->pages - (page - backing->page));
 }
 
-static int check_extent(struct space *space, struct extent extent, bool device, uint8_t *attributes)
+/* The backing of a page, which may be the same as the last one's. */
+static struct backing *find_backing(struct space *space, uint64_t page, struct backing *last)
+{
+	return last && page - last->page < last->pages ? last : space_find_backing(space, page);
+}
+
+/* Whether what is wanted of this backing is there without being mapped. */
+static bool is_in_view(const struct backing *backing, const struct request *request)
+{
+	bool read_only = request->flags & IST_MAPPING_READ_ONLY && !(backing->attributes & IST_READ_ONLY);
+
+	return backing->view && !(request->flags & IST_MAPPING_GUARD) && !read_only;
+}
+
+static int check_extent(struct space *space, const struct request *request, struct extent extent,
+                        struct backing **last, struct placing *plan)
 {
 	if (ranges_overlap(&space->protections, extent.page, extent.pages))
 		return -EACCES;
 	while (extent.pages > 0) {
-		const struct backing *backing = backing_at(&space->backings, extent.page);
+		const struct backing *backing = *last = find_backing(space, extent.page, *last);
 		uint64_t here;
 
-		if (!backing || backing->leaving || ((backing->attributes & IST_DEVICE) != 0) != device)
+		if (!backing || backing->leaving ||
+		    ((backing->attributes & IST_DEVICE) != 0) != (request->kind == MAPPING_MMIO))
 			return -ENXIO;
-		*attributes |= (uint8_t)backing->attributes;
+		plan->attributes |= (uint8_t)backing->attributes;
+		plan->in_views &= is_in_view(backing, request);
+		plan->segments++;
 		here = pages_in(backing, extent.page, extent.pages);
 		extent.page += here;
 		extent.pages -= here;
@@ -35,15 +53,45 @@ static int check_extent(struct space *space, struct extent extent, bool device, 
 	return 0;
 }
 
-int place_check(struct space *space, const struct request *request, uint8_t *attributes)
+int place_check(struct space *space, const struct request *request, struct placing *plan)
 {
+	struct backing *last = NULL;
 	int error = 0;
 
-	*attributes = request->flags & IST_MAPPING_READ_ONLY ? IST_READ_ONLY : 0;
+	*plan = (struct placing){.attributes = request->flags & IST_MAPPING_READ_ONLY ? IST_READ_ONLY : 0,
+	                         .in_views = true};
 	for (size_t i = 0; i < request->list.count && !error; i++)
-		error = check_extent(space, request->list.extent[i], request->kind == MAPPING_MMIO,
-		                     attributes);
-	return error;
+		error = check_extent(space, request, request->list.extent[i], &last, plan);
+	/* Consecutive addresses are promised to who does not ask for segments. */
+	if (plan->segments > 1 && !(request->flags & IST_MAPPING_SEGMENTS))
+		plan->in_views = false;
+	return error || plan->segments <= UINT32_MAX ? error : -ENOMEM;
+}
+
+void place_segments(struct space *space, struct mapping *mapping, const struct request *request)
+{
+	struct segment *to = mapping->segments == 1 ? &mapping->one : mapping->many;
+	struct backing *last = NULL;
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < request->list.count; i++) {
+		struct extent extent = request->list.extent[i];
+
+		while (extent.pages > 0) {
+			uint64_t here;
+
+			last = find_backing(space, extent.page, last);
+			here = pages_in(last, extent.page, extent.pages);
+			*to++ = (struct segment){
+			        .page = extent.page,
+			        .at = at & ((UINT64_C(1) << 40) - 1),
+			        .backing = last->number & BACKING_MAX,
+			};
+			at += here;
+			extent.page += here;
+			extent.pages -= here;
+		}
+	}
 }
 
 /* The place of a page in its file, or in the caller's memory. */
@@ -51,7 +99,7 @@ static uint64_t position_in(const struct backing *backing, uint64_t page)
 {
 	uint64_t into = (page - backing->page) * IST_PAGE_SIZE;
 
-	return backing->vaddr ? (uint64_t)(uintptr_t)backing->vaddr + into : backing->offset + into;
+	return backing->fd < 0 ? (uint64_t)(uintptr_t)backing->view + into : backing->offset + into;
 }
 
 /*
@@ -61,15 +109,15 @@ static uint64_t position_in(const struct backing *backing, uint64_t page)
 static int64_t map_piece(struct space *space, char *where, struct extent extent, bool first, bool writable,
                          bool *lost)
 {
-	struct backing *backing = backing_at(&space->backings, extent.page);
+	struct backing *backing = space_find_backing(space, extent.page);
 	uint64_t pages = pages_in(backing, extent.page, extent.pages),
 	         position = position_in(backing, extent.page);
 	size_t host = space->window.host_page, lead = (size_t)((uintptr_t)where % host), bytes;
 	int error;
 
-	if (position % host != lead || (!first && lead != 0) || backing->whole)
+	if (position % host != lead || (!first && lead != 0) || backing->large)
 		return -ENOTSUP;
-	if (backing->vaddr) {
+	if (backing->fd < 0) {
 		int64_t alike = backing_seam(backing, position, pages * IST_PAGE_SIZE);
 
 		if (alike < 0)
@@ -77,7 +125,7 @@ static int64_t map_piece(struct space *space, char *where, struct extent extent,
 		pages = (uint64_t)alike / IST_PAGE_SIZE;
 	}
 	bytes = lead + (size_t)pages * IST_PAGE_SIZE;
-	if (backing->vaddr)
+	if (backing->fd < 0)
 		error = platform_map_again_at(where - lead, bytes, (void *)(uintptr_t)(position - lead),
 		                              writable);
 	else
@@ -119,13 +167,6 @@ int place_page(struct space *space, void *where, uint64_t page, bool writable)
 	return lost ? -ESTALE : pages < 0 ? (int)pages : 0;
 }
 
-static bool is_direct(const struct backing *backing, const struct request *request, uint8_t attributes)
-{
-	return request->list.count == 1 && backing->vaddr && !(request->flags & IST_MAPPING_GUARD) &&
-	       request->list.pages <= pages_in(backing, request->list.extent[0].page, UINT64_MAX) &&
-	       attributes == backing->attributes; /* not if it has to be made read-only */
-}
-
 /* What is ripe is covered whole by what is mapped now, unless some of it must stay inaccessible. */
 static int take_run(struct space *space, uint64_t pages, bool guarded, struct run *out)
 {
@@ -134,24 +175,29 @@ static int take_run(struct space *space, uint64_t pages, bool guarded, struct ru
 	return window_take(&space->window, pages, out);
 }
 
-int place(struct space *space, struct mapping *mapping, const struct request *request)
+static void place_in_views(struct space *space, struct mapping *mapping)
 {
-	struct backing *backing = backing_at(&space->backings, request->list.extent[0].page);
-	uint64_t position = position_in(backing, request->list.extent[0].page);
-	size_t host = space->window.host_page, lead = (size_t)(position % host);
+	mapping->place = PLACE_VIEW;
+	if (mapping->segments == 1)
+		mapping->vaddr = segment_address(space, mapping, 0, mapping->one.page) + mapping->offset;
+}
+
+int place(struct space *space, uint32_t slot, const struct request *request, const struct placing *plan)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	struct backing *backing = space_find_backing(space, request->list.extent[0].page);
+	size_t host = space->window.host_page,
+	       lead = (size_t)(position_in(backing, request->list.extent[0].page) % host);
 	size_t guard = request->flags & IST_MAPPING_GUARD ? host : 0;
 	bool lost = false;
 	char *where;
 	int error;
 
-	if (is_direct(backing, request, mapping->attributes)) {
-		atomic_fetch_add_explicit(&backing->uses, 1, memory_order_relaxed);
-		mapping->direct = backing;
-		mapping->place = PLACE_DIRECT;
-		mapping->vaddr = (char *)(uintptr_t)position + request->offset;
+	if (plan->in_views) {
+		place_in_views(space, mapping);
 		return 0;
 	}
-	error = backing->whole ? -ENOTSUP : 0;
+	error = backing->large ? -ENOTSUP : 0;
 	if (!error)
 		error = take_run(space, request->list.pages + (lead + 2 * guard) / IST_PAGE_SIZE, guard != 0,
 		                 &mapping->run);
@@ -164,5 +210,7 @@ int place(struct space *space, struct mapping *mapping, const struct request *re
 	if (lost)
 		mapping->place =
 		        PLACE_NONE; /* what is mapped of it stays so, and the run is never used again */
+	else if (!error)
+		window_enter(&space->window, mapping->run, slot);
 	return error;
 }

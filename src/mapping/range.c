@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Reserved ranges: mappings whose pages come and go one by one. What is in them stands in an array beside; the maps have an
- * entry a page. References keep the whole, so no page leaves while there is one.
+ * Reserved ranges: mappings whose pages come and go one by one. What is in them stands in an array beside, and each page has
+ * a link of its own. References keep the whole, so no page leaves while there is one.
  */
 #include <isthmus/range.h>
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "mapping/sharing.h"
 #include "mapping/space.h"
 #include "platform/platform.h"
 
 #define RANGE_FLAGS (IST_MAPPING_READ_ONLY | IST_MAPPING_GUARD)
 
 /*
- * What is in a page of a range: {attributes 8, LEAVING 1, physical page + 1}, or 0. The entry in the maps is made from this
- * alone, so that the same one is taken out again. LEAVING: out of the maps, and readers are waited for.
+ * What is in a page of a range: {attributes 8, LEAVING 1, physical page + 1}, or 0. LEAVING: out of its node, and readers are
+ * waited for. Beside it the page's link.
  */
 #define AT_SHIFT 56u
+#define VISITS 64u /* pages without anything that may be passed for one of a budget */
 #define LEAVING (UINT64_C(1) << 55)
 #define AT_PAGE (LEAVING - 1)
 
@@ -32,85 +34,81 @@ static void set_word(struct mapping *mapping, uint64_t at, uint64_t word)
 	atomic_store_explicit(&mapping->range[at], word, memory_order_relaxed);
 }
 
-static struct pamap_entry entry_of(struct space *space, uint32_t slot, uint64_t at, bool reverse)
+bool range_page(const struct mapping *mapping, uint64_t at, uint64_t *page)
 {
-	const struct mapping *mapping = mapping_at(space, slot);
-	uint64_t word = word_at(mapping, at), page = (word & AT_PAGE) - 1,
-	         to = (uint64_t)(uintptr_t)mapping->vaddr / IST_PAGE_SIZE + at;
+	uint64_t word = word_at(mapping, at);
 
-	return (struct pamap_entry){
-	        .page = reverse ? to : page,
-	        .to = reverse ? page : to,
-	        .pages = 1,
-	        .handle = slot,
-	        .owner = mapping->owner,
-	        .attributes = (uint8_t)(word >> AT_SHIFT),
-	};
+	*page = (word & AT_PAGE) - 1;
+	return (word & AT_PAGE) != 0 && !(word & LEAVING);
 }
 
-bool range_has_page(const struct mapping *mapping, uint64_t page, uint64_t pages)
+/* Whether pages from `at` on are [first, last], as `mask` of their words says. */
+static bool holds(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last, uint64_t mask)
 {
-	uint64_t count = mapping->range ? mapping_pages(mapping) : 0;
-
-	for (uint64_t at = 0; at < count; at++) {
-		uint64_t word = word_at(mapping, at);
-
-		if ((word & AT_PAGE) != 0 && (word & AT_PAGE) - 1 - page < pages)
-			return true;
-	}
-	return false;
-}
-
-bool range_holds(struct space *space, uint32_t slot, uint64_t at, uint64_t len, bool reverse, uint64_t *to)
-{
-	const struct mapping *mapping = mapping_at(space, slot);
-	uint64_t first = (reverse ? at : *to) / IST_PAGE_SIZE -
-	                 (uint64_t)(uintptr_t)mapping->vaddr / IST_PAGE_SIZE,
-	         more = (at % IST_PAGE_SIZE + (len - 1)) / IST_PAGE_SIZE, pages = mapping_pages(mapping),
-	         page;
-
-	if (first >= pages || more >= pages - first)
+	if (last - first >= mapping->pages - at)
 		return false;
-	page = (reverse ? *to : at) / IST_PAGE_SIZE + 1;
-	for (uint64_t i = 0; i <= more; i++) {
-		uint64_t word = word_at(mapping, first + i);
-
-		if ((word & (AT_PAGE | LEAVING)) != page + i)
+	for (uint64_t i = 0; i <= last - first; i++)
+		if ((word_at(mapping, at + i) & mask) != first + i + 1)
 			return false;
-	}
 	return true;
 }
 
-static int remove_entry(struct space *space, uint32_t slot, uint64_t at, bool reverse)
+bool range_holds(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last)
 {
-	struct pamap_entry entry = entry_of(space, slot, at, reverse);
-	int error = pamap_remove(reverse ? space->by_vaddr : space->by_paddr, &entry);
-
-	return error == -ENOENT ? 0 : error; /* so that it can be tried again */
+	return holds(mapping, at, first, last, AT_PAGE | LEAVING);
 }
 
-int range_retract(struct space *space, uint32_t slot, uint64_t first, uint64_t count)
+bool range_held(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last)
 {
-	const struct mapping *mapping = mapping_at(space, slot);
-	int error = 0;
+	return holds(mapping, at, first, last, AT_PAGE);
+}
 
-	for (uint64_t at = first; at < first + count && !error; at++) {
-		if ((word_at(mapping, at) & AT_PAGE) == 0)
+void range_withdraw(struct space *space, uint32_t slot, uint32_t *budget)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	bool held = atomic_load_explicit(&mapping->held, memory_order_relaxed), second = mapping->linked == 0;
+	uint64_t visits = (uint64_t)*budget * VISITS;
+
+	for (; mapping->out < mapping->pages && visits > 0 && *budget > 0; mapping->out++, visits--) {
+		uint64_t word = word_at(mapping, mapping->out), page = (word & AT_PAGE) - 1;
+		uint32_t link = mapping->range_link[mapping->out];
+
+		if (!link)
 			continue;
-		error = remove_entry(space, slot, at, false);
-		if (!error)
-			error = remove_entry(space, slot, at, true);
+		if (second || (word & LEAVING && !held)) /* it is held, and that is over */
+			cover_take_out_page(space, page, link);
+		else if (!(word & LEAVING))
+			cover_withdraw_page(space, page, link, held);
+		(*budget)--;
 	}
-	return error;
+	if (mapping->out < mapping->pages) {
+		*budget = 0;
+		return;
+	}
+	mapping->linked = mapping->out = 0;
 }
 
-static int insert_entry(struct space *space, uint32_t slot, uint64_t at, bool reverse)
+static uint64_t array_bytes(const struct mapping *mapping)
 {
-	struct pamap_entry entry = entry_of(space, slot, at, reverse);
-	bool strict = !reverse && (space->config.flags & IST_MAPPING_STRICT);
+	return mapping->pages * (sizeof(uint64_t) + sizeof(uint32_t));
+}
 
-	return pamap_insert(reverse ? space->by_vaddr : space->by_paddr, &entry,
-	                    strict ? PAMAP_EXCLUSIVE : 0);
+static void give_link(struct space *space, struct mapping *mapping, uint64_t at)
+{
+	uint32_t link = mapping->range_link[at];
+
+	if (link)
+		stock_give(&space->links, link, link);
+	mapping->range_link[at] = 0;
+}
+
+void range_drop(struct space *space, struct mapping *mapping)
+{
+	if (!mapping->range)
+		return;
+	for (uint64_t at = 0; at < mapping->pages; at++)
+		give_link(space, mapping, at);
+	platform_unmap((void *)(uintptr_t)mapping->range, array_bytes(mapping));
 }
 
 static char *address_of(const struct mapping *mapping, uint64_t at)
@@ -122,32 +120,56 @@ static char *address_of(const struct mapping *mapping, uint64_t at)
 static void lose(struct space *space, struct mapping *mapping, uint64_t first, uint64_t count)
 {
 	window_lose(&space->window);
+	window_leave(&space->window, mapping->run);
 	mapping->place = PLACE_NONE;
 	for (uint64_t at = first; at < first + count; at++)
 		set_word(mapping, at, LEAVING);
 }
 
+/* Not found any more, but still in use: their links are held. */
+static void withdraw_pages(struct space *space, struct mapping *mapping, uint64_t first, uint64_t count)
+{
+	uint64_t page;
+
+	for (uint64_t at = first; at < first + count; at++) {
+		if (mapping->range_link[at] && range_page(mapping, at, &page))
+			cover_withdraw_page(space, page, mapping->range_link[at], true);
+		if (word_at(mapping, at) != 0)
+			set_word(mapping, at, word_at(mapping, at) | LEAVING);
+	}
+}
+
+/* No longer in use either; no reader can know the links. */
+static void take_out_pages(struct space *space, struct mapping *mapping, uint64_t first, uint64_t count)
+{
+	for (uint64_t at = first; at < first + count; at++) {
+		if (mapping->range_link[at])
+			cover_take_out_page(space, (word_at(mapping, at) & AT_PAGE) - 1,
+			                    mapping->range_link[at]);
+		give_link(space, mapping, at);
+	}
+}
+
 /*
- * Out of the maps and inaccessible; the array forgets the pages only when both are done. Gives the lock back while it waits for
+ * Not found and inaccessible; the array forgets the pages only when both are done. Gives the lock back while it waits for
  * readers: meanwhile the range is `changing`, which keeps others from its pages, and a hold keeps it from landing.
  */
 static int clear_pages(struct space *space, uint32_t slot, uint64_t first, uint64_t count)
 {
 	struct mapping *mapping = mapping_at(space, slot);
-	int error = range_retract(space, slot, first, count);
+	int error;
 
-	if (error)
-		return error;
-	for (uint64_t at = first; at < first + count; at++)
-		if (word_at(mapping, at) != 0)
-			set_word(mapping, at, word_at(mapping, at) | LEAVING);
+	withdraw_pages(space, mapping, first, count);
 	mapping->changing = true;
 	atomic_fetch_add_explicit(&mapping->refs, REFS_HOLD, memory_order_relaxed); /* it is LIVE */
 	pthread_mutex_unlock(&space->lock);
 	error = rcu_wait();
 	pthread_mutex_lock(&space->lock);
+	groups_give(space, &mapping->dead); /* of earlier pages: readers have gone by */
 	if (!error)
 		error = platform_reserve_at(address_of(mapping, first), count * IST_PAGE_SIZE);
+	if (!error || error == -ESTALE)
+		take_out_pages(space, mapping, first, count);
 	if (error == -ESTALE)
 		lose(space, mapping, first, count);
 	for (uint64_t at = first; at < first + count && !error; at++)
@@ -159,13 +181,11 @@ static int clear_pages(struct space *space, uint32_t slot, uint64_t first, uint6
 
 static int check_page(struct space *space, uint64_t page)
 {
-	const struct backing *backing = backing_at(&space->backings, page);
+	const struct backing *backing = space_find_backing(space, page);
 
 	if (!backing || backing->leaving || (backing->attributes & IST_DEVICE))
 		return -ENXIO;
-	if (ranges_overlap(&space->protections, page, 1))
-		return -EACCES;
-	return (space->config.flags & IST_MAPPING_STRICT) && space_is_held(space, page, 1, 0) ? -EEXIST : 0;
+	return ranges_overlap(&space->protections, page, 1) ? -EACCES : 0;
 }
 
 /* `pages` are the caller's numbers of pages, copied. */
@@ -179,10 +199,21 @@ static int check_pages(struct space *space, const struct mapping *mapping, uint6
 	return error;
 }
 
+/* Into its node, when it is accessible. */
+static int enter_page(struct space *space, uint32_t slot, uint64_t at, uint64_t page)
+{
+	const struct backing *backing = space_find_backing(space, page);
+
+	if ((space->config.flags & IST_MAPPING_STRICT) &&
+	    cover_is_used(&backing->cover, page - backing->page, 1))
+		return -EEXIST;
+	return cover_enter_page(space, slot, (uint32_t)at, page, &mapping_at(space, slot)->range_link[at]);
+}
+
 static int map_one(struct space *space, uint32_t slot, uint64_t at, uint64_t page)
 {
 	struct mapping *mapping = mapping_at(space, slot);
-	const struct backing *backing = backing_at(&space->backings, page);
+	const struct backing *backing = space_find_backing(space, page);
 	uint8_t attributes = (uint8_t)(mapping->attributes | backing->attributes);
 	int error = place_page(space, address_of(mapping, at), page, !(attributes & IST_READ_ONLY));
 
@@ -193,8 +224,7 @@ static int map_one(struct space *space, uint32_t slot, uint64_t at, uint64_t pag
 	if (error)
 		return error;
 	set_word(mapping, at, (uint64_t)attributes << AT_SHIFT | (page + 1));
-	error = insert_entry(space, slot, at, true);
-	return error ? error : insert_entry(space, slot, at, false);
+	return enter_page(space, slot, at, page);
 }
 
 /* `done` pages, and what there is of one more. */
@@ -233,7 +263,7 @@ static int find_range(struct space *space, const struct ist_mapping *range, uint
 		return -ENOENT;
 	if (mapping->kind != MAPPING_RANGE)
 		return -EINVAL;
-	pages = mapping_pages(mapping);
+	pages = mapping->pages;
 	if (first > pages || count > pages - first)
 		return -ERANGE;
 	*out = mapping;
@@ -313,22 +343,28 @@ int ist_range_unmap(struct ist_manager *manager, const struct ist_mapping *range
 	return error;
 }
 
-int range_reserve(struct space *space, struct mapping *mapping, uint64_t pages, unsigned flags)
+int range_reserve(struct space *space, uint32_t slot, unsigned flags)
 {
+	struct mapping *mapping = mapping_at(space, slot);
 	uint64_t guard = flags & IST_MAPPING_GUARD ? 1 : 0;
 	int error;
 
 	if (space->window.host_page > IST_PAGE_SIZE)
 		return -ENOTSUP;
-	if (pages > space->window.size / IST_PAGE_SIZE)
+	if (mapping->pages > space->window.size / IST_PAGE_SIZE)
 		return -EINVAL;
-	error = window_take(&space->window, pages + 2 * guard, &mapping->run);
+	error = window_take(&space->window, mapping->pages + 2 * guard, &mapping->run);
 	if (error)
 		return error;
 	mapping->place = PLACE_RUN;
 	mapping->vaddr = window_address(&space->window, mapping->run) + guard * IST_PAGE_SIZE;
-	mapping->range = platform_map(pages * sizeof(uint64_t));
-	return mapping->range ? 0 : -ENOMEM;
+	mapping->range = platform_map(array_bytes(mapping));
+	if (!mapping->range)
+		return -ENOMEM;
+	mapping->range_link = (uint32_t *)(uintptr_t)(mapping->range + mapping->pages);
+	mapping->linked = 1;
+	window_enter(&space->window, mapping->run, slot);
+	return 0;
 }
 
 int ist_range_reserve(struct ist_manager *manager, uint64_t pages, uint32_t owner, uint64_t cookie,

@@ -2,7 +2,6 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "mapping/space.h"
 
@@ -21,28 +20,50 @@ static bool cookie_is_used(struct space *space, const struct request *request)
 	return request->cookie && space_find_cookie(space, request->owner, request->cookie, uses_cookie) != 0;
 }
 
-static int keep_extents(struct space *space, struct mapping *mapping, const struct page_list *list)
+/* Room for so many segments, of what the slot had before if that is neither too little nor far too much. */
+static int make_room(struct space *space, struct mapping *mapping, uint64_t segments)
 {
-	struct extent *many;
+	struct segment *many;
 
-	if (list->count == 1) {
-		mapping->one = list->extent[0];
-		mapping->extents = 1;
+	mapping->segments = (uint32_t)segments;
+	if (segments == 1 || (segments <= mapping->room && mapping->room <= 4 * segments + 16))
 		return 0;
-	}
-	many = malloc(list->count * sizeof(*many));
+	many = malloc((size_t)segments * sizeof(*many));
 	if (!many)
 		return -ENOMEM;
-	memcpy(many, list->extent, list->count * sizeof(*many));
+	free(mapping->many);
+	atomic_fetch_add_explicit(&space->segment_bytes, (segments - mapping->room) * sizeof(*many),
+	                          memory_order_relaxed);
 	mapping->many = many;
-	mapping->extents = (uint32_t)list->count;
-	atomic_fetch_add_explicit(&space->extent_bytes, list->count * sizeof(*many), memory_order_relaxed);
+	mapping->room = (uint32_t)segments;
 	return 0;
 }
 
+int space_make_segments(struct space *space, uint32_t slot, const struct request *request,
+                        const struct placing *plan)
+{
+	int error = make_room(space, mapping_at(space, slot), plan->segments);
+
+	if (!error)
+		place_segments(space, mapping_at(space, slot), request);
+	return error;
+}
+
+static int place_pages(struct space *space, const struct request *request, const struct placing *plan,
+                       uint32_t slot)
+{
+	int error = space_make_segments(space, slot, request, plan);
+
+	if (error)
+		return error;
+	if (!plan->in_views && cache_take(space, request, slot))
+		return 0;
+	return place(space, slot, request, plan);
+}
+
 /* A slot with the request in it, placed and accessible, known to nobody. */
-static int prepare(struct space *space, const struct request *request, uint16_t owner, uint8_t attributes,
-                   uint32_t *out)
+static int prepare(struct space *space, const struct request *request, uint16_t owner,
+                   const struct placing *plan, uint32_t *out)
 {
 	uint32_t slot = space_take_slot(space);
 	struct mapping *mapping = mapping_at(space, slot);
@@ -50,20 +71,20 @@ static int prepare(struct space *space, const struct request *request, uint16_t 
 
 	if (!mapping)
 		return -ENOMEM;
+	mapping->serial = ++space->serial;
 	mapping->cookie = request->cookie;
 	mapping->size = request->size;
 	mapping->owner = owner;
+	mapping->offset = (uint16_t)request->offset;
 	mapping->kind = (uint8_t)request->kind;
-	mapping->attributes = attributes;
+	mapping->attributes = plan->attributes;
+	mapping->pages = request->list.pages;
 	atomic_store_explicit(&mapping->guarded, (request->flags & IST_MAPPING_GUARDED) != 0,
 	                      memory_order_relaxed);
 	if (request->kind == MAPPING_RANGE)
-		error = range_reserve(space, mapping, request->list.pages, request->flags);
+		error = range_reserve(space, slot, request->flags);
 	else
-		error = keep_extents(space, mapping, &request->list);
-	if (!error && request->kind != MAPPING_RANGE &&
-	    !cache_take(space, request, owner, attributes, mapping))
-		error = place(space, mapping, request);
+		error = place_pages(space, request, plan, slot);
 	if (error) {
 		limbo_add(space, slot);
 		return error;
@@ -87,32 +108,44 @@ bool space_make_room(struct space *space)
 	return some;
 }
 
+static int enter_nodes(struct space *space, const struct request *request, uint32_t slot)
+{
+	bool strict = ((request->flags | space->config.flags) & IST_MAPPING_STRICT) != 0;
+	uint32_t all = UINT32_MAX;
+	int error = 0;
+
+	if (request->kind != MAPPING_RANGE)
+		error = cover_enter(space, slot, strict && request->kind != MAPPING_MMIO);
+	if (error)
+		cover_withdraw(space, slot, &all);
+	return error;
+}
+
 static int enter_indexes(struct space *space, const struct request *request, uint32_t slot)
 {
 	uint32_t hash = space_hash(space, KEY_COOKIE, request->owner, request->cookie, 0);
-	bool strict = ((request->flags | space->config.flags) & IST_MAPPING_STRICT) != 0;
 	int error = request->cookie ? index_insert(&space->index, hash, slot) : 0;
 
-	if (error) {
-		limbo_add(space, slot);
-		return error;
+	if (!error) {
+		error = enter_nodes(space, request, slot);
+		if (error && request->cookie)
+			index_remove(&space->index, hash, slot);
 	}
-	error = publish(space, slot, strict && request->kind != MAPPING_MMIO);
-	if (error && request->cookie)
-		index_remove(&space->index, hash, slot);
+	if (error)
+		limbo_add(space, slot);
 	return error;
 }
 
 static int register_for(struct space *space, const struct request *request, struct owner *owner,
                         uint32_t *out)
 {
-	uint8_t attributes;
+	struct placing plan;
 	uint32_t slot;
-	int error = place_check(space, request, &attributes);
+	int error = place_check(space, request, &plan);
 
 	if (error)
 		return error;
-	error = prepare(space, request, (uint16_t)owner->number, attributes, &slot);
+	error = prepare(space, request, (uint16_t)owner->number, &plan, &slot);
 	if (!error)
 		error = enter_indexes(space, request, slot);
 	if (error)
@@ -156,7 +189,9 @@ int space_register(struct space *space, const struct request *request, uint32_t 
 	return error;
 }
 
-#define REGISTER_FLAGS (IST_MAPPING_READ_ONLY | IST_MAPPING_GUARD | IST_MAPPING_STRICT | IST_MAPPING_GUARDED)
+#define REGISTER_FLAGS                                                                                       \
+	(IST_MAPPING_READ_ONLY | IST_MAPPING_GUARD | IST_MAPPING_STRICT | IST_MAPPING_GUARDED |              \
+	 IST_MAPPING_SEGMENTS)
 #define LAST_PAGE (UINT64_MAX / IST_PAGE_SIZE)
 
 /* Each element of the caller's array is read once: it may be in memory that somebody else changes. */

@@ -53,7 +53,7 @@ static int add_seam(struct backing *backing, uint64_t at)
 
 static int find_seams(struct backing *backing)
 {
-	uint64_t first = (uint64_t)(uintptr_t)backing->vaddr,
+	uint64_t first = (uint64_t)(uintptr_t)backing->view,
 	         last = first + (backing->pages * IST_PAGE_SIZE - 1);
 	struct area area, before = {0};
 	FILE *maps = fopen("/proc/self/maps", "re");

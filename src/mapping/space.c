@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "mapping/atfork.h"
+#include "mapping/sharing.h"
 #include "platform/platform.h"
 
 #define WINDOW_DEFAULT (UINT64_C(64) << 30)
@@ -16,6 +17,12 @@ void space_init(struct space *space)
 	pthread_mutex_init(&space->lock, NULL);
 	limbo_init(&space->limbo);
 	slots_init(&space->slots, sizeof(struct mapping));
+	slots_init(&space->backings.slots, sizeof(struct backing));
+	stock_init(&space->links, sizeof(struct link), sizeof(struct link_more), NODE_NUMBER - 1);
+	stock_init(&space->groups, sizeof(struct group), 0, NODE_NUMBER - 1);
+	for (unsigned i = 0; i < SPACE_SHARING; i++)
+		pthread_mutex_init(&space->sharing[i], NULL);
+	space->secret = platform_random();
 	atfork_enlist_space(
 	        space); /* not later under space.lock, which the fork hook takes inside the list's */
 }
@@ -50,8 +57,6 @@ int space_enter(struct space *space)
 		error = open_space(space);
 	if (error)
 		space_leave(space);
-	else if (space->stuck)
-		retract_stuck(space);
 	return error;
 }
 
@@ -112,17 +117,20 @@ int space_close(struct space *space)
 			return -EBUSY;
 		index_drop(&space->index);
 		owner_table_drop(&space->owners);
-		while (space->backings.count) {
-			struct range *last = space->backings.item[--space->backings.count];
-
-			backing_drop((struct backing *)(void *)last);
-		}
-		free(space->backings.item);
 		drop_ranges(&space->protections);
 	}
 	atfork_delist_space(space);
+	for (uint32_t i = 1; i <= space->backings.slots.made; i++)
+		backing_empty(space_backing(space, i));
+	slots_drop(&space->backings.slots);
 	window_close(&space->window);
+	for (uint32_t slot = 1; slot <= space->slots.made; slot++)
+		free(mapping_at(space, slot)->many);
 	slots_drop(&space->slots);
+	stock_drop(&space->links);
+	stock_drop(&space->groups);
+	for (unsigned i = 0; i < SPACE_SHARING; i++)
+		pthread_mutex_destroy(&space->sharing[i]);
 	limbo_destroy(&space->limbo);
 	pthread_mutex_destroy(&space->lock);
 	return 0;
@@ -140,12 +148,20 @@ uint32_t space_take_slot(struct space *space)
 		return slots_make(&space->slots);
 	mapping = mapping_at(space, slot);
 	space->unused = mapping->next;
+	groups_give(space, &mapping->dead);
 	/* Nobody reads it but with a stale handle, and of that only these two words before the rest is right. */
 	atomic_store_explicit(&mapping->refs, 0, memory_order_relaxed);
-	mapping->out = 0;
-	mapping->out_pages = 0;
-	memset(&mapping->cookie, 0, sizeof(*mapping) - offsetof(struct mapping, cookie));
+	memset(&mapping->segments, 0, sizeof(*mapping) - offsetof(struct mapping, segments));
 	return slot;
+}
+
+struct backing *space_find_backing(struct space *space, uint64_t page)
+{
+	struct pamap_value value;
+
+	return pamap_lookup(space->by_paddr, page * IST_PAGE_SIZE, 1, &value)
+	               ? space_backing(space, value.handle)
+	               : NULL;
 }
 
 void space_link(struct space *space, uint32_t slot)

@@ -3,8 +3,9 @@
 /*
  * The dynamic part of a manager's memory: what mappings there are, and how each is found, kept and unmapped.
  *
- * A mapping is a record in a slot. It is found through three indexes: by cookie (table/index.h), by physical and by virtual
- * address (pamap/pamap.h, whose handle is the slot's number). The record says whether it is alive:
+ * A mapping is a record in a slot. It is found by cookie (table/index.h); by physical address, through the PA map, which has the
+ * backings, and the tree of the backing's pages (cover.h); and by virtual address, through the other map, which has the backings that are
+ * mapped as a whole, or the owners of the window's runs (window.h). The record says whether it is alive:
  *
  *   refs = {LIVE 1, ENDED 1, holds 31, references 31}
  *
@@ -13,7 +14,7 @@
  *
  *   [S1] Registration makes everything ready, enters the indexes, and stores LIVE with release last: its linearization
  *        point for lookups by cookie and for references. Lookups by address do not ask for LIVE and see each stretch from
- *        the moment it is in the map until it is out; it is accessible by then and until a grace period later.
+ *        the moment it is in its nodes until it is out; it is accessible by then and until a grace period later.
  *   [S2] Unregistering begins with the compare-exchange that clears LIVE and takes a hold: its linearization
  *        point. From then on no reference is given. It leaves the indexes and puts its hold.
  *   [S3] A reference is given by a compare-exchange that finds LIVE (acquire: with the record behind it), and put by one with
@@ -33,8 +34,9 @@
  *   in the last put, between its compare-exchange and the limbo: the pages of that mapping stay mapped, its owner's counters
  *     stay as they are; nobody waits for it but who unregisters that mapping.
  *
- * Locks, in the order in which they nest: space.lock (control path; never taken inside a read section), pamap's, limbo.working
- * (the reclaimer, while it unmaps), limbo.lock (a few instructions, also by the last put), the reclaimer's own.
+ * Locks, in the order in which they nest: space.lock (control path; never taken inside a read section), pamap's, those of
+ * sharing.c (log n of a node's links, also by the last put), those of stocks, limbo.working (the reclaimer, while it unmaps), limbo.lock
+ * (a few instructions, also by the last put), the reclaimer's own.
  *
  * Whoever holds space.lock does not wait for readers (but for the 100 ms of pamap.h [A5], when too much waits for them), for
  * references or for foreign pages, and calls nobody outside the library. What needs such a wait has two halves: what it takes
@@ -51,11 +53,14 @@
 #include "mapping/backing.h"
 #include "mapping/limbo.h"
 #include "mapping/pages.h"
+#include "mapping/ranges.h"
+#include "mapping/segment.h"
 #include "mapping/window.h"
 #include "owner/owner.h"
 #include "pamap/pamap.h"
 #include "table/index.h"
 #include "table/slots.h"
+#include "table/stock.h"
 
 #define REFS_LIVE (UINT64_C(1) << 63)
 #define REFS_ENDED (UINT64_C(1) << 62)
@@ -64,38 +69,51 @@
 #define REFS_ANY (REFS_ENDED - 1) /* references and holds */
 
 enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_PROVIDED, MAPPING_CACHED };
-enum mapping_place { PLACE_NONE, PLACE_RUN, PLACE_DIRECT, PLACE_PARENT };
+/* Where its pages are: nowhere; in a run of the window; in the views of their backings; in the run of another one (mmio.c). */
+enum mapping_place { PLACE_NONE, PLACE_RUN, PLACE_VIEW, PLACE_PARENT };
 
 struct mapping {
 	_Atomic uint64_t refs; /* [S1] to [S3] */
 	_Atomic uint32_t generation; /* [S4] */
-	uint32_t out; /* at its owner's end: stretches that are out of the maps already, and their pages */
-	uint64_t out_pages;
+	/* What the slot keeps for its next use: */
+	uint32_t room; /* segments, at `many` */
+	struct segment *many;
+	uint32_t links; /* a list of links, of which `linked` are in use */
+	uint32_t
+	        dead; /* groups of links that went with this mapping: a list, for use again when nobody knows it */
 	/* Constant while readers may see it: */
+	uint32_t segments;
+	uint64_t serial; /* the older, the smaller */
 	uint64_t cookie; /* 0: none */
 	uint64_t size;
-	char *vaddr;
+	char *vaddr; /* of the first byte; null: they lie in several places */
 	uint16_t owner; /* number */
+	uint16_t offset; /* of the first byte in its page */
 	uint8_t attributes;
-	/* Under the lock, and after its end the limbo's: */
 	uint8_t kind;
 	uint8_t place;
 	atomic_bool guarded;
+	atomic_bool held; /* unregistered, but referenced: its links stay [C3] */
+	/* Under the lock, and after its end the limbo's: */
 	bool changing; /* MAPPING_RANGE: pages are leaving, without the lock */
-	uint32_t extents;
+	uint32_t linked;
+	uint32_t left, out, out_link; /* links to withdraw, from this segment and link on */
 	uint32_t previous, next; /* of the owner's mappings; next: also in the limbo, and of unused ones */
 	uint32_t older, newer; /* in the cache; MMIO: older counts how often it was mapped */
+	uint64_t pages;
 	union {
-		struct extent one; /* extents == 1 */
-		struct extent *many;
-		_Atomic uint64_t *range; /* MAPPING_RANGE: what is in each page (range.c) */
+		struct segment one; /* segments == 1 */
+		struct {
+			_Atomic uint64_t
+			        *range; /* MAPPING_RANGE: what is in each page, and its link (range.c) */
+			uint32_t *range_link;
+		};
 	};
-	union {
-		struct run
-		        run; /* PLACE_RUN; PLACE_PARENT: first is the slot of the one whose pages these are (mmio.c) */
-		struct backing *direct; /* PLACE_DIRECT: in memory that the caller mapped */
-	};
+	struct run
+	        run; /* PLACE_RUN; PLACE_PARENT: first is the slot of the one whose pages these are (mmio.c) */
 };
+
+#define SPACE_SHARING 16u
 
 struct space {
 	/* The manager's, set before anybody knows it. */
@@ -115,11 +133,19 @@ struct space {
 	struct slots slots;
 	struct index index; /* by cookie; in it under keys of their own, cached and MMIO mappings */
 	uint32_t unused; /* slots */
-	uint32_t stuck; /* slots that could not leave the maps yet */
-	uint32_t dying; /* owners whose end has begun, and which still have their ids */
+	struct stock links, groups; /* cover.h, sharing.c */
+	pthread_mutex_t sharing[SPACE_SHARING]; /* by the backing's number: sharing.c */
+	uint64_t secret; /* for trees of links */
+	uint64_t serial;
+	/*
+	 * {number 32, owners whose end has begun and that have something in the nodes 32}: lookups pass over what is theirs. The
+	 * number says when the end began (owner.hidden), so that a lookup that began before may take it.
+	 */
+	_Atomic uint64_t hiding;
 	uint32_t finished, last_finished; /* owners that wait for readers, oldest first: a list */
 	uint32_t owed; /* owners that have something to be put, when the lock is given back: a list */
-	struct ranges backings, protections;
+	struct backings backings;
+	struct ranges protections;
 	struct owner_table owners;
 	struct limbo limbo;
 	struct {
@@ -128,7 +154,7 @@ struct space {
 	} cache;
 	uint64_t mappings, pages, refused;
 	_Atomic uint64_t referenced;
-	_Atomic uint64_t extent_bytes;
+	_Atomic uint64_t segment_bytes;
 	struct space *following, **link; /* the list of all, for fork */
 };
 
@@ -159,16 +185,50 @@ static inline struct mapping *mapping_at(struct space *space, uint32_t slot)
 	return slots_at(&space->slots, slot);
 }
 
-static inline uint64_t mapping_pages(const struct mapping *mapping)
+static inline struct link *link_at(struct space *space, uint32_t link)
 {
-	return ((uint64_t)((uintptr_t)mapping->vaddr % IST_PAGE_SIZE) + mapping->size + (IST_PAGE_SIZE - 1)) /
-	       IST_PAGE_SIZE;
+	return slots_at(&space->links.slots, link);
 }
 
-static inline const struct extent *mapping_extents(const struct mapping *mapping)
+static inline struct link_more *link_more(struct space *space, uint32_t link)
 {
-	return mapping->extents == 1 ? &mapping->one : mapping->many;
+	return slots_at(&space->links.beside, link);
 }
+
+static inline enum link_kind mapping_link_kind(const struct mapping *mapping)
+{
+	return mapping->kind == MAPPING_RANGE ? LINK_IN_RANGE
+	       : mapping->place == PLACE_VIEW ? LINK_IN_VIEW
+	                                      : LINK_ELSEWHERE;
+}
+
+static inline const struct segment *mapping_segments(const struct mapping *mapping)
+{
+	return mapping->segments == 1 ? &mapping->one : mapping->many;
+}
+
+/* How many pages the segment has. */
+static inline uint64_t segment_pages(const struct mapping *mapping, uint32_t segment)
+{
+	const struct segment *all = mapping_segments(mapping);
+
+	return (segment + 1 < mapping->segments ? all[segment + 1].at : mapping->pages) - all[segment].at;
+}
+
+/* The segment that has this page of the mapping. */
+uint32_t segment_at(const struct mapping *mapping, uint64_t page);
+/* The page behind the last one that lies at consecutive addresses of both kinds from this segment on. */
+uint64_t segment_reach(struct space *space, const struct mapping *mapping, uint32_t segment);
+/* Where a page lies, of a segment's or (MAPPING_RANGE) of the range. */
+char *segment_address(struct space *space, const struct mapping *mapping, uint32_t segment, uint64_t page);
+
+static inline struct backing *space_backing(struct space *space, uint32_t number)
+{
+	return backing_at(&space->backings, number);
+}
+
+/* The backing of a page, or null. Under the lock, or in a read section. */
+struct backing *space_find_backing(struct space *space, uint64_t page);
 
 static inline struct owner *mapping_owner(struct space *space, const struct mapping *mapping)
 {
@@ -184,15 +244,6 @@ void space_unlink(struct space *space, uint32_t slot);
 
 /* Describe it; in a read section, or with a reference, or under the lock. */
 void space_describe(struct space *space, uint32_t slot, struct ist_mapping *out);
-
-/* What is registered (publish.c): into both maps; on an error, it is out of them or in the list of stuck ones. */
-int publish(struct space *space, uint32_t slot, bool strict);
-/* Out of both maps; may be called again after an error. */
-int retract(struct space *space, uint32_t slot);
-/* Some of its stretches, of a mapping that is hidden: then there is less to do for retract. *budget is what is left of it. */
-int retract_some(struct space *space, uint32_t slot, uint32_t *budget);
-/* Try again with those that are stuck. */
-void retract_stuck(struct space *space);
 
 /* The index, by cookie and by other keys of two words. */
 enum index_kind { KEY_COOKIE, KEY_CACHED, KEY_MMIO };
@@ -221,8 +272,20 @@ static inline uint32_t space_find_cookie(struct space *space, uint32_t owner, ui
 	return index_find(&space->index, space_hash(space, KEY_COOKIE, owner, cookie, 0), matches, &query);
 }
 
-/* As pamap_translate, which has missed, of either map: what is larger than a page may still lie in a range. */
-bool space_translate(struct space *space, struct pamap *map, uint64_t at, uint64_t len, uint64_t *to);
+/*
+ * Lookups by address (find.c), in a read section. One byte at least, and no wrap. `of`: only what this owner has.
+ */
+struct found {
+	uint32_t slot;
+	uint64_t to;
+};
+bool find_by_paddr(struct space *space, uint64_t paddr, uint64_t len, const struct owner *of,
+                   struct found *out);
+/* The same, for who wants but the address, in whatever section. */
+bool translate_paddr(struct space *space, uint64_t paddr, uint64_t len, uint64_t *to);
+bool translate_vaddr(struct space *space, uint64_t vaddr, uint64_t len, uint64_t *to);
+/* Whether an owner's mappings are found, by a lookup that read `hiding` when it began. */
+bool owner_is_shown(struct space *space, uint32_t number, uint64_t hiding);
 
 /*
  * What a registration wants, copied and checked for itself. out: a mapping that is LIVE, of the given kind. Under the lock.
@@ -237,28 +300,43 @@ int space_register(struct space *space, const struct request *request, uint32_t 
 /* The same without the lock, and once more where there is room to be made. */
 int space_register_and_describe(struct space *space, const struct request *request, struct ist_mapping *out);
 
-/* Make pages accessible (place.c), at mapping->place. For a list whose backings were found by place_check. */
-int place_check(struct space *space, const struct request *request, uint8_t *attributes);
-int place(struct space *space, struct mapping *mapping, const struct request *request);
+/* What a request comes to (place.c), once its pages were checked: how many segments, and how they are to be mapped. */
+struct placing {
+	uint64_t segments;
+	uint8_t attributes;
+	bool in_views;
+};
+int place_check(struct space *space, const struct request *request, struct placing *plan);
+/* Write the segments: they have room in the mapping. */
+void place_segments(struct space *space, struct mapping *mapping, const struct request *request);
+/* The two of them, and room for them. -ENOMEM */
+int space_make_segments(struct space *space, uint32_t slot, const struct request *request,
+                        const struct placing *plan);
+/* Make pages accessible, at mapping->place. The segments are there. */
+int place(struct space *space, uint32_t slot, const struct request *request, const struct placing *plan);
 /* One page, at an exact place in the window. */
 int place_page(struct space *space, void *where, uint64_t page, bool writable);
 
 /* For MAPPING_RANGE, in the place of place: nothing accessible yet (range.c). */
-int range_reserve(struct space *space, struct mapping *mapping, uint64_t pages, unsigned flags);
-/* The part of retract that is about single pages (range.c). */
-int range_retract(struct space *space, uint32_t slot, uint64_t first, uint64_t count);
-/*
- * Whether [at, at + len), of which the first page is in the range `slot`, lies in it at consecutive addresses of both kinds;
- * `at` is physical or (reverse) virtual. In a read section.
- */
-bool range_has_page(const struct mapping *mapping, uint64_t page, uint64_t pages);
-bool range_holds(struct space *space, uint32_t slot, uint64_t at, uint64_t len, bool reverse, uint64_t *to);
+int range_reserve(struct space *space, uint32_t slot, unsigned flags);
+/* Its pages out of their nodes, some of them, as cover_withdraw (range.c). */
+void range_withdraw(struct space *space, uint32_t slot, uint32_t *budget);
+/* When nobody can know it any more: its arrays. */
+void range_drop(struct space *space, struct mapping *mapping);
+/* Whether page `at` of a range is physical page `first`, and so on to `last`. In a read section, or under the lock. */
+bool range_holds(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last);
+/* The same, also of what is leaving. */
+bool range_held(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last);
+/* The physical address of that page; false: there is none. */
+bool range_page(const struct mapping *mapping, uint64_t at, uint64_t *page);
 
 /*
  * End a mapping (unregister.c). Under the lock. try: -EBUSY if it is referenced. After success *last says whether it has gone
  * into the limbo (or the cache); otherwise whoever has the last reference will put it there.
  */
 int space_end(struct space *space, uint32_t slot, bool try, bool *last);
+/* The same of an owner who is being destroyed, in steps: *budget is what is left of so many stretches. */
+void space_end_some(struct space *space, uint32_t slot, uint32_t *budget);
 /* Errors of ist_mapping_unregister_one. Takes the lock. */
 int space_unregister_handle(struct space *space, const struct ist_mapping *handle, enum mapping_kind kind,
                             unsigned flags);
@@ -269,20 +347,14 @@ void space_drop_hold(struct space *space, uint32_t slot);
 /* The same under the lock, where nobody may be called: space_leave puts what the owner is owed. */
 void space_drop_hold_inside(struct space *space, uint32_t slot);
 void space_owe(struct space *space, struct owner *owner);
-
-/*
- * Whether something that is no longer found, or was hidden with its owner, may still reach a page of these: a mapping with
- * references, of a dying owner, or stuck (held.c). What has ended is not asked: limbo_drain waits for it. `but`: a slot that does not count,
- * or 0. Under the lock.
- */
-bool space_is_held(struct space *space, uint64_t page, uint64_t pages, uint32_t but);
+/* Nobody has it, and what of it is still in nodes comes out: into the limbo. */
+void space_bury(struct space *space, uint32_t slot);
 
 /* Without the lock, after -ENOSPC or -ENOMEM: true if something was given back since, so that it is worth another try. */
 bool space_make_room(struct space *space);
 
 /* The cache (cache.c). Under the lock. */
-bool cache_take(struct space *space, const struct request *request, uint16_t owner, uint8_t attributes,
-                struct mapping *to);
+bool cache_take(struct space *space, const struct request *request, uint32_t to);
 bool cache_keep(struct space *space, uint32_t slot); /* false: it does not belong there */
 void cache_drop(struct space *space, uint32_t slot);
 void cache_shrink(struct space *space, uint64_t bytes); /* until no more than that are in it */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * The end of an owner. begin hides all that he has: the state, which lookups by cookie and references ask, and the owner's
- * mark in both maps. The steps then end his mappings one by one, as unregister does, and last comes his client memory.
+ * The end of an owner. begin hides all that he has: by his state, which all lookups ask. The steps then end his mappings one by one, as unregister does, and last comes his client memory.
  *
  * If the thread that steps stops for good, another one goes on where it was: progress is in the owner's record.
  */
@@ -13,30 +12,24 @@
 
 #define VISITS 64u /* client allocations of others that may be passed for one of the budget */
 
-static int hide(struct pamap *map, struct owner *owner, int which)
+/* Hide all that he has at once: see owner_is_shown, which reads in the opposite order. */
+static void begin(struct space *space, struct owner *owner)
 {
-	struct pamap_reap unused;
-	int error = pamap_owner_hide(map, (uint16_t)owner->number, &unused);
+	uint64_t hiding = atomic_load_explicit(&space->hiding, memory_order_relaxed);
+	uint32_t number = (uint32_t)(hiding >> 32) + 1;
 
-	if (error == 0)
-		owner->hidden[which] = true;
-	return error == -ENOENT ? 0 : error; /* the map was never written */
+	if (!owner_is_live(owner))
+		return;
+	atomic_store_explicit(&owner->hidden, number, memory_order_relaxed);
+	atomic_store_explicit(&owner->state, OWNER_DYING, memory_order_release);
+	atomic_store_explicit(&space->hiding, (uint64_t)number << 32 | ((uint32_t)hiding + 1),
+	                      memory_order_release);
 }
 
-static int begin(struct space *space, struct owner *owner)
+/* Nothing of his is in a node, but what is held. Release: a lookup that goes by the nodes alone again sees them so. */
+static void end_hiding(struct space *space)
 {
-	int error = 0;
-
-	/* Relaxed: what begins after this call has returned is ordered after it by whatever told it so. */
-	if (owner_is_live(owner)) {
-		atomic_store_explicit(&owner->state, OWNER_DYING, memory_order_relaxed);
-		space->dying++;
-	}
-	if (!owner->hidden[0])
-		error = hide(space->by_paddr, owner, 0);
-	if (!error && !owner->hidden[1])
-		error = hide(space->by_vaddr, owner, 1);
-	return error;
+	atomic_fetch_sub_explicit(&space->hiding, 1, memory_order_release);
 }
 
 /* Nothing of it is left: its id is free. */
@@ -46,7 +39,6 @@ static void retire(struct space *space, struct owner *owner)
 		return;
 	owner_forget(&space->owners, owner);
 	owner->ticket = limbo_ticket(space);
-	space->dying--;
 }
 
 static void append_finished(struct space *space, struct owner *owner)
@@ -57,16 +49,6 @@ static void append_finished(struct space *space, struct owner *owner)
 	else
 		space->finished = owner->number;
 	space->last_finished = owner->number;
-}
-
-/* No reader knows it: its number may be used again. */
-static void recycle(struct space *space, struct owner *owner)
-{
-	if (owner->hidden[0])
-		pamap_owner_show(space->by_paddr, (uint16_t)owner->number);
-	if (owner->hidden[1])
-		pamap_owner_show(space->by_vaddr, (uint16_t)owner->number);
-	owner_recycle(&space->owners, owner);
 }
 
 /* Clear away the owners of whom nothing is left; each is looked at once, and once more when readers have gone by. */
@@ -87,31 +69,27 @@ static void sweep(struct space *space)
 		if (!limbo_is_done(space, owner->ticket))
 			return;
 		space->finished = owner->next;
-		recycle(space, owner);
+		owner_recycle(&space->owners, owner); /* no reader knows it: its number may be used again */
 	}
 }
 
 /* Some of the owner's mappings; *budget is what is left of it. */
-static int end_mappings(struct space *space, struct owner *owner, uint32_t *budget)
+static void end_mappings(struct space *space, struct owner *owner, uint32_t *budget)
 {
 	while (owner->first && *budget > 0) {
 		uint32_t slot = owner->first;
-		bool last;
-		int error = 0;
 
 		if (mapping_at(space, slot)->kind == MAPPING_CACHED) {
 			cache_drop(space, slot);
-		} else {
-			error = retract_some(space, slot, budget); /* of a long list */
-			if (!error && *budget > 0)
-				error = space_end(space, slot, false, &last);
-		}
-		if (error)
-			return error;
-		if (*budget > 0)
 			(*budget)--;
+		} else {
+			space_end_some(space, slot, budget);
+		}
 	}
-	return 0;
+	if (!owner->first && !owner->shown_again) {
+		owner->shown_again = true;
+		end_hiding(space);
+	}
 }
 
 /*
@@ -150,9 +128,10 @@ static int free_client(struct space *space, struct owner *owner, uint32_t *budge
 /* 1: more to do. */
 static int step(struct space *space, struct owner *owner, uint32_t budget)
 {
-	int error = end_mappings(space, owner, &budget);
+	int error = 0;
 
-	if (!error && budget > 0 && !owner->client_done)
+	end_mappings(space, owner, &budget);
+	if (budget > 0 && !owner->client_done)
 		error = free_client(space, owner, &budget);
 	if (error)
 		return error;
@@ -209,7 +188,7 @@ int ist_owner_destroy_begin(struct ist_manager *manager, uint32_t id)
 		return error;
 	owner = owner_find(&space->owners, id);
 	if (owner && atomic_load_explicit(&owner->state, memory_order_relaxed) != OWNER_GONE)
-		error = begin(space, owner);
+		begin(space, owner);
 	space_leave(space);
 	return error;
 }
@@ -276,7 +255,7 @@ int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist_owner_s
 	}
 	*out = (struct ist_owner_stats){
 	        .mappings = atomic_load_explicit(&owner->left, memory_order_relaxed) - !owner->walked -
-	                    owner->stuck - owner->owed,
+	                    owner->owed,
 	        .pages = atomic_load_explicit(&owner->pages, memory_order_relaxed),
 	        .cached = owner->cached,
 	        .refused = owner->refused,

@@ -5,15 +5,29 @@
 #include "base/twin.h"
 #include "mapping/space.h"
 
+void space_bury(struct space *space, uint32_t slot)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	uint32_t all = UINT32_MAX;
+
+	if (atomic_load_explicit(&mapping->held, memory_order_relaxed)) {
+		if (mapping->kind == MAPPING_RANGE)
+			range_withdraw(space, slot, &all);
+		else
+			cover_withdraw(space, slot, &all);
+	}
+	limbo_add(space, slot);
+}
+
 /* The mapping has no references and gives none. The owner's counters first: the slot is the limbo's afterwards. */
 void space_ended(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 	struct owner *owner = mapping_owner(space, mapping);
-	uint64_t pages = mapping_pages(mapping);
+	uint64_t pages = mapping->pages;
 
 	atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
-	limbo_add(space, slot);
+	space_bury(space, slot);
 	owner_put(owner, pages, 1);
 }
 
@@ -36,13 +50,13 @@ void space_drop_hold_inside(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 	struct owner *owner = mapping_owner(space, mapping);
-	uint64_t pages = mapping_pages(mapping);
+	uint64_t pages = mapping->pages;
 
 	if (atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) !=
 	    REFS_HOLD) /* [S3] */
 		return;
 	atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
-	limbo_add(space, slot);
+	space_bury(space, slot);
 	atomic_fetch_sub_explicit(&owner->pages, pages, memory_order_relaxed);
 	space_owe(space, owner);
 }
@@ -51,14 +65,17 @@ static void end_last(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 	struct owner *owner = mapping_owner(space, mapping);
-	uint64_t pages = mapping_pages(mapping);
+	uint64_t pages = mapping->pages;
 
-	if (!cache_keep(space, slot))
-		limbo_add(space, slot);
+	if (atomic_load_explicit(&mapping->held, memory_order_relaxed) || !cache_keep(space, slot))
+		space_bury(space, slot);
 	owner_put(owner, pages, 1);
 }
 
-/* Clear LIVE and take a hold: [S2]. */
+/*
+ * Clear LIVE and take a hold: [S2]. Whoever has references then, and nobody else, keeps the pages in their nodes: there is
+ * none but those, for nobody gets one any more.
+ */
 static int claim(struct mapping *mapping, bool try)
 {
 	uint64_t refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
@@ -71,22 +88,29 @@ static int claim(struct mapping *mapping, bool try)
 	} while (!atomic_compare_exchange_weak_explicit(
 	        &mapping->refs, &refs, (refs & REFS_ANY) + (TWIN_BROKEN(213) ? 0 : REFS_HOLD),
 	        memory_order_relaxed, memory_order_relaxed));
+	atomic_store_explicit(&mapping->held, (refs & REFS_ANY) != 0, memory_order_relaxed);
 	return 0;
 }
 
-int space_end(struct space *space, uint32_t slot, bool try, bool *last)
+/* Some of what it has in nodes; *budget is what is left of so many stretches. */
+static void withdraw(struct space *space, uint32_t slot, uint32_t *budget)
+{
+	const struct mapping *mapping = mapping_at(space, slot);
+
+	if (mapping->linked == 0) /* what is held stays until space_bury */
+		return;
+	if (mapping->kind == MAPPING_RANGE)
+		range_withdraw(space, slot, budget);
+	else
+		cover_withdraw(space, slot, budget);
+}
+
+/* It was claimed, and is in no node any more, unless it is held. True: it has ended. */
+static bool finish(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
-	int error = claim(mapping, try);
+	bool last;
 
-	if (error)
-		return error;
-	error = retract(space, slot);
-	if (error) {
-		/* As it was: nobody could end it, for the hold was ours. */
-		atomic_fetch_add_explicit(&mapping->refs, REFS_LIVE - REFS_HOLD, memory_order_release);
-		return error;
-	}
 	if (mapping->cookie)
 		index_remove(
 		        &space->index,
@@ -94,19 +118,41 @@ int space_end(struct space *space, uint32_t slot, bool try, bool *last)
 		        slot);
 	space_unlink(space, slot);
 	space->mappings--;
-	space->pages -= mapping_pages(mapping);
+	space->pages -= mapping->pages;
 	/* Before our hold goes: the last putter counts it out again. */
 	atomic_fetch_add_explicit(&space->referenced, 1, memory_order_relaxed);
 	if (TWIN_BROKEN(213)) /* has no hold of its own */
-		*last = (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_ANY) == 0;
+		last = (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_ANY) == 0;
 	else
-		*last = atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) ==
-		        REFS_HOLD; /* [S3] */
-	if (*last) {
+		last = atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) ==
+		       REFS_HOLD; /* [S3] */
+	if (last) {
 		atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
 		end_last(space, slot);
 	}
+	return last;
+}
+
+int space_end(struct space *space, uint32_t slot, bool try, bool *last)
+{
+	uint32_t all = UINT32_MAX;
+	int error = claim(mapping_at(space, slot), try);
+
+	if (error)
+		return error;
+	withdraw(space, slot, &all);
+	*last = finish(space, slot);
 	return 0;
+}
+
+void space_end_some(struct space *space, uint32_t slot, uint32_t *budget)
+{
+	claim(mapping_at(space, slot), false); /* or an earlier step did */
+	withdraw(space, slot, budget);
+	if (*budget > 0) {
+		finish(space, slot);
+		(*budget)--;
+	}
 }
 
 /* Under the lock, which it gives back. */

@@ -10,10 +10,42 @@
 
 #define WINDOW_MAX (UINT64_C(1) << 43) /* so that a granule's number fits 32 bits, and its double too */
 
+#define FANOUT_SHIFT 4u
+
+static size_t nodes_of(size_t granules, unsigned level)
+{
+	return bits_ceil_div(granules, (size_t)1 << FANOUT_SHIFT * level);
+}
+
+static size_t owners_bytes(size_t granules)
+{
+	size_t nodes = 0;
+
+	for (unsigned level = 0; level < WINDOW_LEVELS; level++)
+		nodes += nodes_of(granules, level);
+	return nodes * sizeof(uint32_t);
+}
+
+static size_t memory_bytes(size_t granules)
+{
+	return bits_round_up(buddy_bytes(granules), CACHE_LINE) + owners_bytes(granules);
+}
+
+static void place_owners(struct window *window, size_t granules)
+{
+	_Atomic uint32_t *next =
+	        (void *)((char *)window->memory + bits_round_up(buddy_bytes(granules), CACHE_LINE));
+
+	for (unsigned level = 0; level < WINDOW_LEVELS; level++) {
+		window->level[level] = next;
+		next += nodes_of(granules, level);
+	}
+}
+
 int window_open(struct window *window, uint64_t size, size_t host_page)
 {
 	size_t granules = (size_t)(size / IST_PAGE_SIZE);
-	size_t bytes = buddy_bytes(granules);
+	size_t bytes = memory_bytes(granules);
 
 	if (size > WINDOW_MAX)
 		return -ENOMEM;
@@ -28,6 +60,8 @@ int window_open(struct window *window, uint64_t size, size_t host_page)
 	window->size = size;
 	window->host_page = bits_max(host_page, IST_PAGE_SIZE);
 	buddy_init(&window->buddy, window->memory, granules);
+	place_owners(window, granules);
+	atomic_store_explicit(&window->ready, true, memory_order_release); /* window_contains */
 	return 0;
 }
 
@@ -37,8 +71,9 @@ void window_close(struct window *window)
 		return;
 	if (!atomic_load_explicit(&window->lost, memory_order_relaxed))
 		platform_release(window->base, window->size);
-	platform_unmap(window->memory, buddy_bytes(window->size / IST_PAGE_SIZE));
+	platform_unmap(window->memory, memory_bytes(window->size / IST_PAGE_SIZE));
 	window->base = NULL;
+	atomic_store_explicit(&window->ready, false, memory_order_relaxed);
 }
 
 int window_take(struct window *window, uint64_t pages, struct run *out)
@@ -65,6 +100,44 @@ void window_give(struct window *window, struct run run)
 	buddy_free(&window->buddy, run.first, run.count);
 }
 
+/* The run as the fewest nodes. Release: with the mapping behind it. */
+static void set_owner(struct window *window, struct run run, uint32_t slot)
+{
+	uint64_t at = run.first, end = (uint64_t)run.first + run.count;
+
+	while (at < end) {
+		unsigned level = at ? bits_lowest(at) / FANOUT_SHIFT : WINDOW_LEVELS - 1;
+		unsigned fits = bits_highest(end - at) / FANOUT_SHIFT;
+
+		level = level < fits ? level : fits;
+		level = level < WINDOW_LEVELS ? level : WINDOW_LEVELS - 1;
+		atomic_store_explicit(&window->level[level][at >> FANOUT_SHIFT * level], slot,
+		                      memory_order_release); /* window_owner */
+		at += UINT64_C(1) << FANOUT_SHIFT * level;
+	}
+}
+
+void window_enter(struct window *window, struct run run, uint32_t slot)
+{
+	set_owner(window, run, slot);
+}
+
+void window_leave(struct window *window, struct run run)
+{
+	set_owner(window, run, 0);
+}
+
+uint32_t window_owner(const struct window *window, const void *at)
+{
+	size_t granule = ((uintptr_t)at - (uintptr_t)window->base) / IST_PAGE_SIZE;
+	uint32_t slot = 0;
+
+	for (unsigned level = 0; level < WINDOW_LEVELS && !slot; level++)
+		slot = atomic_load_explicit(&window->level[level][granule >> FANOUT_SHIFT * level],
+		                            memory_order_acquire); /* set_owner */
+	return slot;
+}
+
 void window_lose(struct window *window)
 {
 	atomic_store_explicit(&window->lost, true, memory_order_relaxed);
@@ -77,5 +150,6 @@ char *window_address(const struct window *window, struct run run)
 
 bool window_contains(const struct window *window, const void *at)
 {
-	return window->base && (uintptr_t)at - (uintptr_t)window->base < window->size;
+	return atomic_load_explicit(&window->ready, memory_order_acquire) &&
+	       (uintptr_t)at - (uintptr_t)window->base < window->size;
 }

@@ -27,7 +27,7 @@ struct source {
 static int find_source(struct space *space, uint64_t page, struct source *out)
 {
 	uint64_t offset = page * IST_PAGE_SIZE - space->carve_out->paddr, into;
-	struct backing *backing = backing_at(&space->backings, page);
+	struct backing *backing = space_find_backing(space, page);
 
 	*out = (struct source){.fd = -1};
 	if (offset < space->carve_out->size) {
@@ -38,8 +38,8 @@ static int find_source(struct space *space, uint64_t page, struct source *out)
 	    ranges_overlap(&space->protections, page, 1))
 		return -ENXIO;
 	into = (page - backing->page) * IST_PAGE_SIZE;
-	if (backing->vaddr)
-		out->from = backing->vaddr + into;
+	if (backing->fd < 0)
+		out->from = backing->view + into;
 	out->fd = backing->fd;
 	out->position = backing->offset + into;
 	out->backing = backing;

@@ -106,7 +106,7 @@ int owner_charge(struct owner *owner, uint64_t pages)
 	const struct ist_owner_config *quota = &owner->config;
 	/* Relaxed: others only count down meanwhile, so at worst a quota refuses what fits by then. */
 	uint64_t held = atomic_load_explicit(&owner->pages, memory_order_relaxed);
-	uint64_t count = atomic_load_explicit(&owner->left, memory_order_relaxed) - 1 - owner->stuck;
+	uint64_t count = atomic_load_explicit(&owner->left, memory_order_relaxed) - 1;
 
 	if (!owner_is_live(owner))
 		return -ESHUTDOWN;

@@ -30,7 +30,8 @@ struct owner {
 	uint32_t id, number;
 	_Atomic uint32_t state;
 	uint64_t ticket; /* not 0: cleared away, waiting for readers */
-	bool hidden[2]; /* in which of the two maps */
+	_Atomic uint32_t hidden; /* when its end began: a number that its keeper counts */
+	bool shown_again; /* nothing of it is hidden any more: there is nothing */
 	bool walked; /* teardown has been everywhere */
 	bool client_done; /* teardown has walked through the client pool */
 	bool elsewhere_done; /* and through what the client pool has grown by */
@@ -38,8 +39,7 @@ struct owner {
 	_Atomic uint64_t left; /* [O1] */
 	_Atomic uint64_t pages; /* those that count */
 	uint64_t cached, refused;
-	uint64_t stuck; /* registrations that failed and cannot be undone yet: no part of the quota */
-	uint64_t owed; /* of them, undone, still to be put */
+	uint64_t owed; /* mappings that have ended and are still to be put */
 	uint32_t next_owed;
 	uint32_t first; /* of its mappings, a list through their slots */
 	uint32_t next; /* of unused ones, of those that are gone, of those that wait for readers */

@@ -75,7 +75,7 @@ struct rcu_item {
 	void (*release)(struct rcu_item *item);
 };
 
-#define RCU_GATHER_NS 100000
+#define RCU_GATHER_NS 400000
 
 void rcu_defer(struct rcu_item *item);
 

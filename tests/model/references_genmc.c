@@ -6,6 +6,7 @@
 #include "genmc/support.h"
 typedef int pthread_cond_t; /* its own <pthread.h> lacks these, which nobody uses here */
 typedef int pthread_once_t;
+typedef int pid_t;
 #include "rcu_stub.h"
 
 #include "../../src/mapping/lookup.c"

@@ -44,8 +44,11 @@ struct attempt {
 
 static int one_stretch(struct guest *guest, struct ist_mapping *out)
 {
-	struct ist_registration r = {
-	        .paddr = GUEST_PADDR + 300 * PAGE + 9, .size = 3 * PAGE, .cookie = 50, .owner = 2};
+	struct ist_registration r = {.paddr = GUEST_PADDR + 300 * PAGE + 9,
+	                             .size = 3 * PAGE,
+	                             .cookie = 50,
+	                             .owner = 2,
+	                             .flags = IST_MAPPING_READ_ONLY};
 
 	return ist_mapping_register(guest->fixture.manager, &r, out);
 }
@@ -338,7 +341,8 @@ static void random_faults(void **state)
 	assert_true(maps_settle(maps + 4 + 2 * kept / 8192));
 	assert_int_equal(count_fds(), fds);
 	printf("%llu done, %llu failed, heap %+ld bytes, %zu bytes more for reuse\n",
-	       (unsigned long long)done, (unsigned long long)failed, (long)(mallinfo2().uordblks - heap), kept);
+	       (unsigned long long)done, (unsigned long long)failed, (long)(mallinfo2().uordblks - heap),
+	       kept);
 	assert_true(failed > 0 && done > 0);
 	assert_int_equal(ist_owner_destroy(guest.fixture.manager, 2), 0);
 	guest_drop(&guest);
@@ -376,7 +380,8 @@ static void too_many_mappings(void **state)
 			error = ist_mapping_register(
 			        manager,
 			        &(struct ist_registration){.paddr = GUEST_PADDR + (400 + 2 * count) * PAGE,
-			                                   .size = PAGE},
+			                                   .size = PAGE,
+			                                   .flags = IST_MAPPING_READ_ONLY},
 			        &mappings[count]);
 			if (error)
 				break;

@@ -168,7 +168,7 @@ static void a_reader_in_a_full_window(void **state)
 	struct guest guest = guest_make(RAM);
 	struct waiting waiting = {.manager = guest.fixture.manager};
 	struct ist_mapping_config config = {.window_size = 16 * PAGE};
-	struct ist_registration r = {.paddr = page_at(0), .size = 16 * PAGE};
+	struct ist_registration r = {.paddr = page_at(0), .size = 16 * PAGE, .flags = IST_MAPPING_READ_ONLY};
 	struct ist_mapping mapping;
 	pthread_t reader;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-#include "mapping/backing.h"
+#include "mapping/ranges.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -67,11 +67,4 @@ void ranges_remove(struct ranges *ranges, const struct range *range)
 
 	memmove(ranges->item + at, ranges->item + at + 1, (ranges->count - at - 1) * sizeof(struct range *));
 	ranges->count--;
-}
-
-struct backing *backing_at(const struct ranges *ranges, uint64_t page)
-{
-	struct range *range = ranges_at(ranges, page);
-
-	return range && range->page <= page ? (struct backing *)(void *)range : NULL;
 }

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* The tree itself, and a mapping's way into it and out. What several mappings share is in sharing.c, lookups in find.c. */
+#include "mapping/cover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "mapping/sharing.h"
+#include "mapping/space.h"
+
+#define BLOCK_PAGES (UINT64_C(1) << COVER_BLOCK_SHIFT)
+#define BLOCK_WORDS 5461u /* 4096 + 1024 + ... + 1 */
+
+/* How many nodes of a level above the blocks are whole, or at all. */
+static uint64_t upper_nodes(const struct cover *cover, unsigned level)
+{
+	return (cover->pages >> 2 * level) + 1;
+}
+
+int cover_init(struct cover *cover, uint64_t pages)
+{
+	uint64_t upper = 0;
+	_Atomic uint32_t *words;
+
+	cover->pages = pages;
+	cover->blocks = (pages - 1) / BLOCK_PAGES + 1;
+	index_init(&cover->groups);
+	for (unsigned level = COVER_BLOCK_LEVELS; level <= COVER_TOP; level++)
+		upper += upper_nodes(cover, level);
+	cover->block = calloc(cover->blocks, sizeof(*cover->block));
+	words = calloc(upper, sizeof(*words));
+	for (unsigned level = COVER_BLOCK_LEVELS; level <= COVER_TOP && words; level++) {
+		cover->upper[level - COVER_BLOCK_LEVELS] = words;
+		words += upper_nodes(cover, level);
+	}
+	atomic_store_explicit(&cover->bytes, cover->blocks * sizeof(*cover->block) + upper * sizeof(*words),
+	                      memory_order_relaxed);
+	if (cover->block && words)
+		return 0;
+	cover_drop(cover);
+	return -ENOMEM;
+}
+
+void cover_drop(struct cover *cover)
+{
+	for (uint64_t i = 0; cover->block && i < cover->blocks; i++)
+		free((void *)(uintptr_t)atomic_load_explicit(&cover->block[i], memory_order_relaxed));
+	free(cover->block);
+	free((void *)(uintptr_t)cover->upper[0]);
+	if (cover->blocks)
+		index_drop(&cover->groups);
+	*cover = (struct cover){0};
+}
+
+/* The largest node that begins at page `at` of the backing and ends by `end`. */
+static inline struct node node_at(uint64_t at, uint64_t end)
+{
+	unsigned level = at ? bits_lowest(at) / 2 : COVER_TOP, fits = bits_highest(end - at) / 2;
+
+	level = level < fits ? level : fits;
+	level = level < COVER_TOP ? level : COVER_TOP;
+	return (struct node){level, at >> 2 * level};
+}
+
+static inline _Atomic uint32_t *cover_make_word(struct cover *cover, struct node node)
+{
+	_Atomic uint32_t *word = cover_word(cover, node), *made, *there = NULL;
+
+	if (word)
+		return word;
+	made = calloc(BLOCK_WORDS, sizeof(*made));
+	if (!made)
+		return NULL;
+	/* Release: pairs with cover_word. */
+	if (atomic_compare_exchange_strong_explicit(&cover->block[cover_block_of(node)], &there, made,
+	                                            memory_order_release, memory_order_acquire)) {
+		atomic_fetch_add_explicit(&cover->bytes, BLOCK_WORDS * sizeof(*made), memory_order_relaxed);
+		return made + cover_word_in_block(node);
+	}
+	free((void *)(uintptr_t)made);
+	return there + cover_word_in_block(node);
+}
+
+static bool is_any(const _Atomic uint32_t *word, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (atomic_load_explicit(&word[i], memory_order_relaxed) != 0)
+			return true;
+	return false;
+}
+
+/* Nodes [first, last] of a level: those of one block at a time. */
+static bool is_level_used(const struct cover *cover, unsigned level, uint64_t first, uint64_t last)
+{
+	uint64_t in_block = level < COVER_BLOCK_LEVELS ? BLOCK_PAGES >> 2 * level : UINT64_MAX;
+
+	while (first <= last) {
+		uint64_t here = in_block - (in_block == UINT64_MAX ? 0 : first % in_block),
+		         left = last - first + 1;
+		const _Atomic uint32_t *word = cover_word(cover, (struct node){level, first});
+
+		here = here < left ? here : left;
+		if (word && is_any(word, here))
+			return true;
+		first += here;
+	}
+	return false;
+}
+
+bool cover_is_used(const struct cover *cover, uint64_t first, uint64_t pages)
+{
+	uint32_t used = atomic_load_explicit(&cover->used, memory_order_relaxed);
+	uint64_t last = first + (pages - 1);
+
+	for (; used; used &= used - 1) {
+		unsigned level = bits_lowest(used);
+
+		if (is_level_used(cover, level, first >> 2 * level, last >> 2 * level))
+			return true;
+	}
+	return false;
+}
+
+uint32_t link_take(struct space *space)
+{
+	return stock_take(&space->links);
+}
+
+/* What the word of a link alone says besides. */
+static uint32_t flags_of(const struct mapping *mapping)
+{
+	return mapping_link_kind(mapping) == LINK_IN_VIEW ? 0 : NODE_ODD;
+}
+
+/* A link that nobody knows. A slot mostly has its links again: nothing is written then. */
+static inline void make_link(struct link *link, uint32_t slot, uint32_t segment)
+{
+	if (link->slot != slot || link->segment != segment)
+		*link = (struct link){link->sibling, slot, segment};
+}
+
+/* Into its node. [C1] */
+static inline int put_in(struct space *space, struct backing *backing, struct node node, uint32_t id,
+                         uint32_t flags)
+{
+	struct cover *cover = &backing->cover;
+	_Atomic uint32_t *word = cover_make_word(cover, node);
+	uint32_t empty = 0;
+
+	if (!word)
+		return -ENOMEM;
+	if (!(atomic_load_explicit(&cover->used, memory_order_relaxed) >> node.level & 1))
+		atomic_fetch_or_explicit(&cover->used, UINT32_C(1) << node.level, memory_order_relaxed);
+	if (atomic_compare_exchange_strong_explicit(word, &empty, id | flags, memory_order_release,
+	                                            memory_order_relaxed))
+		return 0;
+	return cover_join(space, backing, node, id);
+}
+
+static inline void take_out(struct space *space, struct backing *backing, struct node node, uint32_t id)
+{
+	_Atomic uint32_t *word = cover_word(&backing->cover, node);
+	uint32_t found = atomic_load_explicit(word, memory_order_relaxed);
+
+	while (!(found & NODE_GROUP)) /* then it is this one: nobody else takes it out */
+		if (atomic_compare_exchange_weak_explicit(word, &found, 0, memory_order_release, /* [C2] */
+		                                          memory_order_relaxed))
+			return;
+	cover_part(space, backing, id);
+}
+
+/* [C3]; `held` of the mapping is set. */
+static void hold(struct space *space, struct backing *backing, struct node node, uint32_t id)
+{
+	_Atomic uint32_t *word = cover_word(&backing->cover, node);
+	uint32_t found = atomic_load_explicit(word, memory_order_relaxed);
+
+	while (!(found & NODE_GROUP))
+		if (atomic_compare_exchange_weak_explicit(word, &found, found | NODE_ODD | NODE_HELD,
+		                                          memory_order_release, /* [C2] */
+		                                          memory_order_relaxed))
+			return;
+	cover_hold(space, backing, id);
+}
+
+/* [C2] */
+static void announce(struct space *space, struct cover *cover, uint32_t id)
+{
+	struct link_more *link = link_more(space, id);
+	uint64_t ended = atomic_load_explicit(&cover->ended, memory_order_relaxed), next;
+
+	do {
+		uint32_t number = (uint32_t)(ended >> 32) + 1;
+
+		atomic_store_explicit(&link->before, (uint32_t)ended, memory_order_relaxed);
+		atomic_store_explicit(&link->number, number, memory_order_relaxed);
+		next = (uint64_t)number << 32 | id;
+	} while (!atomic_compare_exchange_weak_explicit(&cover->ended, &ended, next, memory_order_release,
+	                                                memory_order_relaxed));
+}
+
+/* A mapping on its way in. */
+struct entry {
+	struct space *space;
+	struct mapping *mapping;
+	uint32_t slot, flags;
+	uint32_t id,
+	        *next; /* the last link of the mapping's list that is in use, and where the next one's number stands */
+};
+
+/* The next link of the mapping's list; taken if there is none yet. Null: no memory. */
+static inline struct link *next_link(struct entry *entry)
+{
+	struct link *link;
+
+	if (!*entry->next) {
+		uint32_t taken = link_take(entry->space);
+
+		if (!taken)
+			return NULL;
+		link_at(entry->space, taken)->sibling = 0;
+		*entry->next = taken;
+	}
+	entry->id = *entry->next;
+	link = link_at(entry->space, entry->id);
+	entry->next = &link->sibling;
+	return link;
+}
+
+static bool is_segment_used(struct space *space, const struct mapping *mapping, uint32_t segment)
+{
+	const struct segment *at = &mapping_segments(mapping)[segment];
+	const struct backing *backing = space_backing(space, at->backing);
+
+	return cover_is_used(&backing->cover, at->page - backing->page, segment_pages(mapping, segment));
+}
+
+static bool is_any_segment_used(struct space *space, const struct mapping *mapping)
+{
+	for (uint32_t segment = 0; segment < mapping->segments; segment++)
+		if (is_segment_used(space, mapping, segment))
+			return true;
+	return false;
+}
+
+static int enter_segment(struct entry *entry, uint32_t segment)
+{
+	struct mapping *mapping = entry->mapping;
+	const struct segment *at = &mapping_segments(mapping)[segment];
+	struct backing *backing = space_backing(entry->space, at->backing);
+	uint64_t page = at->page - backing->page, end = page + segment_pages(mapping, segment);
+
+	while (page < end) {
+		struct node node = node_at(page, end);
+		struct link *link = next_link(entry);
+		int error = -ENOMEM;
+
+		if (link) {
+			make_link(link, entry->slot, segment);
+			error = put_in(entry->space, backing, node, entry->id, entry->flags);
+		}
+		if (error)
+			return error;
+		mapping->linked++;
+		page += node_pages(node);
+	}
+	return 0;
+}
+
+/* What the slot had for another mapping, and this one does not need: for others. */
+static void give_surplus(const struct entry *entry)
+{
+	uint32_t first = *entry->next, end = first;
+
+	if (!first)
+		return;
+	while (link_at(entry->space, end)->sibling)
+		end = link_at(entry->space, end)->sibling;
+	*entry->next = 0;
+	stock_give(&entry->space->links, first, end);
+}
+
+static void begin_withdrawal(struct mapping *mapping)
+{
+	mapping->left = mapping->linked;
+	mapping->out = 0;
+	mapping->out_link = mapping->links;
+}
+
+int cover_enter(struct space *space, uint32_t slot, bool strict)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	struct entry entry = {space, mapping, slot, flags_of(mapping), 0, &mapping->links};
+	int error = strict && is_any_segment_used(space, mapping) ? -EEXIST : 0;
+
+	mapping->linked = 0;
+	for (uint32_t segment = 0; segment < mapping->segments && !error; segment++) {
+		if (strict && is_segment_used(space, mapping, segment)) /* by itself */
+			error = -EEXIST;
+		else
+			error = enter_segment(&entry, segment);
+	}
+	give_surplus(&entry);
+	begin_withdrawal(mapping);
+	return error;
+}
+
+static void withdraw_segment(struct space *space, struct mapping *mapping)
+{
+	const struct segment *all = mapping_segments(mapping), *at = &all[mapping->out];
+	struct backing *backing = space_backing(space, at->backing);
+	bool second = mapping->linked == 0, /* what was held goes */
+	        held = !second && atomic_load_explicit(&mapping->held, memory_order_relaxed);
+	uint64_t page = at->page - backing->page, end = page + segment_pages(mapping, mapping->out);
+
+	if (!second && (mapping->out == 0 || at->backing != all[mapping->out - 1].backing))
+		announce(space, &backing->cover, mapping->out_link);
+	while (page < end && mapping->left > 0) {
+		struct node node = node_at(page, end);
+		uint32_t id = mapping->out_link;
+
+		mapping->out_link = link_at(space, id)->sibling;
+		mapping->left--;
+		if (held)
+			hold(space, backing, node, id);
+		else
+			take_out(space, backing, node, id);
+		page += node_pages(node);
+	}
+	mapping->out++;
+}
+
+void cover_withdraw(struct space *space, uint32_t slot, uint32_t *budget)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+
+	for (; mapping->left > 0 && *budget > 0; (*budget)--)
+		withdraw_segment(space, mapping);
+	if (mapping->left == 0 && mapping->linked > 0 &&
+	    atomic_load_explicit(&mapping->held, memory_order_relaxed)) {
+		begin_withdrawal(mapping); /* for when the last reference is put */
+		mapping->linked = 0;
+	}
+}
+
+static struct node node_of_page(const struct backing *backing, uint64_t page)
+{
+	return (struct node){0, page - backing->page};
+}
+
+int cover_enter_page(struct space *space, uint32_t slot, uint32_t segment, uint64_t page, uint32_t *out)
+{
+	struct backing *backing = space_find_backing(space, page);
+	uint32_t id = link_take(space);
+	int error;
+
+	if (!id)
+		return -ENOMEM;
+	make_link(link_at(space, id), slot, segment);
+	error = put_in(space, backing, node_of_page(backing, page), id, NODE_ODD);
+	if (error)
+		stock_give(&space->links, id, id);
+	else
+		*out = id;
+	return error;
+}
+
+void cover_withdraw_page(struct space *space, uint64_t page, uint32_t link, bool held)
+{
+	struct backing *backing = space_find_backing(space, page);
+
+	announce(space, &backing->cover, link);
+	if (held)
+		hold(space, backing, node_of_page(backing, page), link);
+	else
+		take_out(space, backing, node_of_page(backing, page), link);
+}
+
+void cover_take_out_page(struct space *space, uint64_t page, uint32_t link)
+{
+	struct backing *backing = space_find_backing(space, page);
+
+	take_out(space, backing, node_of_page(backing, page), link);
+}
