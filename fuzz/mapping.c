@@ -132,15 +132,53 @@ static struct live *by_page(struct model_space *m, int owner, uint64_t page, uin
 	return NULL;
 }
 
-static char *start_of(const struct live *live)
+/* Where the mapping's pages are, whole, in order. */
+static size_t pieces_of(const struct model_space *m, const struct live *live, struct iovec *out)
 {
-	return (char *)live->mapping.vaddr - (uintptr_t)live->mapping.vaddr % PAGE;
+	struct iovec piece[LIST];
+	size_t count, offset = 0;
+
+	REQUIRE(ist_mapping_segments(m->manager, &live->mapping, 0, live->mapping.size, piece, LIST,
+	                             &count) == 0);
+	REQUIRE(count >= 1 && count <= live->pages);
+	for (size_t i = 0; i < count; i++) {
+		size_t lead = (uintptr_t)piece[i].iov_base % PAGE;
+
+		REQUIRE(i == 0 || lead == 0);
+		out[i].iov_base = (char *)piece[i].iov_base - lead;
+		out[i].iov_len = (piece[i].iov_len + lead + PAGE - 1) / PAGE * PAGE;
+		REQUIRE(i + 1 == count || out[i].iov_len == piece[i].iov_len + lead);
+		offset += piece[i].iov_len;
+	}
+	REQUIRE(offset == live->mapping.size);
+	REQUIRE(live->mapping.vaddr ? count == 1 && piece[0].iov_base == live->mapping.vaddr : count > 1);
+	return count;
 }
 
-static void check_contents(const struct live *live)
+static bool has_address(const struct model_space *m, const struct live *live, const char *vaddr)
 {
-	for (size_t k = 0; k < live->pages; k++)
-		REQUIRE(*(uint64_t *)(void *)(start_of(live) + k * PAGE + 8) == live->page[k] * PAGE + 8);
+	struct iovec piece[LIST];
+	size_t count = pieces_of(m, live, piece);
+
+	for (size_t i = 0; i < count; i++)
+		if ((uintptr_t)vaddr - (uintptr_t)piece[i].iov_base < piece[i].iov_len)
+			return true;
+	return false;
+}
+
+static void check_contents(const struct model_space *m, const struct live *live)
+{
+	struct iovec piece[LIST];
+	size_t count = pieces_of(m, live, piece), k = 0;
+	uint64_t paddr;
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t at = 0; at < piece[i].iov_len; at += PAGE, k++)
+			REQUIRE(*(uint64_t *)(void *)((char *)piece[i].iov_base + at + 8) ==
+			        live->page[k] * PAGE + 8);
+	REQUIRE(k == live->pages);
+	REQUIRE(ist_mapping_paddr(m->manager, &live->mapping, live->mapping.size - 1, PAGE, &paddr) == 0);
+	REQUIRE(paddr == live->page[k - 1] * PAGE);
 }
 
 static bool twice(const uint64_t *page, size_t count)
@@ -154,10 +192,12 @@ static bool twice(const uint64_t *page, size_t count)
 
 static void do_register(struct model_space *m, struct input *in, bool stretch)
 {
+	static const uint32_t flags[] = {0, IST_MAPPING_SEGMENTS, IST_MAPPING_READ_ONLY, IST_MAPPING_GUARD};
 	uint64_t pages[LIST], offset = input_number(in, 2) % PAGE, kind = input_number(in, 1);
 	size_t count = 1 + kind % LIST, slack = kind / 8 % 2 ? 5 : 0;
 	struct ist_registration r = {.offset = offset,
 	                             .owner = (uint32_t)(kind / 16 % OWNERS),
+	                             .flags = flags[kind / 64 % 4],
 	                             .cookie = input_number(in, 1) % 16};
 	struct live live = {.pages = count};
 	bool outside = false, used = false;
@@ -196,13 +236,13 @@ static void do_register(struct model_space *m, struct input *in, bool stretch)
 		return;
 	REQUIRE(live.mapping.size == r.size && live.mapping.owner == r.owner &&
 	        live.mapping.cookie == r.cookie);
-	REQUIRE((uintptr_t)live.mapping.vaddr % PAGE == offset);
+	REQUIRE(!live.mapping.vaddr || (uintptr_t)live.mapping.vaddr % PAGE == offset);
 	if (m->count == LIVE_MAX) {
 		REQUIRE(ist_mapping_unregister_one(m->manager, &live.mapping, 0) == 0);
 		return;
 	}
 	m->live[m->count++] = live;
-	check_contents(&live);
+	check_contents(m, &live);
 }
 
 static void forget(struct model_space *m, struct live *live)
@@ -250,7 +290,7 @@ static void do_find(struct model_space *m, uint32_t owner, uint64_t cookie)
 	REQUIRE(error == (cookie == 0 ? -EINVAL : live ? 0 : -ENOENT));
 	if (!error) {
 		REQUIRE(memcmp(&found, &live->mapping, sizeof(found)) == 0);
-		check_contents(live);
+		check_contents(m, live);
 	}
 }
 
@@ -272,7 +312,7 @@ static void do_find_paddr(struct model_space *m, uint64_t paddr, uint64_t len, i
 		live = by_page(m, owner, page, count, &found);
 	REQUIRE(live && found.slot == live->mapping.slot && found.generation == live->mapping.generation);
 	/* A list may have the same pages at several places: any of the same mapping's will do. */
-	REQUIRE((char *)vaddr >= start_of(live) && (char *)vaddr < start_of(live) + live->pages * PAGE);
+	REQUIRE(has_address(m, live, vaddr));
 	REQUIRE(*(uint64_t *)((uintptr_t)vaddr & ~(uintptr_t)7) == (paddr & ~UINT64_C(7)));
 	REQUIRE(ist_virt_to_phys(m->manager, vaddr, len, &back) == 0 && back == paddr);
 	if (owner >= 0)
@@ -289,7 +329,7 @@ static void hold(struct model_space *m, struct live *live)
 
 static void let_go(struct model_space *m, struct live *live)
 {
-	check_contents(live);
+	check_contents(m, live);
 	REQUIRE(ist_mapping_put(m->manager, &live->mapping) == (live->held ? 0 : -EINVAL));
 	live->held -= live->held > 0;
 	if (live->dead && !live->held)
@@ -339,7 +379,7 @@ static void check(struct model_space *m)
 	uint64_t live = 0, dead = 0, pages = 0;
 
 	for (size_t i = 0; i < m->count; i++) {
-		check_contents(&m->live[i]);
+		check_contents(m, &m->live[i]);
 		live += !m->live[i].dead;
 		dead += m->live[i].dead;
 		pages += m->live[i].dead ? 0 : m->live[i].pages;
