@@ -57,7 +57,7 @@ bool cache_keep(struct space *space, uint32_t slot)
 	struct owner *owner = mapping_owner(space, mapping);
 	uint64_t pages, bytes, limit = space->config.cache_size;
 
-	if (limit == 0 || mapping->kind != MAPPING_PAGES || mapping->place != PLACE_RUN ||
+	if (limit == 0 || mapping->kind != MAPPING_PAGES || !mapping_has_run(mapping) ||
 	    !owner_is_live(owner))
 		return false;
 	pages = mapping->pages;
@@ -68,7 +68,7 @@ bool cache_keep(struct space *space, uint32_t slot)
 	                 hash_of(space, mapping->owner, mapping_segments(mapping)->page, pages), slot))
 		return false;
 	cache_shrink(space, limit - bytes);
-	mapping->kind = MAPPING_CACHED;
+	mapping->cached = true;
 	mapping->newer = 0;
 	mapping->older = space->cache.newest;
 	if (space->cache.newest)
@@ -93,9 +93,8 @@ static bool is_same(void *context, uint32_t slot)
 	const struct cache_query *query = context;
 	const struct mapping *mapping = mapping_at(query->space, slot), *like = query->like;
 
-	return mapping->kind == MAPPING_CACHED && mapping->owner == like->owner &&
-	       mapping->attributes == like->attributes && mapping->segments == like->segments &&
-	       mapping->pages == like->pages &&
+	return mapping->cached && mapping->owner == like->owner && mapping->attributes == like->attributes &&
+	       mapping->segments == like->segments && mapping->pages == like->pages &&
 	       memcmp(mapping_segments(mapping), mapping_segments(like),
 	              like->segments * sizeof(struct segment)) == 0;
 }
@@ -120,7 +119,7 @@ bool cache_take(struct space *space, const struct request *request, uint32_t slo
 	to->run = from->run;
 	to->vaddr = window_address(&space->window, to->run) + to->offset;
 	window_enter(&space->window, to->run, slot);
-	from->place = PLACE_NONE;
+	from->run = (struct run){0};
 	limbo_add(space, found);
 	return true;
 }

@@ -159,7 +159,7 @@ uint32_t limbo_land(struct space *space, uint32_t slot)
 		struct mapping *mapping = mapping_at(space, slot);
 		uint32_t next = mapping->next;
 
-		if (mapping->place == PLACE_RUN) {
+		if (mapping_has_run(mapping)) {
 			mapping->next = runs;
 			runs = slot;
 		} else {

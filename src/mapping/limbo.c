@@ -134,7 +134,7 @@ void limbo_add(struct space *space, uint32_t slot)
 	struct limbo *limbo = &space->limbo;
 	struct mapping *mapping = mapping_at(space, slot);
 
-	if (TWIN_BROKEN(210) && mapping->place == PLACE_RUN) /* does not wait for readers */
+	if (TWIN_BROKEN(210) && mapping_has_run(mapping)) /* does not wait for readers */
 		limbo_unmap_run(space, mapping->run);
 	pthread_mutex_lock(&limbo->lock);
 	atomic_fetch_or_explicit(&mapping->refs, REFS_ENDED, memory_order_relaxed); /* read under this lock */

@@ -121,7 +121,7 @@ static void lose(struct space *space, struct mapping *mapping, uint64_t first, u
 {
 	window_lose(&space->window);
 	window_leave(&space->window, mapping->run);
-	mapping->place = PLACE_NONE;
+	mapping->run = (struct run){0};
 	for (uint64_t at = first; at < first + count; at++)
 		set_word(mapping, at, LEAVING);
 }

@@ -12,7 +12,7 @@ static bool uses_cookie(void *context, uint32_t slot)
 {
 	const struct cookie_query *query = context;
 
-	return mapping_at(query->space, slot)->kind != MAPPING_CACHED && space_has_cookie(query, slot);
+	return !mapping_at(query->space, slot)->cached && space_has_cookie(query, slot);
 }
 
 static bool cookie_is_used(struct space *space, const struct request *request)

@@ -68,7 +68,7 @@
 #define REFS_COUNT (REFS_HOLD - 1)
 #define REFS_ANY (REFS_ENDED - 1) /* references and holds */
 
-enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_PROVIDED, MAPPING_CACHED };
+enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_PROVIDED };
 /* Where its pages are: nowhere; in a run of the window; in the views of their backings; in the run of another one (mmio.c). */
 enum mapping_place { PLACE_NONE, PLACE_RUN, PLACE_VIEW, PLACE_PARENT };
 
@@ -95,6 +95,7 @@ struct mapping {
 	atomic_bool guarded;
 	atomic_bool held; /* unregistered, but referenced: its links stay [C3] */
 	/* Under the lock, and after its end the limbo's: */
+	bool cached; /* unregistered, in the cache */
 	bool changing; /* MAPPING_RANGE: pages are leaving, without the lock */
 	uint32_t linked;
 	uint32_t left, out, out_link; /* links to withdraw, from this segment and link on */
@@ -109,8 +110,9 @@ struct mapping {
 			uint32_t *range_link;
 		};
 	};
-	struct run
-	        run; /* PLACE_RUN; PLACE_PARENT: first is the slot of the one whose pages these are (mmio.c) */
+	/* Under the lock. PLACE_RUN: none any more if its count is 0; PLACE_PARENT: first is the slot of the one whose pages these
+	 * are (mmio.c). */
+	struct run run;
 };
 
 #define SPACE_SHARING 16u
@@ -229,6 +231,11 @@ static inline struct backing *space_backing(struct space *space, uint32_t number
 
 /* The backing of a page, or null. Under the lock, or in a read section. */
 struct backing *space_find_backing(struct space *space, uint64_t page);
+
+static inline bool mapping_has_run(const struct mapping *mapping)
+{
+	return mapping->place == PLACE_RUN && mapping->run.count != 0;
+}
 
 static inline struct owner *mapping_owner(struct space *space, const struct mapping *mapping)
 {

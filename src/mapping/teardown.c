@@ -79,7 +79,7 @@ static void end_mappings(struct space *space, struct owner *owner, uint32_t *bud
 	while (owner->first && *budget > 0) {
 		uint32_t slot = owner->first;
 
-		if (mapping_at(space, slot)->kind == MAPPING_CACHED) {
+		if (mapping_at(space, slot)->cached) {
 			cache_drop(space, slot);
 			(*budget)--;
 		} else {
