@@ -29,6 +29,7 @@ void atfork_delist_space(struct space *space)
 
 static void lock_small(struct space *space)
 {
+	pthread_mutex_lock(&space->making);
 	for (unsigned i = 0; i < SPACE_SHARING; i++)
 		pthread_mutex_lock(&space->sharing[i]);
 	pthread_mutex_lock(&space->links.lock);
@@ -43,6 +44,7 @@ static void unlock_small(struct space *space)
 	pthread_mutex_unlock(&space->links.lock);
 	for (unsigned i = SPACE_SHARING; i-- > 0;)
 		pthread_mutex_unlock(&space->sharing[i]);
+	pthread_mutex_unlock(&space->making);
 }
 
 /* Hooks run in the reverse order of their installation: these before pamap's, which are before rcu's. */
@@ -54,6 +56,8 @@ static void before_fork(void)
 		pthread_mutex_lock(&space->lock);
 		if (space->elsewhere_lock)
 			pthread_mutex_lock(space->elsewhere_lock);
+		for (uint32_t i = 1; i <= space->owners.slots.made; i++)
+			pthread_mutex_lock(&owner_at(&space->owners, i)->lock);
 		lock_small(space);
 	}
 }
@@ -62,6 +66,8 @@ static void after_fork_in_parent(void)
 {
 	for (struct space *space = spaces; space; space = space->following) {
 		unlock_small(space);
+		for (uint32_t i = space->owners.slots.made; i > 0; i--)
+			pthread_mutex_unlock(&owner_at(&space->owners, i)->lock);
 		if (space->elsewhere_lock)
 			pthread_mutex_unlock(space->elsewhere_lock);
 		pthread_mutex_unlock(&space->lock);

@@ -26,9 +26,9 @@ struct backing {
 	int fd; /* ours; -1: memory of the caller's */
 	bool ours; /* the view */
 	bool large; /* a file of larger pages than the host's: no piece of it can be mapped */
+	atomic_bool leaving; /* it is being removed: nothing new */
 	/* Under the mutex: */
 	bool listed; /* in the maps */
-	bool leaving; /* it is being removed: nothing new */
 	bool seams_known;
 	uint64_t *seam; /* of the caller's memory (seams.c): addresses where another file begins, ascending */
 	size_t seams;
@@ -47,6 +47,11 @@ struct backings {
 static inline struct backing *backing_at(struct backings *backings, uint32_t number)
 {
 	return slots_at(&backings->slots, number);
+}
+
+static inline bool backing_is_leaving(const struct backing *backing)
+{
+	return atomic_load_explicit(&backing->leaving, memory_order_relaxed);
 }
 
 /* What it has, but for its record. */

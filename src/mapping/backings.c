@@ -195,6 +195,8 @@ static bool is_used(struct space *space, const struct range *range)
 	struct pamap_entry entry;
 	bool used = false;
 
+	/* After the mark, if there is one: see is_contested in register.c. */
+	atomic_thread_fence(memory_order_seq_cst);
 	rcu_enter();
 	while (!used) {
 		const struct backing *backing = space_find_backing(space, page);
@@ -227,10 +229,10 @@ static int begin_removal(struct space *space, uint64_t paddr, struct backing **o
 
 	if (!backing || backing->page * IST_PAGE_SIZE != paddr)
 		return -ENOENT;
-	if (backing->leaving)
+	if (backing_is_leaving(backing))
 		return -EBUSY;
 	cache_shrink(space, 0);
-	backing->leaving = true;
+	atomic_store_explicit(&backing->leaving, true, memory_order_relaxed);
 	*out = backing;
 	return 0;
 }
@@ -262,7 +264,7 @@ static int finish_removal(struct space *space, struct backing *backing)
 	if (!error)
 		error = hide_backing(space, backing);
 	if (error)
-		backing->leaving = false;
+		atomic_store_explicit(&backing->leaving, false, memory_order_relaxed);
 	else
 		space->backings.count--;
 	backing->listed = error != 0;
@@ -343,6 +345,7 @@ static struct range *find_protection(struct space *space, const struct range *wa
 static void drop_protection(struct space *space, struct range *range)
 {
 	ranges_remove(&space->protections, range);
+	atomic_fetch_sub_explicit(&space->protecting, 1, memory_order_relaxed);
 	free(range);
 }
 
@@ -359,6 +362,8 @@ static int begin_protection(struct space *space, const struct range *wanted)
 	error = ranges_add(&space->protections, range);
 	if (error)
 		free(range);
+	else
+		atomic_fetch_add_explicit(&space->protecting, 1, memory_order_relaxed);
 	return error;
 }
 
@@ -430,7 +435,7 @@ int ist_mapping_configure(struct ist_manager *manager, const struct ist_mapping_
 		error = space_enter(space);
 	if (error)
 		return error;
-	if (space->used)
+	if (atomic_load_explicit(&space->used, memory_order_relaxed))
 		error = -EBUSY;
 	else
 		space->config = *config;
@@ -473,8 +478,8 @@ void ist_mapping_stats(struct ist_manager *manager, struct ist_mapping_stats *ou
 	if (!out || space_enter(space))
 		return;
 	*out = (struct ist_mapping_stats){
-	        .mappings = space->mappings,
-	        .pages = space->pages,
+	        .mappings = atomic_load_explicit(&space->mappings, memory_order_relaxed),
+	        .pages = atomic_load_explicit(&space->pages, memory_order_relaxed),
 	        .referenced = atomic_load_explicit(&space->referenced, memory_order_relaxed),
 	        .waiting = atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed),
 	        .cached = space->cache.count,
@@ -487,7 +492,7 @@ void ist_mapping_stats(struct ist_manager *manager, struct ist_mapping_stats *ou
 	        .window_used =
 	                atomic_load_explicit(&space->window.used, memory_order_relaxed) * IST_PAGE_SIZE,
 	        .bookkeeping = bookkeeping(space),
-	        .refused = space->refused,
+	        .refused = atomic_load_explicit(&space->refused, memory_order_relaxed),
 	};
 	space_leave(space);
 }

@@ -5,7 +5,7 @@
  * {owner, first page, pages}, so that the same list of the same owner finds its run again. A hit hands the run to a new slot;
  * the old slot goes through the limbo like any other, but without a run.
  *
- * What is in the cache is in no map, has no cookie and gives no reference. It stays in its owner's list, so that it goes
+ * What is in the cache is in no map, has no cookie and gives no reference. It is in a list of its owner's, so that it goes
  * with him.
  */
 #include <string.h>
@@ -36,7 +36,7 @@ static void take_out(struct space *space, uint32_t slot)
 	space->cache.count--;
 	space->cache.bytes -= pages * IST_PAGE_SIZE;
 	mapping_owner(space, mapping)->cached--;
-	space_unlink(space, slot);
+	space_unlink(space, &mapping_owner(space, mapping)->first_cached, slot);
 }
 
 void cache_drop(struct space *space, uint32_t slot)
@@ -79,7 +79,7 @@ bool cache_keep(struct space *space, uint32_t slot)
 	space->cache.count++;
 	space->cache.bytes += bytes;
 	owner->cached++;
-	space_link(space, slot);
+	space_link(space, &owner->first_cached, slot);
 	return true;
 }
 

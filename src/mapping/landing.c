@@ -59,16 +59,17 @@ static void unmap_side_by_side(struct group *group, unsigned from, unsigned to)
 	}
 }
 
-/* A list of slots, linked from first to last. */
+/* A list of an owner's slots, linked from first to last. He has not ended before his batch has. */
 static void push_landed(struct space *space, uint32_t first, uint32_t last)
 {
 	struct mapping *mapping = mapping_at(space, last);
-	uint32_t top = atomic_load_explicit(&space->limbo.landed, memory_order_relaxed);
+	struct owner *owner = mapping_owner(space, mapping);
+	uint32_t top = atomic_load_explicit(&owner->landed, memory_order_relaxed);
 
 	do
 		mapping->next = top;
-	while (!atomic_compare_exchange_weak_explicit(&space->limbo.landed, &top, first,
-	                                              memory_order_release, /* take_landed */
+	while (!atomic_compare_exchange_weak_explicit(&owner->landed, &top, first,
+	                                              memory_order_release, /* space_take_slot */
 	                                              memory_order_relaxed));
 }
 
@@ -81,7 +82,7 @@ static void strip(struct space *space, struct mapping *mapping)
 		range_drop(space, mapping);
 }
 
-/* The slots' next lives may begin. Clears the group. */
+/* The slots' next lives may begin, of one owner's at a time. Clears the group. */
 static void land_group(struct group *group)
 {
 	struct space *space = group->space;
@@ -92,6 +93,10 @@ static void land_group(struct group *group)
 
 		if (group->slot[i] == 0)
 			continue;
+		if (first && mapping_at(space, first)->owner != mapping->owner) {
+			push_landed(space, first, last);
+			first = last = 0;
+		}
 		strip(space, mapping);
 		/* Before the slot lives again [S4]: limbo_wait_end reads refs before this. */
 		atomic_fetch_add_explicit(&mapping->generation, 1, memory_order_release);

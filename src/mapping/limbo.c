@@ -265,10 +265,3 @@ void limbo_wait_end(struct space *space, uint32_t slot, uint32_t generation)
 		wait_for_change(limbo, NULL);
 	pthread_mutex_unlock(&limbo->lock);
 }
-
-uint32_t limbo_take_landed(struct space *space)
-{
-	if (atomic_load_explicit(&space->limbo.landed, memory_order_relaxed) == 0)
-		return 0;
-	return atomic_exchange_explicit(&space->limbo.landed, 0, memory_order_acquire); /* push_landed */
-}

@@ -7,8 +7,8 @@
  * call less and no splitting and joining of reservations. What nobody took is unmapped when the next batch lands; a
  * batch is sent for that if need be, so that nothing stays mapped for longer than two grace periods and what the
  * reclaimer waits between. The reclaimer unmaps, neighbours in one system call (which costs about as much for thirty
- * as for one), and puts the slots on a stack that the control path empties as a whole (so no ABA: nothing is ever
- * popped singly).
+ * as for one), and puts the slots on a stack of their owner, which is emptied as a whole (so no ABA: nothing is ever popped
+ * singly).
  *
  * What the system refuses to unmap (vm.max_map_count, when a neighbour's mapping would have to be split) stays ripe until
  * the next batch.
@@ -41,7 +41,6 @@ struct limbo {
 	uint64_t ripe_count;
 	_Atomic uint64_t waiting; /* slots in all these lists */
 	struct rcu_item item;
-	_Atomic uint32_t landed; /* stack of slots for use again */
 };
 
 void limbo_init(struct limbo *limbo);
@@ -66,9 +65,6 @@ void limbo_wait_end(struct space *space, uint32_t slot, uint32_t generation);
 
 /* A ripe run of so many granules; what is mapped there may be mapped over. False: there is none. */
 bool limbo_take_ripe(struct space *space, uint64_t count, struct run *out);
-
-/* Take all slots that are ready for use again: a list through next, or 0. */
-uint32_t limbo_take_landed(struct space *space);
 
 /* The work itself (landing.c): a list of slots with runs; those that the system refuses to unmap come back as a list. */
 uint32_t limbo_unmap(struct space *space, uint32_t list);

@@ -40,9 +40,11 @@ static bool is_live_with_cookie(void *context, uint32_t slot)
 }
 
 /* In a read section. 0: none. */
-static uint32_t find_cookie(struct space *space, uint32_t owner, uint64_t cookie)
+static uint32_t find_cookie(struct space *space, uint32_t id, uint64_t cookie)
 {
-	return space_find_cookie(space, owner, cookie, is_live_with_cookie);
+	struct owner *owner = owner_find(&space->owners, id);
+
+	return owner ? space_find_cookie(space, owner, cookie, is_live_with_cookie) : 0;
 }
 
 static int check_cookie(const struct ist_manager *manager, uint64_t cookie, const struct ist_mapping *out)
@@ -151,6 +153,14 @@ int ist_mapping_get(struct ist_manager *manager, const struct ist_mapping *handl
 	return given && keep_reference(space, handle->slot, find_handle(space, handle) != NULL) ? 0 : -ENOENT;
 }
 
+/* Of a mapping that one has a reference to. */
+static bool is_of(struct space *space, uint32_t slot, uint32_t owner, uint64_t cookie)
+{
+	const struct mapping *mapping = mapping_at(space, slot);
+
+	return mapping->cookie == cookie && mapping_owner(space, mapping)->id == owner;
+}
+
 int ist_mapping_find_get(struct ist_manager *manager, uint32_t owner, uint64_t cookie,
                          struct ist_mapping *out)
 {
@@ -169,8 +179,7 @@ int ist_mapping_find_get(struct ist_manager *manager, uint32_t owner, uint64_t c
 	rcu_leave();
 	if (!given)
 		return -ENOENT;
-	if (!keep_reference(space, slot,
-	                    space_has_cookie(&(struct cookie_query){space, cookie, owner}, slot)))
+	if (!keep_reference(space, slot, is_of(space, slot, owner, cookie)))
 		return -ENOENT;
 	space_describe(space, slot, out);
 	return 0;

@@ -115,18 +115,28 @@ static int enter_inside(struct space *space, uint32_t slot, uint64_t paddr)
 	return error;
 }
 
+static uint32_t take_slot(struct space *space, struct owner *owner)
+{
+	uint32_t slot;
+
+	pthread_mutex_lock(&owner->lock);
+	slot = space_take_slot(space, owner);
+	pthread_mutex_unlock(&owner->lock);
+	return slot;
+}
+
 /* A range inside the pages of another one: a mapping with the same addresses. */
 static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size_t len, char *vaddr)
 {
 	struct owner *owner = owner_at(&space->owners, OWNER_HOST);
-	uint32_t slot = space_take_slot(space);
+	uint32_t slot = take_slot(space, owner);
 	struct mapping *mapping = mapping_at(space, slot);
 	struct mapping *of = mapping_at(space, parent);
 	int error;
 
 	if (!mapping)
 		return -ENOMEM;
-	mapping->serial = ++space->serial;
+	mapping->serial = atomic_fetch_add_explicit(&space->serial, 1, memory_order_relaxed);
 	mapping->size = len;
 	mapping->vaddr = vaddr;
 	mapping->owner = OWNER_HOST;
@@ -144,9 +154,11 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 		return error;
 	}
 	owner_hold(owner, mapping->pages);
-	space_link(space, slot);
-	space->mappings++;
-	space->pages += mapping->pages;
+	pthread_mutex_lock(&owner->lock);
+	space_link(space, &owner->first, slot);
+	pthread_mutex_unlock(&owner->lock);
+	atomic_fetch_add_explicit(&space->mappings, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&space->pages, mapping->pages, memory_order_relaxed);
 	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release); /* [S1] */
 	return enter_mmio(space, slot);
 }

@@ -31,16 +31,23 @@ static bool is_in_view(const struct backing *backing, const struct request *requ
 	return backing->view && !(request->flags & IST_MAPPING_GUARD) && !read_only;
 }
 
+/* The array only under the lock; without it nothing is protected. */
+static bool is_protected(struct space *space, uint64_t page, uint64_t pages)
+{
+	return atomic_load_explicit(&space->protecting, memory_order_relaxed) &&
+	       ranges_overlap(&space->protections, page, pages);
+}
+
 static int check_extent(struct space *space, const struct request *request, struct extent extent,
                         struct backing **last, struct placing *plan)
 {
-	if (ranges_overlap(&space->protections, extent.page, extent.pages))
+	if (is_protected(space, extent.page, extent.pages))
 		return -EACCES;
 	while (extent.pages > 0) {
 		const struct backing *backing = *last = find_backing(space, extent.page, *last);
 		uint64_t here;
 
-		if (!backing || backing->leaving ||
+		if (!backing || backing_is_leaving(backing) ||
 		    ((backing->attributes & IST_DEVICE) != 0) != (request->kind == MAPPING_MMIO))
 			return -ENXIO;
 		plan->attributes |= (uint8_t)backing->attributes;

@@ -183,7 +183,7 @@ static int check_page(struct space *space, uint64_t page)
 {
 	const struct backing *backing = space_find_backing(space, page);
 
-	if (!backing || backing->leaving || (backing->attributes & IST_DEVICE))
+	if (!backing || backing_is_leaving(backing) || (backing->attributes & IST_DEVICE))
 		return -ENXIO;
 	return ranges_overlap(&space->protections, page, 1) ? -EACCES : 0;
 }

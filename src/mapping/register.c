@@ -7,17 +7,17 @@
 
 #define WAITING_MAX (1u << 20) /* mappings that may wait for readers */
 
-/* Also for those that are being registered or going: under the lock a cookie is in use as long as it is in the index. */
+/* Also of those that are being registered or going: under the owner's lock a cookie is in use as long as it is in the index. */
 static bool uses_cookie(void *context, uint32_t slot)
 {
 	const struct cookie_query *query = context;
 
-	return !mapping_at(query->space, slot)->cached && space_has_cookie(query, slot);
+	return space_has_cookie(query, slot);
 }
 
-static bool cookie_is_used(struct space *space, const struct request *request)
+static bool cookie_is_used(struct space *space, struct owner *owner, uint64_t cookie)
 {
-	return request->cookie && space_find_cookie(space, request->owner, request->cookie, uses_cookie) != 0;
+	return cookie && space_find_cookie(space, owner, cookie, uses_cookie) != 0;
 }
 
 /* Room for so many segments, of what the slot had before if that is neither too little nor far too much. */
@@ -62,19 +62,19 @@ static int place_pages(struct space *space, const struct request *request, const
 }
 
 /* A slot with the request in it, placed and accessible, known to nobody. */
-static int prepare(struct space *space, const struct request *request, uint16_t owner,
+static int prepare(struct space *space, const struct request *request, struct owner *owner,
                    const struct placing *plan, uint32_t *out)
 {
-	uint32_t slot = space_take_slot(space);
+	uint32_t slot = space_take_slot(space, owner);
 	struct mapping *mapping = mapping_at(space, slot);
 	int error;
 
 	if (!mapping)
 		return -ENOMEM;
-	mapping->serial = ++space->serial;
+	mapping->serial = atomic_fetch_add_explicit(&space->serial, 1, memory_order_relaxed);
 	mapping->cookie = request->cookie;
 	mapping->size = request->size;
-	mapping->owner = owner;
+	mapping->owner = (uint16_t)owner->number;
 	mapping->offset = (uint16_t)request->offset;
 	mapping->kind = (uint8_t)request->kind;
 	mapping->attributes = plan->attributes;
@@ -121,42 +121,81 @@ static int enter_nodes(struct space *space, const struct request *request, uint3
 	return error;
 }
 
-static int enter_indexes(struct space *space, const struct request *request, uint32_t slot)
+static int enter_indexes(struct space *space, const struct request *request, struct owner *owner,
+                         uint32_t slot)
 {
-	uint32_t hash = space_hash(space, KEY_COOKIE, request->owner, request->cookie, 0);
-	int error = request->cookie ? index_insert(&space->index, hash, slot) : 0;
+	uint32_t hash = index_hash(&owner->cookies, request->cookie, 0);
+	int error = request->cookie ? index_insert(&owner->cookies, hash, slot) : 0;
 
 	if (!error) {
 		error = enter_nodes(space, request, slot);
 		if (error && request->cookie)
-			index_remove(&space->index, hash, slot);
+			index_remove(&owner->cookies, hash, slot);
 	}
 	if (error)
 		limbo_add(space, slot);
 	return error;
 }
 
+static void leave_indexes(struct space *space, struct owner *owner, uint32_t slot)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+	uint32_t all = UINT32_MAX;
+
+	if (mapping->cookie)
+		index_remove(&owner->cookies, index_hash(&owner->cookies, mapping->cookie, 0), slot);
+	cover_withdraw(space, slot, &all);
+	limbo_add(space, slot);
+}
+
+static int enter(struct space *space, const struct request *request, struct owner *owner,
+                 const struct placing *plan, uint32_t *slot)
+{
+	int error = prepare(space, request, owner, plan, slot);
+
+	return error ? error : enter_indexes(space, request, owner, *slot);
+}
+
+static void go_live(struct space *space, struct owner *owner, uint32_t slot)
+{
+	struct mapping *mapping = mapping_at(space, slot);
+
+	space_link(space, &owner->first, slot);
+	atomic_fetch_add_explicit(&space->mappings, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&space->pages, mapping->pages, memory_order_relaxed);
+	/* Release: with all of the record before it [S1]. */
+	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release);
+}
+
+/* Under the owner's lock: what has nothing to do with the pages. */
+static int charge(struct space *space, const struct request *request, struct owner *owner)
+{
+	if (atomic_load_explicit(&owner->state, memory_order_relaxed) == OWNER_GONE)
+		return -ENOENT;
+	if (cookie_is_used(space, owner, request->cookie))
+		return -EEXIST;
+	if (atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) > WAITING_MAX)
+		return -EAGAIN;
+	return owner_charge(owner, request->list.pages);
+}
+
+/* Under both locks. */
 static int register_for(struct space *space, const struct request *request, struct owner *owner,
-                        uint32_t *out)
+                        uint32_t *slot)
 {
 	struct placing plan;
-	uint32_t slot;
-	int error = place_check(space, request, &plan);
+	int error = charge(space, request, owner);
 
 	if (error)
 		return error;
-	error = prepare(space, request, (uint16_t)owner->number, &plan, &slot);
+	error = place_check(space, request, &plan);
 	if (!error)
-		error = enter_indexes(space, request, slot);
+		error = enter(space, request, owner, &plan, slot);
 	if (error)
-		return error;
-	space_link(space, slot);
-	space->mappings++;
-	space->pages += request->list.pages;
-	/* Release: with all of the record before it [S1]. */
-	atomic_store_explicit(&mapping_at(space, slot)->refs, REFS_LIVE, memory_order_release);
-	*out = slot;
-	return 0;
+		owner_put(owner, request->list.pages, 1);
+	else
+		go_live(space, owner, *slot);
+	return error;
 }
 
 static int register_checked(struct space *space, const struct request *request, uint32_t *slot)
@@ -166,26 +205,113 @@ static int register_checked(struct space *space, const struct request *request, 
 
 	if (error)
 		return error;
-	if (!owner || atomic_load_explicit(&owner->state, memory_order_relaxed) == OWNER_GONE)
+	if (!owner)
 		return -ENOENT;
-	if (cookie_is_used(space, request))
-		return -EEXIST;
-	if (atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) > WAITING_MAX)
-		return -EAGAIN;
-	error = owner_charge(owner, request->list.pages);
-	if (error)
-		return error;
+	pthread_mutex_lock(&owner->lock);
 	error = register_for(space, request, owner, slot);
-	if (error)
-		owner_put(owner, request->list.pages, 1);
+	pthread_mutex_unlock(&owner->lock);
 	return error;
+}
+
+static void count_refused(struct space *space, int error)
+{
+	if (error)
+		atomic_fetch_add_explicit(&space->refused, 1, memory_order_relaxed);
 }
 
 int space_register(struct space *space, const struct request *request, uint32_t *slot)
 {
 	int error = register_checked(space, request, slot);
 
-	space->refused += error != 0;
+	count_refused(space, error);
+	return error;
+}
+
+/* Somebody protects something, or removes the backing of a segment: the lock of the space tells who was first. */
+static bool is_contested(struct space *space, uint32_t slot)
+{
+	const struct mapping *mapping = mapping_at(space, slot);
+	const struct segment *all = mapping_segments(mapping);
+
+	/*
+	 * Between the links and these loads; pairs with the fence in backings.c, between the marks and the reading of the nodes:
+	 * either the mark is seen here, or the link there.
+	 */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&space->protecting, memory_order_relaxed))
+		return true;
+	for (uint32_t i = 0; i < mapping->segments; i++)
+		if ((i == 0 || all[i].backing != all[i - 1].backing) &&
+		    atomic_load_explicit(&space_backing(space, all[i].backing)->leaving,
+		                         memory_order_relaxed))
+			return true;
+	return false;
+}
+
+#define NOT_ALONE 1
+
+/* In a read section, so that backings stay: what is found there already. NOT_ALONE: it takes the lock of the space. */
+static int register_in_views(struct space *space, const struct request *request, struct owner *owner,
+                             uint32_t *slot)
+{
+	struct placing plan;
+	int error;
+
+	if (atomic_load_explicit(&space->protecting, memory_order_relaxed))
+		return NOT_ALONE;
+	error = place_check(space, request, &plan);
+	if (error || !plan.in_views)
+		return error ? error : NOT_ALONE;
+	error = enter(space, request, owner, &plan, slot);
+	if (error)
+		return error;
+	if (is_contested(space, *slot)) {
+		leave_indexes(space, owner, *slot);
+		return NOT_ALONE;
+	}
+	go_live(space, owner, *slot);
+	return 0;
+}
+
+/* Under the owner's lock alone. */
+static int register_alone(struct space *space, const struct request *request, struct owner *owner,
+                          uint32_t *slot)
+{
+	int error = charge(space, request, owner);
+
+	if (error)
+		return error;
+	rcu_enter();
+	error = register_in_views(space, request, owner, slot);
+	rcu_leave();
+	if (error)
+		owner_put(owner, request->list.pages, 1);
+	return error;
+}
+
+static bool may_be_alone(struct space *space, const struct request *request)
+{
+	/* Acquire: the configuration, which does not change any more. */
+	return request->kind == MAPPING_PAGES && space_is_open(space) &&
+	       atomic_load_explicit(&space->used, memory_order_acquire) &&
+	       !((request->flags | space->config.flags) & IST_MAPPING_STRICT);
+}
+
+/* The shorter way: what is used where it lies concerns its owner alone. NOT_ALONE: not this. */
+static int try_alone(struct space *space, const struct request *request, struct ist_mapping *out)
+{
+	struct owner *owner = may_be_alone(space, request) ? space_enter_owner(space, request->owner) : NULL;
+	uint32_t slot;
+	int error;
+
+	if (!owner)
+		return NOT_ALONE;
+	error = register_alone(space, request, owner, &slot);
+	if (!error)
+		space_describe(space, slot, out);
+	space_leave_owner(owner);
+	if (error != NOT_ALONE)
+		count_refused(space, error);
 	return error;
 }
 
@@ -253,8 +379,10 @@ static int try_to_register(struct space *space, const struct request *request, s
 
 int space_register_and_describe(struct space *space, const struct request *request, struct ist_mapping *out)
 {
-	int error = try_to_register(space, request, out);
+	int error = rcu_inside() ? -EDEADLK : try_alone(space, request, out);
 
+	if (error == NOT_ALONE)
+		error = try_to_register(space, request, out);
 	if ((error == -ENOSPC || error == -ENOMEM) && space_make_room(space))
 		error = try_to_register(space, request, out);
 	return error;

@@ -17,6 +17,7 @@ void space_init(struct space *space)
 	pthread_mutex_init(&space->lock, NULL);
 	limbo_init(&space->limbo);
 	slots_init(&space->slots, sizeof(struct mapping));
+	pthread_mutex_init(&space->making, NULL);
 	slots_init(&space->backings.slots, sizeof(struct backing));
 	stock_init(&space->links, sizeof(struct link), sizeof(struct link_more), NODE_NUMBER - 1);
 	stock_init(&space->groups, sizeof(struct group), 0, NODE_NUMBER - 1);
@@ -60,6 +61,34 @@ int space_enter(struct space *space)
 	return error;
 }
 
+struct owner *space_enter_owner(struct space *space, uint32_t id)
+{
+	struct owner *owner;
+	int before;
+
+	rcu_enter();
+	owner = owner_find(&space->owners, id);
+	rcu_leave();
+	if (!owner)
+		return NULL;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_mutex_lock(&owner->lock);
+	cancel_state = before;
+	/* It may have ended meanwhile, and be another one's record by now. */
+	if (owner->id == id && owner_is_live(owner))
+		return owner;
+	space_leave_owner(owner);
+	return NULL;
+}
+
+void space_leave_owner(struct owner *owner)
+{
+	int unused;
+
+	pthread_mutex_unlock(&owner->lock);
+	pthread_setcancelstate(cancel_state, &unused);
+}
+
 #define OWED_AT_ONCE 8u
 
 /* An owner that is owed something stays, so it may be named after the lock is given back. */
@@ -90,7 +119,7 @@ int space_use(struct space *space)
 	int error = space->window.base ? 0 : window_open(&space->window, size, platform_page_size());
 
 	if (!error)
-		space->used = true;
+		atomic_store_explicit(&space->used, true, memory_order_release);
 	return error;
 }
 
@@ -104,7 +133,7 @@ static void drop_ranges(struct ranges *ranges)
 int space_close(struct space *space)
 {
 	if (space_is_open(space)) {
-		if (space->mappings)
+		if (atomic_load_explicit(&space->mappings, memory_order_relaxed))
 			return -EBUSY;
 		cache_shrink(space, 0);
 		/*
@@ -127,6 +156,7 @@ int space_close(struct space *space)
 	for (uint32_t slot = 1; slot <= space->slots.made; slot++)
 		free(mapping_at(space, slot)->many);
 	slots_drop(&space->slots);
+	pthread_mutex_destroy(&space->making);
 	stock_drop(&space->links);
 	stock_drop(&space->groups);
 	for (unsigned i = 0; i < SPACE_SHARING; i++)
@@ -136,23 +166,64 @@ int space_close(struct space *space)
 	return 0;
 }
 
-uint32_t space_take_slot(struct space *space)
+/* Of those that nobody has, a list of lists (through `older` of their first); or a new one. */
+static uint32_t find_slot(struct space *space)
+{
+	uint32_t slot, next;
+
+	pthread_mutex_lock(&space->making);
+	slot = space->unused;
+	if (slot) {
+		next = mapping_at(space, slot)->next;
+		if (next)
+			mapping_at(space, next)->older = mapping_at(space, slot)->older;
+		space->unused = next ? next : mapping_at(space, slot)->older;
+	} else {
+		slot = slots_make(&space->slots);
+	}
+	pthread_mutex_unlock(&space->making);
+	return slot;
+}
+
+uint32_t space_take_slot(struct space *space, struct owner *owner)
 {
 	struct mapping *mapping;
 	uint32_t slot;
 
-	if (!space->unused)
-		space->unused = limbo_take_landed(space);
-	slot = space->unused;
-	if (!slot)
-		return slots_make(&space->slots);
+	if (!owner->unused && atomic_load_explicit(&owner->landed, memory_order_relaxed))
+		owner->unused =
+		        atomic_exchange_explicit(&owner->landed, 0, memory_order_acquire); /* push_landed */
+	slot = owner->unused;
+	if (slot) {
+		owner->unused = mapping_at(space, slot)->next;
+	} else {
+		slot = find_slot(space);
+		if (!slot)
+			return 0;
+	}
 	mapping = mapping_at(space, slot);
-	space->unused = mapping->next;
 	groups_give(space, &mapping->dead);
 	/* Nobody reads it but with a stale handle, and of that only these two words before the rest is right. */
 	atomic_store_explicit(&mapping->refs, 0, memory_order_relaxed);
 	memset(&mapping->segments, 0, sizeof(*mapping) - offsetof(struct mapping, segments));
 	return slot;
+}
+
+static void give_slots(struct space *space, uint32_t first)
+{
+	if (!first)
+		return;
+	pthread_mutex_lock(&space->making);
+	mapping_at(space, first)->older = space->unused;
+	space->unused = first;
+	pthread_mutex_unlock(&space->making);
+}
+
+void space_give_slots(struct space *space, struct owner *owner)
+{
+	give_slots(space, owner->unused);
+	give_slots(space, atomic_exchange_explicit(&owner->landed, 0, memory_order_acquire));
+	owner->unused = 0;
 }
 
 struct backing *space_find_backing(struct space *space, uint64_t page)
@@ -164,26 +235,25 @@ struct backing *space_find_backing(struct space *space, uint64_t page)
 	               : NULL;
 }
 
-void space_link(struct space *space, uint32_t slot)
+void space_link(struct space *space, uint32_t *first, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
-	struct owner *owner = mapping_owner(space, mapping);
 
 	mapping->previous = 0;
-	mapping->next = owner->first;
-	if (owner->first)
-		mapping_at(space, owner->first)->previous = slot;
-	owner->first = slot;
+	mapping->next = *first;
+	if (*first)
+		mapping_at(space, *first)->previous = slot;
+	*first = slot;
 }
 
-void space_unlink(struct space *space, uint32_t slot)
+void space_unlink(struct space *space, uint32_t *first, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 
 	if (mapping->previous)
 		mapping_at(space, mapping->previous)->next = mapping->next;
 	else
-		mapping_owner(space, mapping)->first = mapping->next;
+		*first = mapping->next;
 	if (mapping->next)
 		mapping_at(space, mapping->next)->previous = mapping->previous;
 }

@@ -129,16 +129,18 @@ struct space {
 
 	atomic_bool open; /* set once, with release: then all below is there */
 	pthread_mutex_t lock;
-	bool used; /* too late to configure */
+	atomic_bool used; /* too late to configure: set with release */
 	struct ist_mapping_config config;
 	struct window window;
 	struct slots slots;
-	struct index index; /* by cookie; in it under keys of their own, cached and MMIO mappings */
-	uint32_t unused; /* slots */
+	struct index index; /* cached and MMIO mappings, under keys of their own */
+	pthread_mutex_t making; /* slots: */
+	uint32_t unused; /* of owners that are gone */
 	struct stock links, groups; /* cover.h, sharing.c */
 	pthread_mutex_t sharing[SPACE_SHARING]; /* by the backing's number: sharing.c */
 	uint64_t secret; /* for trees of links */
-	uint64_t serial;
+	_Atomic uint64_t serial;
+	_Atomic uint64_t protecting; /* how many ranges are protected, or about to be */
 	/*
 	 * {number 32, owners whose end has begun and that have something in the nodes 32}: lookups pass over what is theirs. The
 	 * number says when the end began (owner.hidden), so that a lookup that began before may take it.
@@ -154,7 +156,7 @@ struct space {
 		uint32_t oldest, newest;
 		uint64_t count, bytes, hits, misses;
 	} cache;
-	uint64_t mappings, pages, refused;
+	_Atomic uint64_t mappings, pages, refused;
 	_Atomic uint64_t referenced;
 	_Atomic uint64_t segment_bytes;
 	struct space *following, **link; /* the list of all, for fork */
@@ -242,41 +244,47 @@ static inline struct owner *mapping_owner(struct space *space, const struct mapp
 	return owner_at(&space->owners, mapping->owner);
 }
 
-/* An unused slot; 0: no memory. */
-uint32_t space_take_slot(struct space *space);
+/* An unused slot, under the owner's lock; 0: no memory. */
+uint32_t space_take_slot(struct space *space, struct owner *owner);
+/* All that an owner has of them, when he is gone. */
+void space_give_slots(struct space *space, struct owner *owner);
 
-/* In and out of the owner's list. */
-void space_link(struct space *space, uint32_t slot);
-void space_unlink(struct space *space, uint32_t slot);
+/* In and out of a list of an owner's. */
+void space_link(struct space *space, uint32_t *first, uint32_t slot);
+void space_unlink(struct space *space, uint32_t *first, uint32_t slot);
+
+/*
+ * The owner, if he is alive, with his lock alone: null without. Then what is registered where it lies can come and go, and no other
+ * owner notices.
+ */
+struct owner *space_enter_owner(struct space *space, uint32_t id);
+void space_leave_owner(struct owner *owner);
 
 /* Describe it; in a read section, or with a reference, or under the lock. */
 void space_describe(struct space *space, uint32_t slot, struct ist_mapping *out);
 
-/* The index, by cookie and by other keys of two words. */
-enum index_kind { KEY_COOKIE, KEY_CACHED, KEY_MMIO };
+/* The index, by keys of two words. */
+enum index_kind { KEY_CACHED, KEY_MMIO };
 uint32_t space_hash(const struct space *space, enum index_kind kind, uint32_t owner, uint64_t a, uint64_t b);
 
 /* A search by cookie: `matches`, an index_match, is given one of these, and says what else must be so. */
 struct cookie_query {
 	struct space *space;
 	uint64_t cookie;
-	uint32_t owner;
 };
 
 static inline bool space_has_cookie(const struct cookie_query *query, uint32_t slot)
 {
-	struct mapping *mapping = mapping_at(query->space, slot);
-
-	return mapping->cookie == query->cookie && mapping_owner(query->space, mapping)->id == query->owner;
+	return mapping_at(query->space, slot)->cookie == query->cookie;
 }
 
-/* In a read section, or under the lock. 0: none. */
-static inline uint32_t space_find_cookie(struct space *space, uint32_t owner, uint64_t cookie,
+/* In a read section, or under the owner's lock. 0: none. */
+static inline uint32_t space_find_cookie(struct space *space, struct owner *owner, uint64_t cookie,
                                          index_match *matches)
 {
-	struct cookie_query query = {space, cookie, owner};
+	struct cookie_query query = {space, cookie};
 
-	return index_find(&space->index, space_hash(space, KEY_COOKIE, owner, cookie, 0), matches, &query);
+	return index_find(&owner->cookies, index_hash(&owner->cookies, cookie, 0), matches, &query);
 }
 
 /*
@@ -307,7 +315,10 @@ int space_register(struct space *space, const struct request *request, uint32_t 
 /* The same without the lock, and once more where there is room to be made. */
 int space_register_and_describe(struct space *space, const struct request *request, struct ist_mapping *out);
 
-/* What a request comes to (place.c), once its pages were checked: how many segments, and how they are to be mapped. */
+/*
+ * What a request comes to (place.c), once its pages were checked: how many segments, and how they are to be mapped. Without the
+ * lock only in a read section, and where nothing is protected.
+ */
 struct placing {
 	uint64_t segments;
 	uint8_t attributes;
@@ -338,7 +349,7 @@ bool range_held(const struct mapping *mapping, uint64_t at, uint64_t first, uint
 bool range_page(const struct mapping *mapping, uint64_t at, uint64_t *page);
 
 /*
- * End a mapping (unregister.c). Under the lock. try: -EBUSY if it is referenced. After success *last says whether it has gone
+ * End a mapping (unregister.c). Under the lock, and not its owner's. try: -EBUSY if it is referenced. After success *last says whether it has gone
  * into the limbo (or the cache); otherwise whoever has the last reference will put it there.
  */
 int space_end(struct space *space, uint32_t slot, bool try, bool *last);

@@ -21,7 +21,10 @@ static void begin(struct space *space, struct owner *owner)
 	if (!owner_is_live(owner))
 		return;
 	atomic_store_explicit(&owner->hidden, number, memory_order_relaxed);
+	/* Whoever has his lock alone has finished, and does not begin any more: from here on all of his is under the space's. */
+	pthread_mutex_lock(&owner->lock);
 	atomic_store_explicit(&owner->state, OWNER_DYING, memory_order_release);
+	pthread_mutex_unlock(&owner->lock);
 	atomic_store_explicit(&space->hiding, (uint64_t)number << 32 | ((uint32_t)hiding + 1),
 	                      memory_order_release);
 }
@@ -69,6 +72,7 @@ static void sweep(struct space *space)
 		if (!limbo_is_done(space, owner->ticket))
 			return;
 		space->finished = owner->next;
+		space_give_slots(space, owner);
 		owner_recycle(&space->owners, owner); /* no reader knows it: its number may be used again */
 	}
 }
@@ -76,17 +80,11 @@ static void sweep(struct space *space)
 /* Some of the owner's mappings; *budget is what is left of it. */
 static void end_mappings(struct space *space, struct owner *owner, uint32_t *budget)
 {
-	while (owner->first && *budget > 0) {
-		uint32_t slot = owner->first;
-
-		if (mapping_at(space, slot)->cached) {
-			cache_drop(space, slot);
-			(*budget)--;
-		} else {
-			space_end_some(space, slot, budget);
-		}
-	}
-	if (!owner->first && !owner->shown_again) {
+	for (; owner->first_cached && *budget > 0; (*budget)--)
+		cache_drop(space, owner->first_cached);
+	while (owner->first && *budget > 0)
+		space_end_some(space, owner->first, budget);
+	if (!owner->first && !owner->first_cached && !owner->shown_again) {
 		owner->shown_again = true;
 		end_hiding(space);
 	}
@@ -139,7 +137,7 @@ static int step(struct space *space, struct owner *owner, uint32_t budget)
 		owner->elsewhere_done =
 		        !space->free_elsewhere ||
 		        !space->free_elsewhere(space->elsewhere, owner->id, &owner->elsewhere_at);
-	return owner->first || !owner->client_done || !owner->elsewhere_done ? 1 : 0;
+	return owner->first || owner->first_cached || !owner->client_done || !owner->elsewhere_done ? 1 : 0;
 }
 
 /* With the lock held, the owner that is being destroyed; null: there is none. */
@@ -253,6 +251,7 @@ int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist_owner_s
 		space_leave(space);
 		return -ENOENT;
 	}
+	pthread_mutex_lock(&owner->lock);
 	*out = (struct ist_owner_stats){
 	        .mappings = atomic_load_explicit(&owner->left, memory_order_relaxed) - !owner->walked -
 	                    owner->owed,
@@ -261,6 +260,7 @@ int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist_owner_s
 	        .refused = owner->refused,
 	        .dying = !owner_is_live(owner),
 	};
+	pthread_mutex_unlock(&owner->lock);
 	space_leave(space);
 	return 0;
 }

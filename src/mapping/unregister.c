@@ -109,16 +109,14 @@ static void withdraw(struct space *space, uint32_t slot, uint32_t *budget)
 static bool finish(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
+	struct owner *owner = mapping_owner(space, mapping);
 	bool last;
 
 	if (mapping->cookie)
-		index_remove(
-		        &space->index,
-		        space_hash(space, KEY_COOKIE, mapping_owner(space, mapping)->id, mapping->cookie, 0),
-		        slot);
-	space_unlink(space, slot);
-	space->mappings--;
-	space->pages -= mapping->pages;
+		index_remove(&owner->cookies, index_hash(&owner->cookies, mapping->cookie, 0), slot);
+	space_unlink(space, &owner->first, slot);
+	atomic_fetch_sub_explicit(&space->mappings, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&space->pages, mapping->pages, memory_order_relaxed);
 	/* Before our hold goes: the last putter counts it out again. */
 	atomic_fetch_add_explicit(&space->referenced, 1, memory_order_relaxed);
 	if (TWIN_BROKEN(213)) /* has no hold of its own */
@@ -133,7 +131,8 @@ static bool finish(struct space *space, uint32_t slot)
 	return last;
 }
 
-int space_end(struct space *space, uint32_t slot, bool try, bool *last)
+/* Under the owner's lock. */
+static int end(struct space *space, uint32_t slot, bool try, bool *last)
 {
 	uint32_t all = UINT32_MAX;
 	int error = claim(mapping_at(space, slot), try);
@@ -145,27 +144,66 @@ int space_end(struct space *space, uint32_t slot, bool try, bool *last)
 	return 0;
 }
 
+int space_end(struct space *space, uint32_t slot, bool try, bool *last)
+{
+	struct owner *owner = mapping_owner(space, mapping_at(space, slot));
+	int error;
+
+	pthread_mutex_lock(&owner->lock);
+	error = end(space, slot, try, last);
+	pthread_mutex_unlock(&owner->lock);
+	return error;
+}
+
 void space_end_some(struct space *space, uint32_t slot, uint32_t *budget)
 {
+	struct owner *owner = mapping_owner(space, mapping_at(space, slot));
+
+	pthread_mutex_lock(&owner->lock);
 	claim(mapping_at(space, slot), false); /* or an earlier step did */
 	withdraw(space, slot, budget);
 	if (*budget > 0) {
 		finish(space, slot);
 		(*budget)--;
 	}
+	pthread_mutex_unlock(&owner->lock);
 }
 
-/* Under the lock, which it gives back. */
-static int unregister_slot(struct space *space, uint32_t slot, unsigned flags)
-{
-	uint32_t generation =
-	        atomic_load_explicit(&mapping_at(space, slot)->generation, memory_order_relaxed);
-	bool last = true;
-	int error = space_end(space, slot, flags & IST_UNREGISTER_TRY, &last);
+/* What unregister does when it has given back its locks: wait for who has references. */
+struct ending {
+	uint32_t slot, generation;
+	bool last;
+};
 
-	space_leave(space);
-	if (!last)
-		limbo_wait_end(space, slot, generation);
+/* Under the owner's lock. */
+static int begin_ending(struct space *space, uint32_t slot, unsigned flags, struct ending *ending)
+{
+	const struct mapping *mapping = mapping_at(space, slot);
+
+	if (!mapping)
+		return -ENOENT;
+	ending->slot = slot;
+	ending->generation = atomic_load_explicit(&mapping->generation, memory_order_relaxed);
+	return end(space, slot, flags & IST_UNREGISTER_TRY, &ending->last);
+}
+
+static void wait_for_end(struct space *space, const struct ending *ending)
+{
+	if (!ending->last)
+		limbo_wait_end(space, ending->slot, ending->generation);
+}
+
+/* Under the owner's lock alone, which it gives back: if it lies where its backings are mapped. 1: it does not. */
+static int unregister_alone(struct space *space, struct owner *owner, uint32_t slot, unsigned flags)
+{
+	const struct mapping *mapping = mapping_at(space, slot);
+	struct ending ending = {.last = true};
+	int error = 1;
+
+	if (mapping->kind == MAPPING_PAGES && mapping->place == PLACE_VIEW)
+		error = begin_ending(space, slot, flags, &ending);
+	space_leave_owner(owner);
+	wait_for_end(space, &ending);
 	return error;
 }
 
@@ -176,51 +214,158 @@ static bool is_pages_with_cookie(void *context, uint32_t slot)
 	return mapping_at(query->space, slot)->kind == MAPPING_PAGES && space_has_cookie(query, slot);
 }
 
-int ist_mapping_unregister(struct ist_manager *manager, uint32_t owner, uint64_t cookie, unsigned flags)
+/* Under the owner's lock. */
+static int find_cookie(struct space *space, struct owner *owner, uint64_t cookie, uint32_t *slot)
 {
-	struct space *space = space_of(manager);
+	*slot = space_find_cookie(space, owner, cookie, is_pages_with_cookie);
+	if (!*slot)
+		return -ENOENT;
+	return atomic_load_explicit(&mapping_at(space, *slot)->guarded, memory_order_relaxed) ? -EPERM : 0;
+}
+
+static int unregister_cookie_alone(struct space *space, uint32_t id, uint64_t cookie, unsigned flags)
+{
+	struct owner *owner = space_is_open(space) ? space_enter_owner(space, id) : NULL;
 	uint32_t slot;
 	int error;
 
-	if (cookie == 0 || (flags & ~IST_UNREGISTER_TRY))
-		return -EINVAL;
-	error = space_enter(space);
+	if (!owner)
+		return 1;
+	error = find_cookie(space, owner, cookie, &slot);
+	if (!error)
+		return unregister_alone(space, owner, slot, flags);
+	space_leave_owner(owner);
+	return error;
+}
+
+static int unregister_cookie(struct space *space, uint32_t id, uint64_t cookie, unsigned flags)
+{
+	struct ending ending = {.last = true};
+	int error = space_enter(space);
+	struct owner *owner;
+	uint32_t slot;
+
 	if (error)
 		return error;
-	slot = space_find_cookie(space, owner, cookie, is_pages_with_cookie);
-	if (!slot)
-		error = -ENOENT;
-	else if (atomic_load_explicit(&mapping_at(space, slot)->guarded, memory_order_relaxed))
-		error = -EPERM;
-	if (!error)
-		return unregister_slot(space, slot, flags);
+	owner = owner_find(&space->owners, id);
+	error = owner ? 0 : -ENOENT;
+	if (owner) {
+		pthread_mutex_lock(&owner->lock);
+		error = find_cookie(space, owner, cookie, &slot);
+		if (!error)
+			error = begin_ending(space, slot, flags, &ending);
+		pthread_mutex_unlock(&owner->lock);
+	}
 	space_leave(space);
+	wait_for_end(space, &ending);
 	return error;
+}
+
+int ist_mapping_unregister(struct ist_manager *manager, uint32_t owner, uint64_t cookie, unsigned flags)
+{
+	struct space *space = space_of(manager);
+	int error;
+
+	if (!space || cookie == 0 || (flags & ~IST_UNREGISTER_TRY))
+		return -EINVAL;
+	if (rcu_inside())
+		return -EDEADLK;
+	error = unregister_cookie_alone(space, owner, cookie, flags);
+	return error == 1 ? unregister_cookie(space, owner, cookie, flags) : error;
+}
+
+/* Under the lock of the space or the owner. A slot that lives again has the next generation; one that is not registered no LIVE. */
+static bool is_what_it_was(const struct mapping *mapping, const struct ist_mapping *handle)
+{
+	/* Acquire: with the record, for who has neither lock yet [S1]. */
+	return mapping && (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_LIVE) &&
+	       atomic_load_explicit(&mapping->generation, memory_order_relaxed) == handle->generation;
+}
+
+/* In a read section, so that the record stays what it was until the owner's lock is had; after that LIVE says it. */
+static struct owner *lock_owner_of(struct space *space, const struct ist_mapping *handle)
+{
+	struct mapping *mapping = mapping_at(space, handle->slot);
+	struct owner *owner = NULL;
+
+	rcu_enter();
+	if (is_what_it_was(mapping, handle))
+		owner = mapping_owner(space, mapping);
+	rcu_leave();
+	if (!owner)
+		return NULL;
+	pthread_mutex_lock(&owner->lock);
+	if (is_what_it_was(mapping, handle) && mapping_owner(space, mapping) == owner)
+		return owner;
+	pthread_mutex_unlock(&owner->lock);
+	return NULL;
+}
+
+static int unregister_handle(struct space *space, const struct ist_mapping *handle, enum mapping_kind kind,
+                             unsigned flags)
+{
+	struct ending ending = {.last = true};
+	struct owner *owner;
+	int error = space_enter(space);
+
+	if (error)
+		return error;
+	owner = lock_owner_of(space, handle);
+	error = owner ? 0 : -ENOENT;
+	if (owner) {
+		error = mapping_at(space, handle->slot)->kind == kind
+		                ? begin_ending(space, handle->slot, flags, &ending)
+		                : -EINVAL;
+		pthread_mutex_unlock(&owner->lock);
+	}
+	space_leave(space);
+	wait_for_end(space, &ending);
+	return error;
+}
+
+/* The owner's id, of a mapping that is alive; false: it is none of those that need no other lock than his. */
+static bool owner_alone(struct space *space, const struct ist_mapping *handle, uint32_t *id)
+{
+	const struct mapping *mapping = mapping_at(space, handle->slot);
+	bool is_alone;
+
+	rcu_enter();
+	is_alone = is_what_it_was(mapping, handle) && mapping->place == PLACE_VIEW;
+	if (is_alone)
+		*id = mapping_owner(space, mapping)->id;
+	rcu_leave();
+	return is_alone;
+}
+
+static int unregister_handle_alone(struct space *space, const struct ist_mapping *handle, unsigned flags)
+{
+	struct owner *owner;
+	uint32_t id;
+
+	if (!space_is_open(space) || !owner_alone(space, handle, &id))
+		return 1;
+	owner = space_enter_owner(space, id);
+	if (!owner)
+		return 1;
+	if (is_what_it_was(mapping_at(space, handle->slot), handle) &&
+	    mapping_owner(space, mapping_at(space, handle->slot)) == owner)
+		return unregister_alone(space, owner, handle->slot, flags);
+	space_leave_owner(owner);
+	return 1;
 }
 
 int space_unregister_handle(struct space *space, const struct ist_mapping *handle, enum mapping_kind kind,
                             unsigned flags)
 {
-	struct mapping *mapping;
-	int error;
+	int error = 1;
 
-	if (!handle || (flags & ~IST_UNREGISTER_TRY))
+	if (!space || !handle || (flags & ~IST_UNREGISTER_TRY))
 		return -EINVAL;
-	error = space_enter(space);
-	if (error)
-		return error;
-	mapping = mapping_at(space, handle->slot);
-	/* A slot that lives again has the next generation; one that is not registered has no LIVE. */
-	if (!mapping ||
-	    atomic_load_explicit(&mapping->generation, memory_order_relaxed) != handle->generation ||
-	    !(atomic_load_explicit(&mapping->refs, memory_order_relaxed) & REFS_LIVE))
-		error = -ENOENT;
-	else if (mapping->kind != kind)
-		error = -EINVAL;
-	if (!error)
-		return unregister_slot(space, handle->slot, flags);
-	space_leave(space);
-	return error;
+	if (rcu_inside())
+		return -EDEADLK;
+	if (kind == MAPPING_PAGES)
+		error = unregister_handle_alone(space, handle, flags);
+	return error == 1 ? unregister_handle(space, handle, kind, flags) : error;
 }
 
 int ist_mapping_unregister_one(struct ist_manager *manager, const struct ist_mapping *handle, unsigned flags)

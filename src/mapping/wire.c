@@ -34,7 +34,7 @@ static int find_source(struct space *space, uint64_t page, struct source *out)
 		out->from = (const char *)space->carve_out->vaddr + offset;
 		return 0;
 	}
-	if (!backing || backing->leaving || (backing->attributes & IST_DEVICE) ||
+	if (!backing || backing_is_leaving(backing) || (backing->attributes & IST_DEVICE) ||
 	    ranges_overlap(&space->protections, page, 1))
 		return -ENXIO;
 	into = (page - backing->page) * IST_PAGE_SIZE;
@@ -115,10 +115,13 @@ static int check_length(struct space *space, const struct request *request, uint
 		error = -ENOSPC;
 	if (!error && ((owner->config.max_buffer_pages && needed > owner->config.max_buffer_pages) ||
 	               (owner->config.max_pages && needed > owner->config.max_pages))) {
+		pthread_mutex_lock(&owner->lock);
 		owner->refused++;
+		pthread_mutex_unlock(&owner->lock);
 		error = -EDQUOT;
 	}
-	space->refused += error != 0;
+	if (error)
+		atomic_fetch_add_explicit(&space->refused, 1, memory_order_relaxed);
 	space_leave(space);
 	return error;
 }

@@ -3,6 +3,7 @@
 #include "owner/owner.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 static uint32_t hash_of(const struct owner_table *table, uint32_t id)
@@ -15,9 +16,13 @@ static uint32_t take_record(struct owner_table *table)
 {
 	uint32_t number = table->unused;
 
-	if (number == 0)
-		return slots_make(&table->slots);
-	table->unused = owner_at(table, number)->next;
+	if (number != 0) {
+		table->unused = owner_at(table, number)->next;
+		return number;
+	}
+	number = slots_make(&table->slots);
+	if (number)
+		pthread_mutex_init(&owner_at(table, number)->lock, NULL);
 	return number;
 }
 
@@ -29,13 +34,16 @@ static int add_owner(struct owner_table *table, const struct ist_owner_config *c
 
 	if (!owner)
 		return -ENOMEM;
-	memset(owner, 0, sizeof(*owner));
+	pthread_mutex_lock(&owner->lock); /* who waits for it asks for the id then */
+	memset(&owner->id, 0, sizeof(*owner) - offsetof(struct owner, id));
 	owner->id = config->id;
+	index_init(&owner->cookies);
 	owner->number = number;
 	owner->table = table;
 	owner->config = *config;
 	atomic_store_explicit(&owner->left, 1, memory_order_relaxed);
 	atomic_store_explicit(&owner->state, OWNER_LIVE, memory_order_relaxed); /* published by the index */
+	pthread_mutex_unlock(&owner->lock);
 	error = index_insert(&table->index, hash_of(table, config->id), number);
 	if (error) {
 		owner_recycle(table, owner);
@@ -63,6 +71,13 @@ int owner_table_init(struct owner_table *table)
 void owner_table_drop(struct owner_table *table)
 {
 	index_drop(&table->index);
+	for (uint32_t number = 1; number <= table->slots.made; number++) {
+		struct owner *owner = owner_at(table, number);
+
+		if (atomic_load_explicit(&owner->state, memory_order_relaxed) != OWNER_NONE)
+			index_drop(&owner->cookies);
+		pthread_mutex_destroy(&owner->lock);
+	}
 	slots_drop(&table->slots);
 }
 
@@ -169,6 +184,7 @@ void owner_forget(struct owner_table *table, struct owner *owner)
 void owner_recycle(struct owner_table *table, struct owner *owner)
 {
 	atomic_store_explicit(&owner->state, OWNER_NONE, memory_order_relaxed);
+	index_drop(&owner->cookies);
 	owner->next = table->unused;
 	table->unused = owner->number;
 }

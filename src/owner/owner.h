@@ -18,6 +18,8 @@
 
 #include <isthmus/owner.h>
 
+#include <pthread.h>
+
 #include "table/index.h"
 #include "table/slots.h"
 
@@ -27,7 +29,13 @@ enum owner_state { OWNER_NONE, OWNER_LIVE, OWNER_DYING, OWNER_GONE };
 #define OWNER_NUMBER_MAX 65535u
 
 struct owner {
-	uint32_t id, number;
+	pthread_mutex_t lock; /* what one owner does holds up no other: see mapping/space.h */
+	uint32_t number;
+	uint32_t unused; /* slots of mappings, a list */
+	_Atomic uint32_t landed; /* the same, of the limbo: only ever taken as a whole, so no ABA */
+	/* From here on anew in each life, written under both locks: */
+	uint32_t id;
+	struct index cookies; /* its mappings */
 	_Atomic uint32_t state;
 	uint64_t ticket; /* not 0: cleared away, waiting for readers */
 	_Atomic uint32_t hidden; /* when its end began: a number that its keeper counts */
@@ -41,7 +49,8 @@ struct owner {
 	uint64_t cached, refused;
 	uint64_t owed; /* mappings that have ended and are still to be put */
 	uint32_t next_owed;
-	uint32_t first; /* of its mappings, a list through their slots */
+	uint32_t first,
+	        first_cached; /* of its mappings, a list through their slots; and of those in the cache, under the keeper's lock */
 	uint32_t next; /* of unused ones, of those that are gone, of those that wait for readers */
 	struct owner_table *table;
 	struct ist_owner_config config;

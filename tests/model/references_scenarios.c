@@ -42,9 +42,20 @@ void space_leave(struct space *in)
 	(void)in;
 }
 
-void space_unlink(struct space *in, uint32_t slot)
+struct owner *space_enter_owner(struct space *in, uint32_t id)
 {
-	(void)in, (void)slot;
+	(void)in, (void)id;
+	return NULL;
+}
+
+void space_leave_owner(struct owner *of)
+{
+	(void)of;
+}
+
+void space_unlink(struct space *in, uint32_t *first, uint32_t slot)
+{
+	(void)in, (void)first, (void)slot;
 }
 
 void space_describe(struct space *in, uint32_t slot, struct ist_mapping *out)
@@ -53,9 +64,9 @@ void space_describe(struct space *in, uint32_t slot, struct ist_mapping *out)
 	*out = handle;
 }
 
-uint32_t space_hash(const struct space *in, enum index_kind kind, uint32_t of, uint64_t a, uint64_t b)
+uint32_t index_hash(const struct index *index, uint64_t a, uint64_t b)
 {
-	(void)in, (void)kind, (void)of, (void)a, (void)b;
+	(void)index, (void)a, (void)b;
 	return 0;
 }
 
