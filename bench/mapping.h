@@ -31,6 +31,8 @@ double now_ns(void);
 
 /* The parts of the report; rounds: of each measurement. */
 void bench_pairs(int rounds); /* register and unregister, beside mmap and munmap */
+void bench_segments(int rounds); /* scattered pages */
+void bench_growth(bool large); /* costs as there is more, and beside a hostile guest */
 void bench_many(int rounds, bool large); /* a million live mappings */
 void bench_trace(const char *path); /* the recorded registrations */
 

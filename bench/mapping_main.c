@@ -107,6 +107,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	machine_print();
 	bench_pairs(rounds);
+	bench_segments(rounds);
+	bench_growth(large);
 	bench_many(rounds, large);
 	if (trace)
 		bench_trace(trace);

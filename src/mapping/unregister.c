@@ -132,7 +132,7 @@ static bool finish(struct space *space, uint32_t slot)
 }
 
 /* Under the owner's lock. */
-static int end(struct space *space, uint32_t slot, bool try, bool *last)
+static int end_slot(struct space *space, uint32_t slot, bool try, bool *last)
 {
 	uint32_t all = UINT32_MAX;
 	int error = claim(mapping_at(space, slot), try);
@@ -150,7 +150,7 @@ int space_end(struct space *space, uint32_t slot, bool try, bool *last)
 	int error;
 
 	pthread_mutex_lock(&owner->lock);
-	error = end(space, slot, try, last);
+	error = end_slot(space, slot, try, last);
 	pthread_mutex_unlock(&owner->lock);
 	return error;
 }
@@ -184,7 +184,7 @@ static int begin_ending(struct space *space, uint32_t slot, unsigned flags, stru
 		return -ENOENT;
 	ending->slot = slot;
 	ending->generation = atomic_load_explicit(&mapping->generation, memory_order_relaxed);
-	return end(space, slot, flags & IST_UNREGISTER_TRY, &ending->last);
+	return end_slot(space, slot, flags & IST_UNREGISTER_TRY, &ending->last);
 }
 
 static void wait_for_end(struct space *space, const struct ending *ending)
@@ -215,12 +215,15 @@ static bool is_pages_with_cookie(void *context, uint32_t slot)
 }
 
 /* Under the owner's lock. */
-static int find_cookie(struct space *space, struct owner *owner, uint64_t cookie, uint32_t *slot)
+static int find_to_end(struct space *space, struct owner *owner, uint64_t cookie, uint32_t *slot)
 {
+	const struct mapping *mapping;
+
 	*slot = space_find_cookie(space, owner, cookie, is_pages_with_cookie);
-	if (!*slot)
+	mapping = mapping_at(space, *slot);
+	if (!mapping)
 		return -ENOENT;
-	return atomic_load_explicit(&mapping_at(space, *slot)->guarded, memory_order_relaxed) ? -EPERM : 0;
+	return atomic_load_explicit(&mapping->guarded, memory_order_relaxed) ? -EPERM : 0;
 }
 
 static int unregister_cookie_alone(struct space *space, uint32_t id, uint64_t cookie, unsigned flags)
@@ -231,7 +234,7 @@ static int unregister_cookie_alone(struct space *space, uint32_t id, uint64_t co
 
 	if (!owner)
 		return 1;
-	error = find_cookie(space, owner, cookie, &slot);
+	error = find_to_end(space, owner, cookie, &slot);
 	if (!error)
 		return unregister_alone(space, owner, slot, flags);
 	space_leave_owner(owner);
@@ -251,7 +254,7 @@ static int unregister_cookie(struct space *space, uint32_t id, uint64_t cookie, 
 	error = owner ? 0 : -ENOENT;
 	if (owner) {
 		pthread_mutex_lock(&owner->lock);
-		error = find_cookie(space, owner, cookie, &slot);
+		error = find_to_end(space, owner, cookie, &slot);
 		if (!error)
 			error = begin_ending(space, slot, flags, &ending);
 		pthread_mutex_unlock(&owner->lock);
