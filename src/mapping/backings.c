@@ -457,6 +457,16 @@ static uint64_t covers_bytes(struct space *space)
 	return bytes;
 }
 
+static void count_registered(struct space *space, struct ist_mapping_stats *out)
+{
+	for (uint32_t number = 1; number <= space->owners.slots.made; number++) {
+		struct owner *owner = owner_at(&space->owners, number);
+
+		out->mappings += atomic_load_explicit(&owner->registered, memory_order_relaxed);
+		out->pages += atomic_load_explicit(&owner->registered_pages, memory_order_relaxed);
+	}
+}
+
 static uint64_t bookkeeping(struct space *space)
 {
 	struct pamap_stats paddr, vaddr;
@@ -478,8 +488,6 @@ void ist_mapping_stats(struct ist_manager *manager, struct ist_mapping_stats *ou
 	if (!out || space_enter(space))
 		return;
 	*out = (struct ist_mapping_stats){
-	        .mappings = atomic_load_explicit(&space->mappings, memory_order_relaxed),
-	        .pages = atomic_load_explicit(&space->pages, memory_order_relaxed),
 	        .referenced = atomic_load_explicit(&space->referenced, memory_order_relaxed),
 	        .waiting = atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed),
 	        .cached = space->cache.count,
@@ -494,5 +502,6 @@ void ist_mapping_stats(struct ist_manager *manager, struct ist_mapping_stats *ou
 	        .bookkeeping = bookkeeping(space),
 	        .refused = atomic_load_explicit(&space->refused, memory_order_relaxed),
 	};
+	count_registered(space, out);
 	space_leave(space);
 }

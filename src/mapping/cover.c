@@ -204,6 +204,7 @@ static void announce(struct space *space, struct cover *cover, uint32_t id)
 struct entry {
 	struct space *space;
 	struct mapping *mapping;
+	struct backing *backing; /* of the last segment */
 	uint32_t slot, flags;
 	uint32_t id,
 	        *next; /* the last link of the mapping's list that is in use, and where the next one's number stands */
@@ -248,9 +249,12 @@ static int enter_segment(struct entry *entry, uint32_t segment)
 {
 	struct mapping *mapping = entry->mapping;
 	const struct segment *at = &mapping_segments(mapping)[segment];
-	struct backing *backing = space_backing(entry->space, at->backing);
-	uint64_t page = at->page - backing->page, end = page + segment_pages(mapping, segment);
+	uint64_t page, end;
 
+	if (!entry->backing || entry->backing->number != at->backing)
+		entry->backing = space_backing(entry->space, at->backing);
+	page = at->page - entry->backing->page;
+	end = page + segment_pages(mapping, segment);
 	while (page < end) {
 		struct node node = node_at(page, end);
 		struct link *link = next_link(entry);
@@ -258,7 +262,7 @@ static int enter_segment(struct entry *entry, uint32_t segment)
 
 		if (link) {
 			make_link(link, entry->slot, segment);
-			error = put_in(entry->space, backing, node, entry->id, entry->flags);
+			error = put_in(entry->space, entry->backing, node, entry->id, entry->flags);
 		}
 		if (error)
 			return error;
@@ -291,7 +295,13 @@ static void begin_withdrawal(struct mapping *mapping)
 int cover_enter(struct space *space, uint32_t slot, bool strict)
 {
 	struct mapping *mapping = mapping_at(space, slot);
-	struct entry entry = {space, mapping, slot, flags_of(mapping), 0, &mapping->links};
+	struct entry entry = {
+	        .space = space,
+	        .mapping = mapping,
+	        .slot = slot,
+	        .flags = flags_of(mapping),
+	        .next = &mapping->links,
+	};
 	int error = strict && is_any_segment_used(space, mapping) ? -EEXIST : 0;
 
 	mapping->linked = 0;
@@ -306,26 +316,37 @@ int cover_enter(struct space *space, uint32_t slot, bool strict)
 	return error;
 }
 
-static void withdraw_segment(struct space *space, struct mapping *mapping)
-{
-	const struct segment *all = mapping_segments(mapping), *at = &all[mapping->out];
-	struct backing *backing = space_backing(space, at->backing);
-	bool second = mapping->linked == 0, /* what was held goes */
-	        held = !second && atomic_load_explicit(&mapping->held, memory_order_relaxed);
-	uint64_t page = at->page - backing->page, end = page + segment_pages(mapping, mapping->out);
+/* One on its way out. */
+struct exit {
+	struct space *space;
+	struct mapping *mapping;
+	struct backing *backing; /* of the last segment */
+	enum { EXIT_GOES, EXIT_IS_HELD, EXIT_WAS_HELD } how;
+};
 
-	if (!second && (mapping->out == 0 || at->backing != all[mapping->out - 1].backing))
-		announce(space, &backing->cover, mapping->out_link);
+static void withdraw_segment(struct exit *exit)
+{
+	struct space *space = exit->space;
+	struct mapping *mapping = exit->mapping;
+	const struct segment *all = mapping_segments(mapping), *at = &all[mapping->out];
+	uint64_t page, end;
+
+	if (!exit->backing || exit->backing->number != at->backing)
+		exit->backing = space_backing(space, at->backing);
+	page = at->page - exit->backing->page;
+	end = page + segment_pages(mapping, mapping->out);
+	if (exit->how != EXIT_WAS_HELD && (mapping->out == 0 || at->backing != all[mapping->out - 1].backing))
+		announce(space, &exit->backing->cover, mapping->out_link);
 	while (page < end && mapping->left > 0) {
 		struct node node = node_at(page, end);
 		uint32_t id = mapping->out_link;
 
 		mapping->out_link = link_at(space, id)->sibling;
 		mapping->left--;
-		if (held)
-			hold(space, backing, node, id);
+		if (exit->how == EXIT_IS_HELD)
+			hold(space, exit->backing, node, id);
 		else
-			take_out(space, backing, node, id);
+			take_out(space, exit->backing, node, id);
 		page += node_pages(node);
 	}
 	mapping->out++;
@@ -334,11 +355,15 @@ static void withdraw_segment(struct space *space, struct mapping *mapping)
 void cover_withdraw(struct space *space, uint32_t slot, uint32_t *budget)
 {
 	struct mapping *mapping = mapping_at(space, slot);
+	struct exit exit = {.space = space, .mapping = mapping, .how = EXIT_GOES};
 
+	if (mapping->linked == 0)
+		exit.how = EXIT_WAS_HELD;
+	else if (atomic_load_explicit(&mapping->held, memory_order_relaxed))
+		exit.how = EXIT_IS_HELD;
 	for (; mapping->left > 0 && *budget > 0; (*budget)--)
-		withdraw_segment(space, mapping);
-	if (mapping->left == 0 && mapping->linked > 0 &&
-	    atomic_load_explicit(&mapping->held, memory_order_relaxed)) {
+		withdraw_segment(&exit);
+	if (mapping->left == 0 && exit.how == EXIT_IS_HELD) {
 		begin_withdrawal(mapping); /* for when the last reference is put */
 		mapping->linked = 0;
 	}

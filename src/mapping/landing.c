@@ -86,7 +86,7 @@ static void strip(struct space *space, struct mapping *mapping)
 static void land_group(struct group *group)
 {
 	struct space *space = group->space;
-	uint32_t first = 0, last = 0;
+	uint32_t first = 0, last = 0, landed = 0;
 
 	for (unsigned i = 0; i < group->count; i++) {
 		struct mapping *mapping = mapping_at(space, group->slot[i]);
@@ -100,13 +100,14 @@ static void land_group(struct group *group)
 		strip(space, mapping);
 		/* Before the slot lives again [S4]: limbo_wait_end reads refs before this. */
 		atomic_fetch_add_explicit(&mapping->generation, 1, memory_order_release);
-		atomic_fetch_sub_explicit(&space->limbo.waiting, 1, memory_order_relaxed);
+		landed++;
 		mapping->next = first;
 		first = group->slot[i];
 		last = last ? last : first;
 	}
 	if (first)
 		push_landed(space, first, last);
+	atomic_fetch_sub_explicit(&space->limbo.waiting, landed, memory_order_relaxed);
 	group->count = 0;
 }
 

@@ -156,9 +156,8 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 	owner_hold(owner, mapping->pages);
 	pthread_mutex_lock(&owner->lock);
 	space_link(space, &owner->first, slot);
+	space_count(owner, mapping, true);
 	pthread_mutex_unlock(&owner->lock);
-	atomic_fetch_add_explicit(&space->mappings, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&space->pages, mapping->pages, memory_order_relaxed);
 	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release); /* [S1] */
 	return enter_mmio(space, slot);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "mapping/space.h"
 
 #define WAITING_MAX (1u << 20) /* mappings that may wait for readers */
+#define CROWDED (1u << 14)
 
 /* Also of those that are being registered or going: under the owner's lock a cookie is in use as long as it is in the index. */
 static bool uses_cookie(void *context, uint32_t slot)
@@ -161,8 +163,7 @@ static void go_live(struct space *space, struct owner *owner, uint32_t slot)
 	struct mapping *mapping = mapping_at(space, slot);
 
 	space_link(space, &owner->first, slot);
-	atomic_fetch_add_explicit(&space->mappings, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&space->pages, mapping->pages, memory_order_relaxed);
+	space_count(owner, mapping, true);
 	/* Release: with all of the record before it [S1]. */
 	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release);
 }
@@ -379,8 +380,14 @@ static int try_to_register(struct space *space, const struct request *request, s
 
 int space_register_and_describe(struct space *space, const struct request *request, struct ist_mapping *out)
 {
-	int error = rcu_inside() ? -EDEADLK : try_alone(space, request, out);
+	int error = !space ? -EINVAL : rcu_inside() ? -EDEADLK : 0;
 
+	if (error)
+		return error;
+	/* Whoever is faster than the reclaimer lets it run, rather than have the backlog grow. */
+	if (atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) > CROWDED)
+		sched_yield();
+	error = try_alone(space, request, out);
 	if (error == NOT_ALONE)
 		error = try_to_register(space, request, out);
 	if ((error == -ENOSPC || error == -ENOMEM) && space_make_room(space))

@@ -61,6 +61,27 @@ int space_enter(struct space *space)
 	return error;
 }
 
+static void add_to(_Atomic uint64_t *counter, uint64_t value)
+{
+	uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, before + value, memory_order_relaxed);
+}
+
+void space_count(struct owner *owner, const struct mapping *mapping, bool more)
+{
+	add_to(&owner->registered, more ? 1 : -UINT64_C(1));
+	add_to(&owner->registered_pages, more ? mapping->pages : -mapping->pages);
+}
+
+static bool is_any_registered(struct space *space)
+{
+	for (uint32_t number = 1; number <= space->owners.slots.made; number++)
+		if (atomic_load_explicit(&owner_at(&space->owners, number)->registered, memory_order_relaxed))
+			return true;
+	return false;
+}
+
 struct owner *space_enter_owner(struct space *space, uint32_t id)
 {
 	struct owner *owner;
@@ -133,7 +154,7 @@ static void drop_ranges(struct ranges *ranges)
 int space_close(struct space *space)
 {
 	if (space_is_open(space)) {
-		if (atomic_load_explicit(&space->mappings, memory_order_relaxed))
+		if (is_any_registered(space))
 			return -EBUSY;
 		cache_shrink(space, 0);
 		/*

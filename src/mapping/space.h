@@ -156,7 +156,7 @@ struct space {
 		uint32_t oldest, newest;
 		uint64_t count, bytes, hits, misses;
 	} cache;
-	_Atomic uint64_t mappings, pages, refused;
+	_Atomic uint64_t refused;
 	_Atomic uint64_t referenced;
 	_Atomic uint64_t segment_bytes;
 	struct space *following, **link; /* the list of all, for fork */
@@ -238,6 +238,9 @@ static inline bool mapping_has_run(const struct mapping *mapping)
 {
 	return mapping->place == PLACE_RUN && mapping->run.count != 0;
 }
+
+/* One mapping more of an owner's, or one less. Under his lock, so that nobody else changes them. */
+void space_count(struct owner *owner, const struct mapping *mapping, bool more);
 
 static inline struct owner *mapping_owner(struct space *space, const struct mapping *mapping)
 {

@@ -115,8 +115,13 @@ static bool finish(struct space *space, uint32_t slot)
 	if (mapping->cookie)
 		index_remove(&owner->cookies, index_hash(&owner->cookies, mapping->cookie, 0), slot);
 	space_unlink(space, &owner->first, slot);
-	atomic_fetch_sub_explicit(&space->mappings, 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&space->pages, mapping->pages, memory_order_relaxed);
+	space_count(owner, mapping, false);
+	if (!atomic_load_explicit(&mapping->held, memory_order_relaxed) && !TWIN_BROKEN(213)) {
+		/* There were no references but our hold when it was claimed, and none is given since: nobody else changes it. */
+		atomic_store_explicit(&mapping->refs, 0, memory_order_relaxed);
+		end_last(space, slot);
+		return true;
+	}
 	/* Before our hold goes: the last putter counts it out again. */
 	atomic_fetch_add_explicit(&space->referenced, 1, memory_order_relaxed);
 	if (TWIN_BROKEN(213)) /* has no hold of its own */

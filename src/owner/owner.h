@@ -46,6 +46,7 @@ struct owner {
 	uint64_t client_at, elsewhere_at; /* or has come so far */
 	_Atomic uint64_t left; /* [O1] */
 	_Atomic uint64_t pages; /* those that count */
+	_Atomic uint64_t registered, registered_pages; /* alive: changed under its lock, read without */
 	uint64_t cached, refused;
 	uint64_t owed; /* mappings that have ended and are still to be put */
 	uint32_t next_owed;
