@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/twin.h"
 #include "mapping/sharing.h"
 #include "mapping/space.h"
 
@@ -187,14 +188,16 @@ static void hold(struct space *space, struct backing *backing, struct node node,
 /* [C2] */
 static void announce(struct space *space, struct cover *cover, uint32_t id)
 {
-	struct link_more *link = link_more(space, id);
+	struct link_more *more = link_more(space, id);
 	uint64_t ended = atomic_load_explicit(&cover->ended, memory_order_relaxed), next;
 
+	if (TWIN_BROKEN(214)) /* says nothing */
+		return;
 	do {
 		uint32_t number = (uint32_t)(ended >> 32) + 1;
 
-		atomic_store_explicit(&link->before, (uint32_t)ended, memory_order_relaxed);
-		atomic_store_explicit(&link->number, number, memory_order_relaxed);
+		atomic_store_explicit(&more->before, (uint32_t)ended, memory_order_relaxed);
+		atomic_store_explicit(&more->number, number, memory_order_relaxed);
 		next = (uint64_t)number << 32 | id;
 	} while (!atomic_compare_exchange_weak_explicit(&cover->ended, &ended, next, memory_order_release,
 	                                                memory_order_relaxed));

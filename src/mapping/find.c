@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* Lookups by address: no lock, no waiting, no retrying. See [C1] and [C2] in cover.h. */
+#include "base/twin.h"
 #include "mapping/sharing.h"
 #include "mapping/space.h"
 
@@ -29,7 +30,9 @@ bool owner_is_shown(struct space *space, uint32_t number, uint64_t hiding)
 		return false;
 	/* Acquire: `hidden` is behind it. */
 	return atomic_load_explicit(&owner->state, memory_order_acquire) == OWNER_LIVE ||
-	       is_later(atomic_load_explicit(&owner->hidden, memory_order_relaxed), (uint32_t)(hiding >> 32));
+	       (!TWIN_BROKEN(216) && /* hides from lookups that had begun before */
+	        is_later(atomic_load_explicit(&owner->hidden, memory_order_relaxed),
+	                 (uint32_t)(hiding >> 32)));
 }
 
 static bool is_wanted(const struct query *query, uint32_t owner, enum link_kind kind)
@@ -198,6 +201,8 @@ static bool search(struct query *query)
 		return true;
 	/* Acquire: what was registered before an announcement that we know of is seen from here on. */
 	began = atomic_load_explicit(&query->backing->cover.ended, memory_order_acquire);
+	if (TWIN_BROKEN(215)) /* goes by the first reading of the nodes, and by announcements since then */
+		return read_announced(query, began);
 	return read_nodes(query) || read_announced(query, began);
 }
 
