@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "pool_ops.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 enum { OBJECTS = 64, CARVE_OUT_MAX = 4 * 1024 * 1024 };
@@ -9,10 +10,24 @@ enum { OBJECTS = 64, CARVE_OUT_MAX = 4 * 1024 * 1024 };
 /* Its ends are not page aligned: with a skew of up to a page, the pools lie anywhere in it. */
 static _Alignas(IST_PAGE_SIZE) char memory[CARVE_OUT_MAX + 2 * IST_PAGE_SIZE];
 
+static void in_bulk(struct model *model, struct input *in, bool allocate, uint64_t index)
+{
+	unsigned count = (unsigned)input_number(in, 1) % (OBJECTS + 1);
+
+	if (allocate)
+		model_alloc_bulk(model, index, (size_t)input_size(in, model->size), count);
+	else
+		model_free_bulk(model, index, count);
+}
+
 static void one_call(struct model *model, struct input *in)
 {
 	uint64_t op = input_number(in, 1), index = input_number(in, 1);
 
+	if (op / 8 % 8 == 7 && op % 8 < 5) {
+		in_bulk(model, in, op % 8 < 3, index);
+		return;
+	}
 	switch (op % 8) {
 	case 0:
 	case 1:

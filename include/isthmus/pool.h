@@ -30,6 +30,50 @@ struct ist_client_pool;
 IST_API int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_shm *out);
 
 /*
+ * Messages by pointer, for drivers that fill rings: `count` messages of `size` bytes each, all or none. Out of the same
+ * memory as those with handles, of the same sizes, aligned alike, and beside them; each is its own to free.
+ *
+ * Returns 0 and the messages' addresses in out[0] to out[count - 1];
+ *   -EINVAL  pool or out is null, or size or count is 0;
+ *   -ENOSPC  at some instant of the call there was no free run for one more of them anywhere in the pool; what the
+ *            call had got by then counts as taken for others, and is given back;
+ *   -ECHILD  this process is a child of the one that made the manager, by fork.
+ * On an error nothing was written to out.
+ *
+ * Never blocks, takes no lock, allocates nothing from the heap; usable in a signal handler. Lock-free: a thread
+ * that stops anywhere inside holds back at most what it asked for.
+ * Source: requirements P1, P4, P11.
+ */
+IST_API int ist_driver_pool_alloc_bulk(struct ist_driver_pool *pool, size_t size, unsigned count, void **out);
+
+/*
+ * Free every message of this pool that starts at one of `count` addresses, however it was allocated, of any sizes. A
+ * handle whose message was freed like this is refused afterwards as any stale one is. Each element is read once. Any thread may
+ * free what another one allocated.
+ *
+ * Returns 0, or the error of the first that is refused, when all others have been freed;
+ *   -EINVAL    pool is null, or vaddrs is while count is not 0 (then nothing happens); an address outside of the pool, or
+ *              inside of a message but not where it starts;
+ *   -EALREADY  what starts there is free already, or was never allocated. Exact while the memory is free: an address
+ *              whose place was handed out again since is not told from that of its next owner. (Handles are.) Of several frees
+ *              of one message at the same instant one is obeyed, as with ist_shm_free;
+ *   -ECHILD    this process is a child of the one that made the manager, by fork; nothing happens.
+ * The pool counts a misuse for each address that is refused.
+ *
+ * Never blocks, takes no lock, allocates nothing from the heap; usable in a signal handler. For a message that was allocated
+ * with a handle, or with up to 16 bytes, it may make a system call (membarrier) as ist_shm_free does on another CPU:
+ * mixing the two is slower than either. What is refused takes time that grows with the length of the message around it.
+ * Source: requirements P7, P17.
+ */
+IST_API int ist_driver_pool_free_bulk(struct ist_driver_pool *pool, void *const *vaddrs, unsigned count);
+
+/*
+ * The physical address of a message, or of any byte of one: arithmetic, no lookup. Only for addresses in the pool, of others
+ * the result means nothing; 0 for a null pool. Wait-free, signal safe.
+ */
+IST_API uint64_t ist_driver_pool_paddr(const struct ist_driver_pool *pool, const void *vaddr);
+
+/*
  * Allocate `size` bytes of client memory: whole pages, aligned to IST_PAGE_SIZE, and zeroed to the end of the last
  * page (the peer may write to free memory at any time, so memory known to be zero does not exist). view.size is
  * the size asked for.

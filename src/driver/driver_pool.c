@@ -12,11 +12,6 @@
 
 #define EXACT_BELOW ((size_t)256 << 10) /* bytes: smaller pools have a class for every count of granules */
 
-static size_t granule_count(size_t bytes)
-{
-	return bits_ceil_div(bytes, DRIVER_GRANULE);
-}
-
 static size_t last_bytes(size_t granules)
 {
 	return bits_round_up(bits_ceil_div(granules, 8), CACHE_LINE);
@@ -25,14 +20,19 @@ static size_t last_bytes(size_t granules)
 /* A handle that was changed may name the last place with any size: what a state takes may be read there. */
 static size_t state_bytes(size_t granules)
 {
-	return bits_round_up(granules + STATE_LONG - 1, CACHE_LINE);
+	return bits_round_up(granules + STATE_BYTES_MOST - 1, CACHE_LINE);
+}
+
+static size_t link_bytes(size_t granules)
+{
+	return bits_round_up(granules * (granules > UINT32_MAX ? 8 : 4), CACHE_LINE);
 }
 
 size_t driver_pool_bytes(size_t size)
 {
 	size_t granules = size / DRIVER_GRANULE;
 
-	return buddy_bytes(granules) + last_bytes(granules) + state_bytes(granules);
+	return buddy_bytes(granules) + last_bytes(granules) + state_bytes(granules) + link_bytes(granules);
 }
 
 /*
@@ -87,6 +87,8 @@ int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
 	pool->last = (_Atomic uint64_t *)(void *)at;
 	at += last_bytes(granules);
 	pool->state = (_Atomic uint8_t *)(void *)at;
+	at += state_bytes(granules);
+	pool->links = at;
 	pool->slabs.carve = carve;
 	pool->slabs.line = CACHE_LINE; /* a byte of state each */
 	choose_classes(pool);
@@ -104,8 +106,8 @@ void driver_pool_end(struct ist_driver_pool *pool)
 
 /*
  * Make an allocation of a run that is ours alone: the last one who wrote its state gave it back before we took it.
- * Relaxed: who frees it has the handle from us, directly or through others, and with it all that we wrote; who has an
- * older handle finds that the state is not what that says.
+ * Who frees it has the handle from us, directly or through others, and with it all that we wrote; who has an older handle
+ * finds that the state is not what that says. The number is published for those who have no handle at all (bulk.c).
  */
 static inline __attribute__((always_inline)) void begin_life(struct ist_driver_pool *pool, size_t start,
                                                              size_t size, enum state_form form,
@@ -116,9 +118,9 @@ static inline __attribute__((always_inline)) void begin_life(struct ist_driver_p
 	unsigned bytes = state_width(form);
 	uint32_t use = state_next_use(form, arch_load(state, bytes));
 
-	arch_store(state, bytes, state_number(form, use, size));
 	if (form > STATE_SHORT)
 		arch_store(state + 2, form - 2, behind);
+	arch_publish(state, bytes, state_number(form, use, size));
 	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, out);
 	out->use = use;
 	out->place = (uint32_t)start;
@@ -135,7 +137,7 @@ static uint32_t run_flag(enum state_form form)
 static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, size_t size,
                                                 struct ist_shm *out)
 {
-	size_t start, granted, count = granule_count(size);
+	size_t start, granted, count = driver_granules(size);
 	enum state_form form = state_form(size);
 	uint32_t behind;
 	bool has_class;
@@ -188,8 +190,7 @@ int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_
 	return alloc_as(pool, size, STATE_LONG, out);
 }
 
-/* How many granules the run that starts at `start` has, by the next mark; 0 if there is none as far as `most`. */
-static size_t run_length(const struct ist_driver_pool *pool, size_t start, size_t most)
+size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t most)
 {
 	size_t at = start, end = start + most;
 
@@ -232,9 +233,8 @@ static bool end_anywhere(_Atomic uint8_t *state, uint32_t live)
 	return true;
 }
 
-/* 0 for the one of several calls that ends this life; the others are told why not. */
-static int end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, enum state_form form, uint32_t live,
-                    uint64_t bias)
+int driver_pool_end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, enum state_form form,
+                         uint32_t live, uint64_t bias)
 {
 	struct percpu *percpu = &pool->slabs.percpu;
 	uint32_t number = live & 0xffff;
@@ -260,7 +260,7 @@ static int end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, enum s
 static int refuse(const struct ist_driver_pool *pool, const struct ist_shm *shm)
 {
 	size_t start = pool_offset(&pool->pool, shm) / DRIVER_GRANULE;
-	size_t run = run_length(pool, start, pool->pool.size / DRIVER_GRANULE - start);
+	size_t run = driver_pool_run(pool, start, pool->pool.size / DRIVER_GRANULE - start);
 	enum state_form form = state_form(bits_max(run, 1) * DRIVER_GRANULE);
 	uint32_t state = bytes_load(&pool->state[start], form);
 
@@ -270,7 +270,7 @@ static int refuse(const struct ist_driver_pool *pool, const struct ist_shm *shm)
 static int free_judged(struct ist_driver_pool *pool, struct ist_shm *shm)
 {
 	size_t size = shm->view.size, start = pool_offset(&pool->pool, shm) / DRIVER_GRANULE;
-	size_t count = granule_count(size), at = slabs_at(&pool->slabs, count);
+	size_t count = driver_granules(size), at = slabs_at(&pool->slabs, count);
 	size_t granules = slabs_granules(&pool->slabs, at);
 	enum state_form form = state_form(size);
 	_Atomic uint8_t *state;
@@ -287,11 +287,11 @@ static int free_judged(struct ist_driver_pool *pool, struct ist_shm *shm)
 		return refuse(pool, shm);
 	if (granules == 0 || seen & run_flag(form)) {
 		granules = count;
-		if (run_length(pool, start, granules) != granules)
+		if (driver_pool_run(pool, start, granules) != granules)
 			return -EINVAL;
 	}
 	bias = shm->bias;
-	error = end_life(pool, state, form, live, bias);
+	error = driver_pool_end_life(pool, state, form, live, bias);
 	if (error)
 		return error;
 	tools_freed(pool, shm->view.vaddr, granules * DRIVER_GRANULE);
@@ -334,7 +334,7 @@ int driver_pool_free_other(struct ist_driver_pool *pool, struct ist_shm *shm)
 /* Bytes as asked of the allocation that starts at `start`, 0 if none does; and the granules of its run. */
 static size_t live_size(const struct ist_driver_pool *pool, size_t start, size_t *granules)
 {
-	size_t run = run_length(pool, start, pool->pool.size / DRIVER_GRANULE - start);
+	size_t run = driver_pool_run(pool, start, pool->pool.size / DRIVER_GRANULE - start);
 	enum state_form form = state_form(run * DRIVER_GRANULE);
 	uint32_t state;
 

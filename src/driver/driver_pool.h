@@ -4,7 +4,8 @@
  * The driver pool: messages of any size in granules of 8 bytes, in slabs (slab.h).
  *
  * Out of band, per granule: a bit in the buddy, a bit that marks the last granule of a run, and a state byte; the
- * first few of an allocation say what there is to know of it (state.h): 10 bits, 16 % of the pool.
+ * first few of an allocation say what there is to know of it (state.h): 10 bits, 16 % of the pool. And a link for
+ * bulk.c, of 32 bits or more, that costs address space only where none is used.
  */
 #ifndef DRIVER_DRIVER_POOL_H
 #define DRIVER_DRIVER_POOL_H
@@ -19,8 +20,14 @@ struct ist_driver_pool {
 	struct pool pool; /* first: a struct pool of kind POOL_DRIVER is one of these */
 	_Atomic uint8_t *state;
 	_Atomic uint64_t *last;
+	void *links; /* bulk.c */
 	struct slabs slabs;
 };
+
+static inline size_t driver_granules(size_t bytes)
+{
+	return bits_ceil_div(bytes, DRIVER_GRANULE);
+}
 
 /* Bytes of zeroed memory, aligned to CACHE_LINE, that a pool of `size` bytes needs. */
 size_t driver_pool_bytes(size_t size);
@@ -31,6 +38,16 @@ void driver_pool_end(struct ist_driver_pool *pool);
 
 /* Whether anything is allocated. Exact when nobody is at work on the pool. */
 bool driver_pool_is_used(struct ist_driver_pool *pool);
+
+/* How many granules the run that starts at `start` has, by the next mark; 0 if there is none as far as `most`. */
+size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t most);
+
+/*
+ * 0 for the one of several calls that ends the life with this state, which was found at `state`, and this bias. -EALREADY:
+ * it is not there any more; -EINVAL: there is no such bias.
+ */
+int driver_pool_end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, enum state_form form,
+                         uint32_t live, uint64_t bias);
 
 /* ist_shm_free for any handle that names this pool. The error of one that is refused, else 0 and *shm is cleared. */
 int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm);

@@ -7,11 +7,11 @@
  *   bytes asked   number                                                          behind it
  *   1 to 8        {live: 1, 1: 1, size - 1: 3, use: 3}
  *   9 to 16       {0: 2, size - 9: 3, use: 3} {live: 1, 0: 1, use: 6}
- *   17 to 24      {0: 1, 2: 2, use: 5} {live: 1, 0: 1, use: 6}                    {size - 17: 8}
- *   more          {0: 1, 3: 2, use: 5} {live: 1, 0: 1, use: 6}                    {0: 1, run: 1, 0: 1, x: 5} {0: 1, x: 7}
+ *   17 to 24      {0: 1, 2: 2, use: 5} {live: 1, 0: 1, use: 6}                    {0: 1, bare: 1, size - 17: 6}
+ *   more          {0: 1, 3: 2, use: 5} {live: 1, 0: 1, use: 6}                    {0: 1, run: 1, bare: 1, x: 5} {0: 1, x: 7}
  *
  * x is the lowest 12 bits of size - 1; `run` says that the run is not as long as its class, but as long as the marks say
- * (driver_pool.h). The highest bit of a byte is set only where an allocation lives that starts there; so whatever lies
+ * (driver_pool.h); `bare` that there is no handle, only a pointer (bulk.c). Then four more bytes may follow. The highest bit of a byte is set only where an allocation lives that starts there; so whatever lies
  * inside of one, or was left behind, is not live. No state of one form is one of another.
  *
  * When an allocation is freed it is not live any more; all else stays. The next one at the place has the next use, which
@@ -22,7 +22,8 @@
  * the handle once more, so that a changed address is told as well.
  *
  * What is behind the number of a live allocation is what begin_life wrote, as long as it lives. So it may be read before
- * the number: if that then tells of the handle's life, it was of this life.
+ * the number: if that then tells of the handle's life, it was of this life. It is written before the number: who finds the
+ * number without having been given a handle (bulk.c) finds what belongs to it.
  *
  * Only the owner of a run (slab.h [S1]) makes its state live. What makes it not live, in driver_pool_free, is the
  * linearization point that decides which of several frees is obeyed: percpu_retire on the CPU that the allocation is
@@ -39,6 +40,7 @@
 
 #define STATE_LIVE PERCPU_LIVE
 #define STATE_RUN (UINT32_C(1) << 30)
+#define STATE_BYTES_MOST 8u /* that any state takes */
 #define STATE_SIZES 4096u /* a state without STATE_RUN says sizes up to this */
 #define STATE_LONG_FROM 25u /* bytes asked */
 
@@ -110,6 +112,21 @@ static inline __attribute__((always_inline)) bool
 state_is_behind(enum state_form form, const _Atomic uint8_t *states, size_t place, uint32_t behind)
 {
 	return form <= STATE_SHORT || arch_load(states + place + 2, form - 2) == behind;
+}
+
+/* The bit `bare`, as part of what is behind the number; 0 where there is no room for it. */
+static inline uint32_t state_bare(enum state_form form)
+{
+	return form == STATE_LONG ? 0x2000 : form == STATE_MIDDLE ? 0x40 : 0;
+}
+
+/* The form of a live state, by its number. */
+static inline __attribute__((always_inline)) enum state_form state_form_of(uint32_t number)
+{
+	return number & 0x40            ? STATE_TINY
+	       : (number & 0x4000) == 0 ? STATE_SHORT
+	       : number & 0x2000        ? STATE_LONG
+	                                : STATE_MIDDLE;
 }
 
 /* Of a live state, with the length of its run in granules of 8 bytes: how many bytes were asked for. */

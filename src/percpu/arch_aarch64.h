@@ -92,7 +92,7 @@ static inline const char *arch_thread_pointer(void)
 }
 
 /*
- * bytes_load and bytes_store (base/bytes.h) of one byte or two in one instruction, which need not be aligned. To
+ * bytes_load and bytes_store (base/bytes.h) of one, two or four bytes in one instruction, which need not be aligned. To
  * another thread it may look like that many accesses of a byte each, in any order, and that is what those are.
  */
 static inline __attribute__((always_inline)) uint32_t arch_load(const _Atomic uint8_t *at, unsigned bytes)
@@ -101,6 +101,10 @@ static inline __attribute__((always_inline)) uint32_t arch_load(const _Atomic ui
 
 	if (bytes == 1)
 		__asm__ volatile("ldrb %w[value], %[at]" : [value] "=r"(value) : [at] "m"(at[0]));
+	else if (bytes == 4)
+		__asm__ volatile("ldr %w[value], %[at]"
+		                 : [value] "=r"(value)
+		                 : [at] "m"(at[0]), "m"(at[1]), "m"(at[2]), "m"(at[3]));
 	else
 		__asm__ volatile("ldrh %w[value], %[at]" : [value] "=r"(value) : [at] "m"(at[0]), "m"(at[1]));
 	return value;
@@ -111,10 +115,33 @@ static inline __attribute__((always_inline)) void arch_store(_Atomic uint8_t *at
 {
 	if (bytes == 1)
 		__asm__ volatile("strb %w[value], %[at]" : [at] "=m"(at[0]) : [value] "r"(value));
+	else if (bytes == 4)
+		__asm__ volatile("str %w[value], %[at]"
+		                 : [at] "=m"(at[0]), "=m"(at[1]), "=m"(at[2]), "=m"(at[3])
+		                 : [value] "r"(value));
 	else
 		__asm__ volatile("strh %w[value], %[at]"
 		                 : [at] "=m"(at[0]), "=m"(at[1])
 		                 : [value] "r"(value));
+}
+
+/* bytes_publish: a byte is always aligned, as a store with release must be. */
+static inline __attribute__((always_inline)) void arch_publish(_Atomic uint8_t *at, unsigned bytes,
+                                                               uint32_t value)
+{
+	if (bytes > 1)
+		arch_store(at + 1, bytes - 1, value >> 8);
+	__asm__ volatile("stlrb %w[value], %[at]" : [at] "=Q"(*at) : [value] "r"(value) : "memory");
+}
+
+/* bytes_load_acquire: what is loaded need not be aligned, so it takes a barrier. */
+static inline __attribute__((always_inline)) uint32_t arch_load_acquire(const _Atomic uint8_t *at,
+                                                                        unsigned bytes)
+{
+	uint32_t value = arch_load(at, bytes);
+
+	__asm__ volatile("dmb ishld" : : : "memory");
+	return value;
 }
 
 static inline __attribute__((always_inline)) bool arch_pop(char *const *table, size_t at, uint64_t *value,
@@ -237,10 +264,10 @@ no:
 		                                 "b.ne %l[no]\n"                                             \
 		                                 "ldr" width " %w[k], [%[states], %[place]]\n"               \
 		                                 "cmp %w[k], %w[number]\n"                                   \
-		                                 "b.ne %l[no]\n" STEP(3) "and %w[k], %w[k], #0xffffff7f\n"   \
-		                                                         "str" width                         \
-		                                                         " %w[k], [%[states], %[place]]\n"   \
-		                LEAVE                                                                        \
+		                                 "b.ne %l[no]\n" STEP(                                       \
+		                                         3) "and %w[k], %w[k], #0xffffff7f\n"                \
+		                                            "str" width                                      \
+		                                            " %w[k], [%[states], %[place]]\n" LEAVE          \
 		        : [t] "=&r"(t), [s] "=&r"(s), [k] "=&r"(k)                                           \
 		        : PLACE, [bias] "r"(bias), [states] "r"(states), [place] "r"(place),                 \
 		          [number] "r"(*use + base)                                                          \

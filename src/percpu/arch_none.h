@@ -14,6 +14,8 @@
 
 #define arch_load bytes_load
 #define arch_store bytes_store
+#define arch_publish bytes_publish
+#define arch_load_acquire bytes_load_acquire
 
 static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint64_t *bias)
 {

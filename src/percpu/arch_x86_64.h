@@ -84,11 +84,14 @@
 #define PLACE [base] "m"(percpu_area.base), [id] "m"(percpu_area.cpu), [table] "m"(*table)
 
 /*
- * bytes_load and bytes_store (base/bytes.h) of one byte or two in one instruction, which need not be aligned. To
+ * bytes_load and bytes_store (base/bytes.h) of one, two or four bytes in one instruction, which need not be aligned. To
  * another thread it may look like that many accesses of a byte each, in any order, and that is what those are.
  */
 struct arch_two {
 	_Atomic uint8_t byte[2];
+};
+struct arch_four {
+	_Atomic uint8_t byte[4];
 };
 
 static inline __attribute__((always_inline)) uint32_t arch_load(const _Atomic uint8_t *at, unsigned bytes)
@@ -97,6 +100,10 @@ static inline __attribute__((always_inline)) uint32_t arch_load(const _Atomic ui
 
 	if (bytes == 1)
 		__asm__ volatile("movzbl %[at], %[value]" : [value] "=r"(value) : [at] "m"(at[0]));
+	else if (bytes == 4)
+		__asm__ volatile("movl %[at], %[value]"
+		                 : [value] "=r"(value)
+		                 : [at] "m"(*(const struct arch_four *)(uintptr_t)at));
 	else
 		__asm__ volatile("movzwl %[at], %[value]"
 		                 : [value] "=r"(value)
@@ -109,11 +116,22 @@ static inline __attribute__((always_inline)) void arch_store(_Atomic uint8_t *at
 {
 	if (bytes == 1)
 		__asm__ volatile("movb %b[value], %[at]" : [at] "=m"(at[0]) : [value] "r"(value));
+	else if (bytes == 4)
+		__asm__ volatile("movl %[value], %[at]"
+		                 : [at] "=m"(*(struct arch_four *)(uintptr_t)at)
+		                 : [value] "r"(value));
 	else
 		__asm__ volatile("movw %w[value], %[at]"
 		                 : [at] "=m"(*(struct arch_two *)(uintptr_t)at)
 		                 : [value] "r"(value));
 }
+
+/*
+ * bytes_publish and bytes_load_acquire. This machine stores in order and loads in order; and the compiler keeps volatile
+ * assembly in order, whose accesses all of these are.
+ */
+#define arch_publish arch_store
+#define arch_load_acquire arch_load
 
 static inline __attribute__((always_inline)) bool arch_pop(char *const *table, size_t at, uint64_t *value,
                                                            uint64_t *bias)
@@ -227,7 +245,7 @@ no:
 		__asm__ goto volatile(                                                                       \
 		        ENTER FIND_DISTANCE                                                                  \
 		        "cmpq %[bias], -8(%[s],%[t])\n"                                                      \
-		        "jne %l[no]\n" STEP(2) "movz" suffix "l (%[states],%[place]), %k[s]\n"              \
+		        "jne %l[no]\n" STEP(2) "movz" suffix "l (%[states],%[place]), %k[s]\n"               \
 		                               "subl %[fixed], %k[s]\n"                                      \
 		                               "cmpl %[use], %k[s]\n"                                        \
 		                               "jne %l[no]\n" STEP(3) "and" suffix " $" mask                 \

@@ -502,6 +502,15 @@ void slabs_give_later(struct slabs *slabs, size_t start, size_t count)
 		slabs_give_run(slabs, out.start, out.granules, 0);
 }
 
+/* As if a refill had put them in and a flush taken them out: slabs_count. */
+void slabs_forget(struct slabs *slabs, size_t runs)
+{
+	uint32_t block = percpu_here(&slabs->percpu);
+
+	note(slabs, block, NOTE_STOCKED, runs);
+	note(slabs, block, NOTE_FLUSHED, runs);
+}
+
 void slabs_count(struct slabs *slabs, struct slab_counts *out)
 {
 	uint64_t taken = 0, put = 0, notes[NOTES] = {0};

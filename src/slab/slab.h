@@ -147,6 +147,9 @@ void slabs_give_later(struct slabs *slabs, size_t start, size_t count);
 int slabs_take_with(struct slabs *slabs, size_t count, size_t bytes, slabs_ask *alloc, const void *context,
                     size_t *start);
 
+/* `runs` runs that were taken and given back again were never somebody's: they count neither as taken nor as given. */
+void slabs_forget(struct slabs *slabs, size_t runs);
+
 /* Granules that are not in the buddy. Exact when nobody is at work. */
 size_t slabs_out(const struct slabs *slabs);
 

@@ -32,6 +32,9 @@ int main(void)
 	struct ist_driver_pool *(*driver)(struct ist_manager *) = ist_manager_driver_pool;
 	struct ist_client_pool *(*client)(struct ist_manager *) = ist_manager_client_pool;
 	int (*alloc_driver)(struct ist_driver_pool *, size_t, struct ist_shm *) = ist_driver_pool_alloc;
+	int (*alloc_bulk)(struct ist_driver_pool *, size_t, unsigned, void **) = ist_driver_pool_alloc_bulk;
+	int (*free_bulk)(struct ist_driver_pool *, void *const *, unsigned) = ist_driver_pool_free_bulk;
+	uint64_t (*paddr)(const struct ist_driver_pool *, const void *) = ist_driver_pool_paddr;
 	int (*alloc_client)(struct ist_client_pool *, size_t, struct ist_shm *) = ist_client_pool_alloc;
 	int (*alloc_nozero)(struct ist_client_pool *, size_t, struct ist_shm *) =
 	        ist_client_pool_alloc_nozero;
@@ -42,6 +45,6 @@ int main(void)
 	void (*client_stats)(struct ist_client_pool *, struct ist_pool_stats *) = ist_client_pool_stats;
 
 	return !(contains_vaddr && contains_paddr && by_vaddr && by_paddr && create && destroy && driver &&
-	         client && alloc_driver && alloc_client && alloc_nozero && shm_free && to_virt && to_phys &&
-	         driver_stats && client_stats);
+	         client && alloc_driver && alloc_bulk && free_bulk && paddr && alloc_client && alloc_nozero &&
+	         shm_free && to_virt && to_phys && driver_stats && client_stats);
 }

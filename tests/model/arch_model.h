@@ -54,6 +54,8 @@ static inline bool model_goes_on(const struct model_sequence *sequence)
 
 #define arch_load bytes_load
 #define arch_store bytes_store
+#define arch_publish bytes_publish
+#define arch_load_acquire bytes_load_acquire
 
 /* What every sequence but that which plugs begins with: this CPU's block. False if aborted. */
 static inline bool model_block(const struct model_sequence *sequence, char *const *table, char **block)

@@ -178,7 +178,45 @@ static void check_reuse_biased(void)
 	MODEL_ASSERT(largest_free() == 512);
 }
 
+/* The same message by its pointer: with a handle, which is biased to CPU 0, and without one. */
+static void free_by_pointer(int thread)
+{
+	void *vaddr = second.view.vaddr;
+
+	result[thread] = ist_driver_pool_free_bulk(&pool, &vaddr, 1);
+}
+
+static void second_by_pointer(void)
+{
+	free_by_pointer(1);
+}
+
+static void third_by_pointer(void)
+{
+	free_by_pointer(2);
+}
+
+static void first_by_pointer(void)
+{
+	free_by_pointer(0);
+}
+
+static void set_up_bare(void)
+{
+	set_up_biased();
+	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
+	MODEL_ASSERT(ist_driver_pool_alloc_bulk(&pool, 64, 1, &second.view.vaddr) == 0);
+}
+
 const struct model_scenario model_scenarios[] = {
+        {"by pointer: with a handle, freed at home, by pointer at home and afar",
+         set_up_biased,
+         {free_first, second_by_pointer, third_by_pointer},
+         check_one_of_three},
+        {"by pointer: without a handle, twice at home, once afar",
+         set_up_bare,
+         {first_by_pointer, second_by_pointer, third_by_pointer},
+         check_one_of_three},
         {"biased: two free at home, one afar",
          set_up_biased,
          {free_first, free_second, free_third},

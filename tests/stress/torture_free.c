@@ -3,7 +3,8 @@
 /*
  * The driver pool under threads that all free copies of the same handles at once, at home and from other CPUs, with
  * sequences stretched by spins at random steps. Of each handle one free must be obeyed and the others refused, whether
- * a sequence or a compare-exchange decides, and while blocks lose their bias and get it back.
+ * a sequence or a compare-exchange decides, and while blocks lose their bias and get it back. Some are freed by pointer,
+ * and some have never had a handle.
  *
  * What the numbers mean: frees and aborts say how much happened, "biased" how many of the handles were; "obeyed twice",
  * "never obeyed" and "lost" (bytes that stay in use) must be 0.
@@ -23,7 +24,7 @@
 #include "driver/driver_pool.h"
 #include "platform/platform.h"
 
-enum { THREADS = 4, HANDLES = 32, POOL = 1 << 20 };
+enum { THREADS = 4, HANDLES = 32, POOL = 1 << 20, BARE = 77 /* in place of the pool of a handle */ };
 
 static struct ist_driver_pool pool;
 static struct ist_shm handles[HANDLES];
@@ -63,7 +64,9 @@ static void free_all(uint64_t *seed)
 
 	for (uint32_t i = 0; i < HANDLES; i++) {
 		struct ist_shm copy = handles[(first + i) % HANDLES];
-		int result = driver_pool_free(&pool, &copy);
+		bool by_pointer = copy.pool == BARE || random_below(seed, 64) == 0;
+		int result = by_pointer ? ist_driver_pool_free_bulk(&pool, &copy.view.vaddr, 1)
+		                        : driver_pool_free(&pool, &copy);
 
 		if (result == 0)
 			atomic_fetch_add_explicit(&obeyed[(first + i) % HANDLES], 1, memory_order_relaxed);
@@ -110,13 +113,20 @@ static void disturb(uint64_t *seed)
 #endif
 }
 
+static void make(size_t size, bool is_bare, struct ist_shm *out)
+{
+	*out = (struct ist_shm){.pool = BARE};
+	if (is_bare ? ist_driver_pool_alloc_bulk(&pool, size, 1, &out->view.vaddr)
+	            : ist_driver_pool_alloc(&pool, size, out))
+		abort();
+}
+
 static void one_round(uint64_t *seed)
 {
 	static const size_t sizes[] = {3, 12, 20, 64, 100, 700, 4000, 5000};
 
 	for (int i = 0; i < HANDLES; i++) {
-		if (ist_driver_pool_alloc(&pool, sizes[random_below(seed, 8)], &handles[i]))
-			abort();
+		make(sizes[random_below(seed, 8)], random_below(seed, 3) == 0, &handles[i]);
 		atomic_fetch_add_explicit(&biased, (long)(handles[i].bias & BIAS_ON), memory_order_relaxed);
 		atomic_store_explicit(&obeyed[i], 0, memory_order_relaxed);
 	}

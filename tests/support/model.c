@@ -107,6 +107,45 @@ static void take(struct model *model, size_t index, size_t size)
 	}
 }
 
+/* What is in a slot has been allocated. */
+static void begin(struct model *model, size_t index, size_t size)
+{
+	struct model_object *object = &model->objects[index];
+
+	take(model, index, size);
+	object->fill++;
+	memset(object->shm.view.vaddr, object->fill, size);
+	model->used += size;
+	model->allocs++;
+}
+
+static void check_contents(const struct model_object *object)
+{
+	const unsigned char *bytes = object->shm.view.vaddr;
+
+	for (size_t i = 0; i < object->shm.view.size; i++)
+		REQUIRE(bytes[i] == object->fill);
+}
+
+/* It has been freed. */
+static void end(struct model *model, size_t index)
+{
+	struct model_object *object = &model->objects[index];
+	const struct ist_view view = object->shm.view;
+	size_t first = (size_t)((char *)view.vaddr - model->vaddr) / model->granule;
+
+	object->stale = object->shm;
+	object->stale_since = model->allocs;
+	object->stale_uses = model->uses[first];
+	memset(&object->shm, 0, sizeof(object->shm));
+	for (size_t g = first; g < first + granules_of(model, view.size); g++) {
+		REQUIRE(model->owner[g] == index + 1);
+		model->owner[g] = 0;
+	}
+	model->used -= view.size;
+	model->frees++;
+}
+
 void model_alloc(struct model *model, size_t index, size_t size)
 {
 	struct model_object *object = &model->objects[index % model->object_count];
@@ -131,36 +170,104 @@ void model_alloc(struct model *model, size_t index, size_t size)
 	}
 	REQUIRE(size != 0);
 	object->shm = shm;
-	take(model, index, size);
-	object->fill++;
-	memset(shm.view.vaddr, object->fill, size);
-	model->used += size;
-	model->allocs++;
+	object->is_bare = false;
+	begin(model, index, size);
+}
+
+enum { BULK = 64 };
+
+/* How many of `count` slots from `index` on are taken, or are not; which, in `slots`. */
+static unsigned slots_that_are(const struct model *model, bool taken, size_t index, unsigned count,
+                               size_t *slots)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < count && i < BULK && i < model->object_count; i++) {
+		size_t slot = (index + i) % model->object_count;
+
+		if ((model->objects[slot].shm.view.size != 0) == taken)
+			slots[found++] = slot;
+	}
+	return found;
+}
+
+/* Out of what would surely be enough, however it is cut up, nobody may be refused. */
+static void check_refusal(struct model *model, size_t size, unsigned count, int result)
+{
+	size_t granules = granules_of(model, size);
+
+	if (size == 0 || count == 0) {
+		REQUIRE(result == -EINVAL);
+		return;
+	}
+	REQUIRE(result == -ENOSPC);
+	if (count == 1 || granules > model->granules)
+		REQUIRE(granules > longest_free_run(model));
+	else
+		REQUIRE(2 * granules * count > longest_free_run(model));
+	model->failures++;
+}
+
+void model_alloc_bulk(struct model *model, size_t index, size_t size, unsigned count)
+{
+	void *out[BULK], *untouched[BULK];
+	size_t slots[BULK];
+	int result;
+
+	if (model->kind != MODEL_DRIVER)
+		return;
+	count = slots_that_are(model, false, index, count, slots);
+	memset(out, 0x5a, sizeof(out));
+	memset(untouched, 0x5a, sizeof(untouched));
+	result = ist_driver_pool_alloc_bulk(model->driver, size, count, out);
+	if (result) {
+		REQUIRE(memcmp(out, untouched, sizeof(out)) == 0);
+		check_refusal(model, size, count, result);
+		return;
+	}
+	REQUIRE(size != 0);
+	for (unsigned i = 0; i < count; i++) {
+		struct model_object *object = &model->objects[slots[i]];
+
+		object->shm = (struct ist_shm){.view = {out[i], 0, size}};
+		object->shm.view.paddr = ist_driver_pool_paddr(model->driver, out[i]);
+		object->is_bare = true;
+		begin(model, slots[i], size);
+	}
+}
+
+void model_free_bulk(struct model *model, size_t index, unsigned count)
+{
+	void *vaddrs[BULK] = {NULL};
+	size_t slots[BULK];
+
+	if (model->kind != MODEL_DRIVER)
+		return;
+	count = slots_that_are(model, true, index, count, slots);
+	for (unsigned i = 0; i < count; i++)
+		vaddrs[i] = model->objects[slots[i]].shm.view.vaddr;
+	for (unsigned i = 0; i < count; i++)
+		check_contents(&model->objects[slots[i]]);
+	REQUIRE(ist_driver_pool_free_bulk(model->driver, vaddrs, count) == 0);
+	for (unsigned i = 0; i < count; i++)
+		end(model, slots[i]);
 }
 
 void model_free(struct model *model, size_t index)
 {
 	struct model_object *object = &model->objects[index % model->object_count];
-	const struct ist_view view = object->shm.view;
-	const unsigned char *bytes = view.vaddr;
-	size_t first;
+	struct ist_shm shm = object->shm;
 
-	if (!view.size)
+	if (!shm.view.size)
 		return;
-	for (size_t i = 0; i < view.size; i++)
-		REQUIRE(bytes[i] == object->fill);
-	first = (size_t)((char *)view.vaddr - model->vaddr) / model->granule;
-	object->stale = object->shm;
-	object->stale_since = model->allocs;
-	object->stale_uses = model->uses[first];
-	REQUIRE(ist_shm_free(&object->shm) == 0);
-	REQUIRE(object->shm.view.vaddr == NULL && object->shm.view.size == 0);
-	for (size_t g = first; g < first + granules_of(model, view.size); g++) {
-		REQUIRE(model->owner[g] == index % model->object_count + 1);
-		model->owner[g] = 0;
+	check_contents(object);
+	if (object->is_bare) {
+		REQUIRE(ist_driver_pool_free_bulk(model->driver, &shm.view.vaddr, 1) == 0);
+	} else {
+		REQUIRE(ist_shm_free(&shm) == 0);
+		REQUIRE(shm.view.vaddr == NULL && shm.view.size == 0);
 	}
-	model->used -= view.size;
-	model->frees++;
+	end(model, index % model->object_count);
 }
 
 /* A driver pool tells a stale copy for certain until 8 more allocations started at its place, or one covered it. */
@@ -172,6 +279,21 @@ static bool can_be_told(const struct model *model, const struct model_object *ob
 	       (model->covered[first] <= object->stale_since && model->uses[first] - object->stale_uses < 8);
 }
 
+/* A pointer is told while its place is free, or inside of something. */
+static void free_stale_pointer(struct model *model, void *vaddr)
+{
+	size_t first = (size_t)((char *)vaddr - model->vaddr) / model->granule;
+	int expected = -EALREADY;
+
+	if (model->owner[first]) {
+		if (model->objects[model->owner[first] - 1].shm.view.vaddr == vaddr)
+			return;
+		expected = -EINVAL;
+	}
+	REQUIRE(ist_driver_pool_free_bulk(model->driver, &vaddr, 1) == expected);
+	model->misuses++;
+}
+
 void model_free_stale(struct model *model, size_t index)
 {
 	struct model_object *object = &model->objects[index % model->object_count];
@@ -180,6 +302,10 @@ void model_free_stale(struct model *model, size_t index)
 	if (!copy.view.size)
 		return;
 	object->stale.view.size = 0;
+	if (object->stale.pool == 0) {
+		free_stale_pointer(model, copy.view.vaddr);
+		return;
+	}
 	if (!can_be_told(model, object))
 		return;
 	object->stale = copy;
@@ -194,7 +320,7 @@ void model_free_altered(struct model *model, size_t index, unsigned member, int6
 	struct model_object *object = &model->objects[index % model->object_count];
 	struct ist_shm copy = object->shm, before;
 
-	if (!copy.view.size || delta == 0)
+	if (!copy.view.size || delta == 0 || object->is_bare)
 		return;
 	switch (member % 3) {
 	case 0:

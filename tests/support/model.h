@@ -9,6 +9,7 @@
 
 #include <isthmus/isthmus.h>
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,6 +25,7 @@ struct model_object {
 	struct ist_shm shm; /* as the pool gave it */
 	struct ist_shm stale; /* a copy of one that is freed; view.size 0: none */
 	uint64_t stale_since, stale_uses; /* allocations of the pool and uses of its place by then */
+	bool is_bare; /* by pointer: of shm there is only the view, and so of stale */
 	unsigned char fill; /* what its bytes were last filled with */
 };
 
@@ -37,7 +39,8 @@ struct model {
 	uint64_t paddr;
 	size_t size, granule, granules;
 	unsigned *owner; /* of each granule: index of its object + 1, or 0 */
-	uint64_t *uses, *covered; /* of each granule: how many started there; the last that covered it otherwise */
+	uint64_t *uses,
+	        *covered; /* of each granule: how many started there; the last that covered it otherwise */
 	struct model_object *objects;
 	size_t object_count;
 	size_t used, peak_seen;
@@ -51,6 +54,12 @@ void model_drop(struct model *model);
 
 /* Allocate into slot `index` (does nothing if it is taken); checks result, place, contents; fills the memory. */
 void model_alloc(struct model *model, size_t index, size_t size);
+
+/* The same in bulk, of a driver pool (does nothing of others): into the empty ones of `count` slots from `index` on. */
+void model_alloc_bulk(struct model *model, size_t index, size_t size, unsigned count);
+
+/* Free what there is in `count` slots from `index` on, in one call, by pointer, with handles or not. */
+void model_free_bulk(struct model *model, size_t index, unsigned count);
 
 /* Free slot `index` (does nothing if it is empty); its contents must be untouched. Keeps a stale copy. */
 void model_free(struct model *model, size_t index);

@@ -52,8 +52,14 @@ static void run(enum model_kind kind, size_t size, uint64_t seed, long steps)
 		case 5:
 		case 6:
 		case 7:
-		case 8:
 			model_free(model, index);
+			break;
+		case 8:
+			model_free_bulk(model, index, (unsigned)random_below(&seed, 40));
+			break;
+		case 9:
+			model_alloc_bulk(model, index, random_size(&seed, model),
+			                 (unsigned)random_below(&seed, 40));
 			break;
 		default:
 			model_alloc(model, index, random_size(&seed, model));
