@@ -101,12 +101,12 @@ void place_segments(struct space *space, struct mapping *mapping, const struct r
 	}
 }
 
-/* The place of a page in its file, or in the caller's memory. */
+/* The place of a page in the backing's view, or in its file. */
 static uint64_t position_in(const struct backing *backing, uint64_t page)
 {
 	uint64_t into = (page - backing->page) * IST_PAGE_SIZE;
 
-	return backing->fd < 0 ? (uint64_t)(uintptr_t)backing->view + into : backing->offset + into;
+	return backing->view ? (uint64_t)(uintptr_t)backing->view + into : backing->offset + into;
 }
 
 /*
@@ -124,7 +124,7 @@ static int64_t map_piece(struct space *space, char *where, struct extent extent,
 
 	if (position % host != lead || (!first && lead != 0) || backing->large)
 		return -ENOTSUP;
-	if (backing->fd < 0) {
+	if (backing->view && !backing->ours) {
 		int64_t alike = backing_seam(backing, position, pages * IST_PAGE_SIZE);
 
 		if (alike < 0)
@@ -132,7 +132,7 @@ static int64_t map_piece(struct space *space, char *where, struct extent extent,
 		pages = (uint64_t)alike / IST_PAGE_SIZE;
 	}
 	bytes = lead + (size_t)pages * IST_PAGE_SIZE;
-	if (backing->fd < 0)
+	if (backing->view) /* one system call, where a file takes two */
 		error = platform_map_again_at(where - lead, bytes, (void *)(uintptr_t)(position - lead),
 		                              writable);
 	else
