@@ -107,7 +107,7 @@ void driver_pool_end(struct ist_driver_pool *pool)
 /*
  * Make an allocation of a run that is ours alone: the last one who wrote its state gave it back before we took it.
  * Who frees it has the handle from us, directly or through others, and with it all that we wrote; who has an older handle
- * finds that the state is not what that says. The number is published for those who have no handle at all (bulk.c).
+ * finds that the state is not what that says. The number is published for those who have no handle at all (bulk.h).
  */
 static inline __attribute__((always_inline)) void begin_life(struct ist_driver_pool *pool, size_t start,
                                                              size_t size, enum state_form form,
