@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/twin.h"
+#include "platform/platform.h"
 
 /* Check and store in place of the compare-exchange that decides a free. */
 #define DRIVER_TWIN_FREE_WITHOUT_EXCHANGE 111
@@ -25,14 +26,14 @@ static size_t state_bytes(size_t granules)
 
 static size_t link_bytes(size_t granules)
 {
-	return bits_round_up(granules * (granules > UINT32_MAX ? 8 : 4), CACHE_LINE);
+	return granules * (granules > UINT32_MAX ? 8 : 4);
 }
 
 size_t driver_pool_bytes(size_t size)
 {
 	size_t granules = size / DRIVER_GRANULE;
 
-	return buddy_bytes(granules) + last_bytes(granules) + state_bytes(granules) + link_bytes(granules);
+	return buddy_bytes(granules) + last_bytes(granules) + state_bytes(granules);
 }
 
 /*
@@ -87,27 +88,31 @@ int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
 	pool->last = (_Atomic uint64_t *)(void *)at;
 	at += last_bytes(granules);
 	pool->state = (_Atomic uint8_t *)(void *)at;
-	at += state_bytes(granules);
-	pool->links = at;
+	pool->links = platform_map(link_bytes(granules));
+	if (!pool->links)
+		return -ENOMEM;
 	pool->slabs.carve = carve;
 	pool->slabs.line = CACHE_LINE; /* a byte of state each */
 	choose_classes(pool);
 	error = slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
 	/* Without classes the fast path of a free, which a bias leads to, would not know how long runs are. */
-	if (!error && !pool->pool.is_careful && pool->slabs.classes.count)
+	if (error)
+		platform_unmap(pool->links, link_bytes(granules));
+	else if (!pool->pool.is_careful && pool->slabs.classes.count)
 		percpu_use_bias(&pool->slabs.percpu);
 	return error;
 }
 
 void driver_pool_end(struct ist_driver_pool *pool)
 {
+	platform_unmap(pool->links, link_bytes(pool->pool.size / DRIVER_GRANULE));
 	slabs_destroy(&pool->slabs);
 }
 
 /*
  * Make an allocation of a run that is ours alone: the last one who wrote its state gave it back before we took it.
  * Who frees it has the handle from us, directly or through others, and with it all that we wrote; who has an older handle
- * finds that the state is not what that says. The number is published for those who have no handle at all (bulk.c).
+ * finds that the state is not what that says. The number is published for those who have no handle at all (bulk.h).
  */
 static inline __attribute__((always_inline)) void begin_life(struct ist_driver_pool *pool, size_t start,
                                                              size_t size, enum state_form form,

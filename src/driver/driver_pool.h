@@ -5,7 +5,7 @@
  *
  * Out of band, per granule: a bit in the buddy, a bit that marks the last granule of a run, and a state byte; the
  * first few of an allocation say what there is to know of it (state.h): 10 bits, 16 % of the pool. And a link for
- * bulk.c, of 32 bits or more, that costs address space only where none is used.
+ * bulk.h, of 32 bits or more, in a mapping of its own, that costs address space only where none is used.
  */
 #ifndef DRIVER_DRIVER_POOL_H
 #define DRIVER_DRIVER_POOL_H
@@ -20,7 +20,7 @@ struct ist_driver_pool {
 	struct pool pool; /* first: a struct pool of kind POOL_DRIVER is one of these */
 	_Atomic uint8_t *state;
 	_Atomic uint64_t *last;
-	void *links; /* bulk.c */
+	void *links; /* bulk.h */
 	struct slabs slabs;
 };
 

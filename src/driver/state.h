@@ -11,7 +11,7 @@
  *   more          {0: 1, 3: 2, use: 5} {live: 1, 0: 1, use: 6}                    {0: 1, run: 1, bare: 1, x: 5} {0: 1, x: 7}
  *
  * x is the lowest 12 bits of size - 1; `run` says that the run is not as long as its class, but as long as the marks say
- * (driver_pool.h); `bare` that there is no handle, only a pointer (bulk.c). Then four more bytes may follow. The highest bit of a byte is set only where an allocation lives that starts there; so whatever lies
+ * (driver_pool.h); `bare` that there is no handle, only a pointer (bulk.h). Then four more bytes may follow. The highest bit of a byte is set only where an allocation lives that starts there; so whatever lies
  * inside of one, or was left behind, is not live. No state of one form is one of another.
  *
  * When an allocation is freed it is not live any more; all else stays. The next one at the place has the next use, which
@@ -23,7 +23,7 @@
  *
  * What is behind the number of a live allocation is what begin_life wrote, as long as it lives. So it may be read before
  * the number: if that then tells of the handle's life, it was of this life. It is written before the number: who finds the
- * number without having been given a handle (bulk.c) finds what belongs to it.
+ * number without having been given a handle (bulk.h) finds what belongs to it.
  *
  * Only the owner of a run (slab.h [S1]) makes its state live. What makes it not live, in driver_pool_free, is the
  * linearization point that decides which of several frees is obeyed: percpu_retire on the CPU that the allocation is

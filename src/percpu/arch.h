@@ -4,7 +4,16 @@
  * The architecture's sequences. ThreadSanitizer cannot see into assembly and models cannot run it: with those, and on
  * any other architecture, there are none and the C11 twin does all the work.
  */
+#include <stdint.h>
+
 #include "base/tsan.h"
+
+/* What percpu_retire_batch ends: numbers of two bytes as they are and as they will be, and where. */
+#define ARCH_ENDING 64u
+struct arch_ending {
+	uint16_t dead[ARCH_ENDING], live[ARCH_ENDING];
+	uint32_t places[ARCH_ENDING];
+};
 
 #if defined(PERCPU_MODEL)
 #include <arch_model.h> /* tests/model: sequences whose steps an explorer can come between */

@@ -91,6 +91,14 @@ static inline const char *arch_thread_pointer(void)
 	return (const char *)__builtin_thread_pointer();
 }
 
+/* What this thread's CPU is called in the table. */
+static inline int64_t arch_number(void)
+{
+	const char *at = (const char *)__builtin_thread_pointer() + percpu_area.cpu;
+
+	return __atomic_load_n((const int32_t *)(const void *)at, __ATOMIC_RELAXED);
+}
+
 /*
  * bytes_load and bytes_store (base/bytes.h) of one, two or four bytes in one instruction, which need not be aligned. To
  * another thread it may look like that many accesses of a byte each, in any order, and that is what those are.
@@ -281,6 +289,21 @@ no:
 RETIRE(1, "b")
 RETIRE(2, "h")
 #undef RETIRE
+
+/* One by one: no store of this machine also counts in a register that no other instruction changes. */
+static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Atomic uint8_t *states,
+                                         const struct arch_ending *ending, unsigned from, unsigned end)
+{
+	unsigned at = from;
+
+	for (; at < end; at++) {
+		uint32_t live = ending->live[at];
+
+		if (!arch_retire_2(table, bias, states, ending->places[at], &live, 0))
+			break;
+	}
+	return at - from;
+}
 
 static inline __attribute__((always_inline)) bool
 arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected, uint64_t next)

@@ -12,6 +12,14 @@
 
 #define PERCPU_HAVE_RSEQ 0
 
+/* What this thread's CPU is called in the table. */
+static inline int64_t arch_number(void)
+{
+	const char *at = (const char *)__builtin_thread_pointer() + percpu_area.cpu;
+
+	return __atomic_load_n((const int32_t *)(const void *)at, __ATOMIC_RELAXED);
+}
+
 #define arch_load bytes_load
 #define arch_store bytes_store
 #define arch_publish bytes_publish
@@ -36,6 +44,13 @@ static inline bool arch_retire_1(char *const *table, uint64_t bias, _Atomic uint
 	return false;
 }
 #define arch_retire_2 arch_retire_1
+
+static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Atomic uint8_t *states,
+                                         const struct arch_ending *ending, unsigned from, unsigned end)
+{
+	(void)table, (void)bias, (void)states, (void)ending, (void)from, (void)end;
+	return 0;
+}
 
 static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
                                 uint64_t next)

@@ -43,7 +43,8 @@
 #define ANNOUNCE "movq %[s], %%fs:8(%[t])\n"
 #endif
 
-#define ENTER                                                                                                \
+#define ENTER ENTER_OR("%l[no]")
+#define ENTER_OR(elsewhere)                                                                                  \
 	".pushsection __rseq_cs, \"aw\"\n"                                                                   \
 	".balign 32\n"                                                                                       \
 	"901: .long 0, 0\n"                                                                                  \
@@ -56,7 +57,7 @@
 	".byte 0x0f, 0xb9, 0x3d\n" /* an undefined instruction that carries the signature */                 \
 	".long 0x53053053\n"                                                                                 \
 	"904: lock incq percpu_aborts(%%rip)\n"                                                              \
-	"jmp %l[no]\n"                                                                                       \
+	"jmp " elsewhere "\n"                                                                                \
 	".popsection\n"                                                                                      \
 	"movq %[base], %[t]\n"                                                                               \
 	"leaq 901b(%%rip), %[s]\n" ANNOUNCE "902:\n" STEP(1)
@@ -82,6 +83,14 @@
 #define LEAVE "903:\n"
 
 #define PLACE [base] "m"(percpu_area.base), [id] "m"(percpu_area.cpu), [table] "m"(*table)
+
+/* What this thread's CPU is called in the table. */
+static inline int64_t arch_number(void)
+{
+	const char *at = (const char *)__builtin_thread_pointer() + percpu_area.cpu;
+
+	return __atomic_load_n((const int32_t *)(const void *)at, __ATOMIC_RELAXED);
+}
 
 /*
  * bytes_load and bytes_store (base/bytes.h) of one, two or four bytes in one instruction, which need not be aligned. To
@@ -263,6 +272,36 @@ RETIRE(1, "b", "0x7f")
 RETIRE(2, "w", "0xff7f")
 #undef RETIRE
 
+/*
+ * percpu_retire_batch: each number has a commit of its own. movsw stores and counts in one instruction, so that the source's
+ * address says for certain how many are done, wherever the sequence was aborted.
+ */
+static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Atomic uint8_t *states,
+                                         const struct arch_ending *ending, unsigned from, unsigned end)
+{
+	const uint16_t *at = ending->dead + from;
+	/* Four bytes of it for each two that `at` goes on. */
+	uintptr_t places = (uintptr_t)ending->places - 2 * (uintptr_t)ending->dead;
+	uint64_t t, s;
+	void *to;
+
+	_Static_assert(offsetof(struct arch_ending, live) == 128, "is a number in the assembly");
+	__asm__ volatile(ENTER_OR("907f") FIND_DISTANCE
+	                 "cmpq %[bias], -8(%[s],%[t])\n"
+	                 "jne 907f\n" STEP(2) "905: movl (%[places],%[at],2), %k[to]\n"
+	                                      "addq %[states], %[to]\n"
+	                                      "movzwl 128(%[at]), %k[s]\n"
+	                                      "cmpw %w[s], (%[to])\n"
+	                                      "jne 907f\n" STEP(3) "movsw\n"
+	                                                           "cmpq %[end], %[at]\n"
+	                                                           "jne 905b\n" LEAVE "907:\n"
+	                 : [t] "=&r"(t), [s] "=&r"(s), [at] "+S"(at), [to] "=&D"(to)
+	                 : PLACE, [bias] "r"(bias), [states] "r"(states), [places] "r"(places),
+	                   [end] "r"(ending->dead + end)
+	                 : "memory", "cc");
+	return (unsigned)(at - ending->dead) - from;
+}
+
 static inline __attribute__((always_inline)) bool
 arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
 {
@@ -311,6 +350,7 @@ no:
 #undef STEP
 #undef ANNOUNCE
 #undef ENTER
+#undef ENTER_OR
 #undef FIND_DISTANCE
 #undef FIND_MAGAZINE
 #undef LOOK

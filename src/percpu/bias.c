@@ -55,6 +55,18 @@ uint64_t percpu_bias_here(const struct percpu *percpu)
 	return atomic_load_explicit(&percpu_head(percpu, (uint32_t)number)->bias, memory_order_relaxed);
 }
 
+uint64_t percpu_bias_of_half(const struct percpu *percpu, uint32_t half)
+{
+	uint32_t block = bias_block(half), now, ago;
+
+	if (half == 0 || block >= percpu->blocks)
+		return 0;
+	now = bias_epoch(
+	        atomic_load_explicit(&percpu_head(percpu, block)->bias, memory_order_relaxed)); /* [B5] */
+	ago = (now - bias_epoch(half)) & (BIAS_HALF_EPOCHS - 1);
+	return bias_word(block, now - ago, half & BIAS_ON);
+}
+
 /* Nobody gives out the word any more. It costs more and more to have it taken away again. */
 static void end_epoch(struct percpu_head *head, uint64_t word)
 {

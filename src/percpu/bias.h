@@ -5,8 +5,8 @@
  *
  * Who ends the life of an object must learn whether somebody else has ended it, also at the same instant. A
  * compare-exchange tells, and costs more than all the rest of a free. As long as only one CPU ends an object, a
- * sequence that compares and then stores tells as well. So each block has a word {on 1, block 16, epoch 31, check
- * 16}, a pop brings it along (percpu_bias_here for what is not popped), and it stays with the object (in the handle
+ * sequence that compares and then stores tells as well. So each block has a word {check 12, block 10, epoch 31, block 6,
+ * on 1}, a pop brings it along (percpu_bias_here for what is not popped), and it stays with the object (in the handle
  * of an allocation, for one).
  *  - An object whose word is that of the block of the CPU that we are on, and on: percpu_retire compares the block's
  *    word and the object's state, and stores the state, in one sequence.
@@ -48,40 +48,55 @@
 #include <stdint.h>
 
 #define BIAS_ON UINT64_C(1)
-#define BIAS_BLOCK_SHIFT 1
-#define BIAS_EPOCH_SHIFT 17
 #define BIAS_EPOCH_LAST 0x7fffffffu
 #define BIAS_PATIENCE_FIRST 512u
 #define BIAS_PATIENCE_MOST (1u << 14)
 #define BIAS_PRICE_ELSEWHERE 8u
 
+/*
+ * The lower half of a word, which can be kept where the highest bit of each byte is for something else (driver/state.h):
+ * four times seven bits. With it all of a block below BIAS_HALF_BLOCKS is known but for the higher bits of the epoch.
+ */
+#define BIAS_HALF_BLOCKS 64u
+#define BIAS_HALF_EPOCHS (1u << 21)
+
 static inline uint32_t bias_block(uint64_t word)
 {
-	return (uint32_t)(word >> BIAS_BLOCK_SHIFT) & 0xffff;
+	return ((uint32_t)word >> 1 & 0x3f) | (uint32_t)(word >> 42 & 0x3ff) << 6;
 }
 
+/* Of a half, the lower 21 bits of the epoch. */
 static inline uint32_t bias_epoch(uint64_t word)
 {
-	return (uint32_t)(word >> BIAS_EPOCH_SHIFT) & BIAS_EPOCH_LAST;
+	return (uint32_t)(word >> 8 & 0x7f) | (uint32_t)(word >> 16 & 0x7f) << 7 |
+	       (uint32_t)(word >> 24 & 0x7f) << 14 | (uint32_t)(word >> 32 & 0x3ff) << 21;
 }
 
-/* 16 bits that change with every single bit of the others: a word that was tampered with is none. */
+/* 12 bits that change with every single bit of the others: a word that was tampered with is none. */
 static inline uint64_t bias_check(uint64_t word)
 {
-	return (word ^ word >> 16 ^ word >> 32 ^ 0xb1a5) & 0xffff;
+	word &= (UINT64_C(1) << 52) - 1;
+	return (word ^ word >> 12 ^ word >> 24 ^ word >> 36 ^ word >> 48 ^ 0x1a5) & 0xfff;
 }
 
 static inline uint64_t bias_word(uint32_t block, uint32_t epoch, bool on)
 {
-	uint64_t word = (on ? BIAS_ON : 0) | (uint64_t)block << BIAS_BLOCK_SHIFT |
-	                (uint64_t)epoch << BIAS_EPOCH_SHIFT;
+	uint64_t word = (on ? BIAS_ON : 0) | (block & 0x3f) << 1 | (epoch & 0x7f) << 8 |
+	                (epoch >> 7 & 0x7f) << 16 | (epoch >> 14 & 0x7f) << 24 |
+	                (uint64_t)(epoch >> 21 & 0x3ff) << 32 | (uint64_t)(block >> 6 & 0x3ff) << 42;
 
-	return word | bias_check(word) << 48;
+	return word | bias_check(word) << 52;
 }
 
 static inline bool bias_is_word(uint64_t word)
 {
-	return word >> 48 == bias_check(word & ((UINT64_C(1) << 48) - 1));
+	return word >> 52 == bias_check(word) && (word & 0x80808080) == 0;
+}
+
+/* Half of a word; 0, which is none: there is no word, or its block is not to be told from its half. */
+static inline uint32_t bias_half(uint64_t word)
+{
+	return (word >> 42 & 0x3ff) == 0 ? (uint32_t)word : 0;
 }
 
 #endif

@@ -170,6 +170,18 @@ static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *p
 	                  : arch_retire_2(&percpu->table, bias, states, place, use, base);
 }
 
+/*
+ * The same for several numbers of two bytes: from the `from`th to the one before the `end`th, in order. How many were
+ * ended: if not all, then the next one differs, or the sequence was aborted there, or `bias` is not this CPU's.
+ */
+static inline unsigned percpu_retire_batch(struct percpu *percpu, uint64_t bias, _Atomic uint8_t *states,
+                                           const struct arch_ending *ending, unsigned from, unsigned end)
+{
+	return bias & BIAS_ON && from < end
+	               ? arch_retire_batch(&percpu->table, bias, states, ending, from, end)
+	               : 0;
+}
+
 /* The same for a word: put `next` in the place of `expected`. */
 static inline __attribute__((always_inline)) bool
 percpu_replace(struct percpu *percpu, uint64_t bias, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
@@ -189,6 +201,22 @@ bool percpu_holds_bias(const struct percpu *percpu, uint64_t word);
  * the block is not plugged.
  */
 uint64_t percpu_bias_here(const struct percpu *percpu);
+
+/* The same, without asking why there is none; as sequences find it. */
+static inline uint64_t percpu_bias_near(const struct percpu *percpu)
+{
+	const _Atomic int64_t *entry = (const _Atomic int64_t *)(const void *)percpu->table + arch_number();
+	const char *block = percpu->table + atomic_load_explicit(entry, memory_order_relaxed);
+
+	/* Relaxed: [B5]. */
+	return atomic_load_explicit((const _Atomic uint64_t *)(const void *)block - 1, memory_order_relaxed);
+}
+
+/*
+ * The word that a half (bias.h) is of, if it was given out in one of the last BIAS_HALF_EPOCHS epochs of its block: the
+ * youngest that it may be. 0 for the half 0.
+ */
+uint64_t percpu_bias_of_half(const struct percpu *percpu, uint32_t half);
 
 /*
  * From now on, what has this word (or 0) is anybody's to end with a compare-exchange. -EINVAL: no block gave out such

@@ -7,6 +7,7 @@
 
 #define FIRST_CAPACITY 4u
 #define LOW_SHARE 8 /* below this share of the pool being free, nothing is moved in batches */
+#define PLENTY_SHARE 2 /* below this one nothing is taken in batches */
 #define BATCH_SHARE 64 /* of the pool, in a batch */
 #define CACHE_SHARE 8 /* of the pool, in all magazines together */
 #define OBJECTS_MOST 1024 /* in one magazine */
@@ -98,11 +99,16 @@ size_t slabs_out(const struct slabs *slabs)
 	return out;
 }
 
-static bool is_low(const struct slabs *slabs)
+static bool has_less_than(const struct slabs *slabs, size_t share)
 {
 	size_t granules = slabs->buddy.granules;
 
-	return atomic_load_explicit(&slabs->out, memory_order_relaxed) > granules - granules / LOW_SHARE;
+	return atomic_load_explicit(&slabs->out, memory_order_relaxed) > granules - granules / share;
+}
+
+static bool is_low(const struct slabs *slabs)
+{
+	return has_less_than(slabs, LOW_SHARE);
 }
 
 /* Whether magazines may be plugged; counts the calls of pressure down [S4]. */
@@ -237,10 +243,21 @@ static unsigned largest_kept(const struct slabs *slabs, uint32_t block)
 	return largest;
 }
 
-/* What a magazine may have first: a line's worth. */
+/* The least number of objects that fill whole lines; 0 if a batch would not hold them. */
+static size_t whole_lines(const struct slabs *slabs, size_t count)
+{
+	/* A line is a power of two, so what it has in common with `count` is a power of two as well. */
+	size_t objects = slabs->line / bits_min(slabs->line, count & -count);
+
+	return objects <= SLAB_BATCH && objects * count <= slabs->most_batch ? objects : 0;
+}
+
+/* What a magazine may have first: what fills lines. */
 static size_t first_capacity(const struct slabs *slabs, unsigned class)
 {
-	return bits_max(FIRST_CAPACITY, slabs->line / slabs->classes.granules[class]);
+	size_t granules = slabs->classes.granules[class], line = bits_max(1, slabs->line / granules);
+
+	return bits_max(FIRST_CAPACITY, slabs->line ? bits_max(line, whole_lines(slabs, granules)) : 1);
 }
 
 /* Looking at all magazines costs more than a run from the buddy. Not read-modify-writes: it is only a habit. */
@@ -287,21 +304,26 @@ static uint32_t adapt(struct slabs *slabs, uint32_t block, unsigned class)
 }
 
 /*
- * How many objects to take from the buddy for a magazine of `capacity`, of which one is for the caller, and the granules to
- * take for them: whole lines if they are several. Not when the pool is low.
+ * How many objects to take from the buddy for a magazine of `capacity`, of which one is for the caller; *in_lines: they fill
+ * whole lines. Nothing is taken that would have to be trimmed: what is left of a line is a hole that few requests fit. And
+ * a batch needs a run that is long enough, where its objects one by one would fill the holes first: so when half of the pool
+ * is in use, they come one by one, and packing is as good as best fit.
  */
-static unsigned batch_size(const struct slabs *slabs, size_t count, uint32_t capacity, size_t *granules)
+static unsigned batch_size(const struct slabs *slabs, size_t count, uint32_t capacity, bool *in_lines)
 {
-	size_t objects = bits_max(capacity / 2, slabs->line / count), whole;
+	size_t most = bits_min(slabs->most_batch / count, SLAB_BATCH), whole = 0;
+	size_t objects = bits_max(bits_min(most, bits_max(capacity / 2, slabs->line / count)), 1);
 
-	objects = bits_max(bits_min(bits_min(slabs->most_batch / count, objects), SLAB_BATCH), 1);
-	*granules = objects * count;
-	if (objects == 1 || slabs->line == 0)
-		return (unsigned)objects;
-	whole = bits_round_up(*granules, slabs->line);
-	if (whole <= slabs->most_batch)
-		*granules = whole;
-	return (unsigned)bits_min(*granules / count, SLAB_BATCH);
+	if (slabs->line > 0 && objects > 1)
+		whole = whole_lines(slabs, count);
+	if (whole > capacity + 1) /* the rest would go back to the buddy, and others would share the line */
+		whole = 0;
+	if (has_less_than(slabs, PLENTY_SHARE))
+		objects = 1;
+	*in_lines = whole > 0 && objects > 1;
+	if (*in_lines)
+		objects = bits_min(bits_ceil_div(objects, whole) * whole, most / whole * whole);
+	return (unsigned)objects;
 }
 
 /* Objects `first` on to last of a fresh slab go into the magazine, what does not fit back to the buddy. */
@@ -352,24 +374,24 @@ static int take_lines(struct slabs *slabs, size_t granules, uint32_t near, size_
 /* A slab for this CPU's magazine, its first object for the caller. */
 static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *start)
 {
-	size_t count = slabs->classes.granules[class], granules;
-	unsigned objects = batch_size(slabs, count, adapt(slabs, block, class), &granules);
+	size_t count = slabs->classes.granules[class];
+	bool in_lines;
+	unsigned objects = batch_size(slabs, count, adapt(slabs, block, class), &in_lines);
 	int error = 0;
 
 	if (objects > 1) {
 		begin_batch(slabs);
-		error = take_lines(slabs, granules, place_of(block), start);
+		error = in_lines ? take_lines(slabs, objects * count, place_of(block), start)
+		                 : buddy_alloc_near(&slabs->buddy, objects * count, place_of(block), start);
 		if (error)
 			end_batch(slabs);
 	}
 	if (objects == 1 || error) {
 		objects = 1;
-		granules = count;
 		error = buddy_alloc_near(&slabs->buddy, count, place_of(block), start);
 	}
 	if (error)
 		return error;
-	trim(slabs, *start + objects * count, *start + granules); /* too little for another object */
 	change_out(slabs, block, objects * count);
 	if (slabs->carve)
 		slabs->carve(slabs, *start, count, objects);

@@ -20,8 +20,9 @@
  *  [S4] Once a call had to drain, magazines stay unplugged for SLAB_BYPASS calls and until an eighth of the pool is
  *       free (pressure): who asks again and again of an exhausted pool causes no fence each time.
  *
- * Refills push in descending order of address, so that objects come out in ascending order. In all but small pools they
- * take whole lines of state, so that CPUs that never meet do not write to the same line.
+ * Refills push in descending order of address, so that objects come out in ascending order. In all but small pools, and of
+ * sizes of which a batch fills lines of state without a rest, they take whole lines, so that CPUs that never meet do not
+ * write to the same line. While less than half of the pool is free they take one object at a time, from where it fits best.
  */
 #ifndef SLAB_SLAB_H
 #define SLAB_SLAB_H
@@ -71,7 +72,7 @@ struct slabs {
 	struct slab_classes classes;
 	/* Of the pool: granules in all magazines together, objects in one (or a line of them), granules taken from the buddy at once. */
 	size_t most_cached, most_objects, most_batch;
-	size_t line; /* granules whose state shares a cache line with others': what refills are multiples of; or 0 */
+	size_t line; /* granules whose state shares a cache line with others': what refills are multiples of where they can; or 0 */
 	struct quarantine quarantine;
 	uint16_t slots[SLAB_CLASSES + 1];
 	/* Read by every slow path, seldom written. */

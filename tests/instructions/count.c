@@ -38,6 +38,14 @@ static void driver_pair(size_t size)
 	must(ist_shm_free(&shm));
 }
 
+static void bulk(size_t count)
+{
+	static void *messages[64];
+
+	must(ist_driver_pool_alloc_bulk(driver, 64, (unsigned)count, messages));
+	must(ist_driver_pool_free_bulk(driver, messages, (unsigned)count));
+}
+
 static void client_pair(size_t pages)
 {
 	struct ist_shm shm;
@@ -75,12 +83,20 @@ static const struct {
 	void (*run)(size_t argument);
 	size_t argument;
 } whats[] = {
-        {"percpu-pair", floor_pair, 0},          {"driver-pair-8", driver_pair, 8},
-        {"driver-pair-64", driver_pair, 64},     {"driver-pair-256", driver_pair, 256},
-        {"driver-pair-1024", driver_pair, 1024}, {"driver-pair-9000", driver_pair, 9000},
-        {"client-pair-1", client_pair, 1},       {"client-pair-16", client_pair, 16},
-        {"client-pair-100", client_pair, 100},   {"client-pair-512", client_pair, 512},
-        {"client-refused", refused, 0},          {"phys-to-virt-pool", translate, 0},
+        {"percpu-pair", floor_pair, 0},
+        {"driver-pair-8", driver_pair, 8},
+        {"driver-pair-64", driver_pair, 64},
+        {"driver-pair-256", driver_pair, 256},
+        {"driver-pair-1024", driver_pair, 1024},
+        {"driver-pair-9000", driver_pair, 9000},
+        {"driver-bulk-1", bulk, 1},
+        {"driver-bulk-32", bulk, 32},
+        {"client-pair-1", client_pair, 1},
+        {"client-pair-16", client_pair, 16},
+        {"client-pair-100", client_pair, 100},
+        {"client-pair-512", client_pair, 512},
+        {"client-refused", refused, 0},
+        {"phys-to-virt-pool", translate, 0},
 };
 
 static void set_up(void)

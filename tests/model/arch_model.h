@@ -52,6 +52,7 @@ static inline bool model_goes_on(const struct model_sequence *sequence)
 	       sequence->switches == explore_switches[model_cpu()];
 }
 
+#define arch_number model_cpu
 #define arch_load bytes_load
 #define arch_store bytes_store
 #define arch_publish bytes_publish
@@ -155,6 +156,21 @@ static inline bool model_retire(char *const *table, uint64_t bias, _Atomic uint8
 	model_retire(table, bias, &(states)[place], 1, *(use) + (base))
 #define arch_retire_2(table, bias, states, place, use, base)                                                 \
 	model_retire(table, bias, &(states)[place], 2, *(use) + (base))
+
+/* One by one, as each number has a commit of its own. */
+static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Atomic uint8_t *states,
+                                         const struct arch_ending *ending, unsigned from, unsigned end)
+{
+	unsigned at = from;
+
+	for (; at < end; at++) {
+		uint32_t live = ending->live[at];
+
+		if (!arch_retire_2(table, bias, states, ending->places[at], &live, 0))
+			break;
+	}
+	return at - from;
+}
 
 static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
                                 uint64_t next)

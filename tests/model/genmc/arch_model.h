@@ -45,8 +45,11 @@ static inline void genmc_give(int cpu)
 	atomic_store_explicit(&genmc_taken[cpu], 0, memory_order_release);
 }
 
+#define arch_number() genmc_cpu
 #define arch_load bytes_load
 #define arch_store bytes_store
+#define arch_publish bytes_publish
+#define arch_load_acquire bytes_load_acquire
 
 static inline char *genmc_block(char *const *table)
 {
@@ -135,6 +138,21 @@ static inline bool genmc_retire(char *const *table, uint64_t bias, _Atomic uint8
 	genmc_retire(table, bias, &(states)[place], 1, *(use) + (base))
 #define arch_retire_2(table, bias, states, place, use, base)                                                 \
 	genmc_retire(table, bias, &(states)[place], 2, *(use) + (base))
+
+/* One by one, as each number has a commit of its own. */
+static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Atomic uint8_t *states,
+                                         const struct arch_ending *ending, unsigned from, unsigned end)
+{
+	unsigned at = from;
+
+	for (; at < end; at++) {
+		uint32_t live = ending->live[at];
+
+		if (!arch_retire_2(table, bias, states, ending->places[at], &live, 0))
+			break;
+	}
+	return at - from;
+}
 
 static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
                                 uint64_t next)
