@@ -88,6 +88,12 @@ bool limbo_take_ripe(struct space *space, uint64_t count, struct run *out)
 	return found != 0;
 }
 
+/* Changed under limbo.lock. */
+static bool is_in_flight(struct limbo *limbo)
+{
+	return atomic_load_explicit(&limbo->in_flight, memory_order_relaxed);
+}
+
 static void send(struct limbo *limbo);
 
 /* In the reclaimer, a grace period after the batch was sent. */
@@ -108,10 +114,11 @@ static void land(struct rcu_item *item)
 	ripen(space, runs);
 	ripen(space, refused); /* tried again with the others, and good for use in the meantime */
 	limbo->flying = 0;
-	limbo->in_flight = false;
+	atomic_store_explicit(&limbo->in_flight, false, memory_order_seq_cst); /* push */
 	limbo->done = limbo->batches;
 	limbo->stuck = runs == 0 && refused != 0;
-	if (limbo->first || limbo->batches < limbo->wanted || (limbo->ripe_count && !limbo->stuck))
+	if (atomic_load_explicit(&limbo->first, memory_order_seq_cst) || limbo->batches < limbo->wanted ||
+	    (limbo->ripe_count && !limbo->stuck))
 		send(limbo);
 	pthread_cond_broadcast(&limbo->changed);
 	pthread_mutex_unlock(&limbo->lock);
@@ -121,40 +128,59 @@ static void land(struct rcu_item *item)
 /* Under limbo.lock, when none is in flight: what has come. */
 static void send(struct limbo *limbo)
 {
-	limbo->flying = limbo->first;
-	limbo->first = limbo->last = 0;
-	limbo->in_flight = true;
+	atomic_store_explicit(&limbo->in_flight, true, memory_order_relaxed);
+	limbo->flying = atomic_exchange_explicit(&limbo->first, 0, memory_order_acquire); /* push */
 	limbo->batches++;
 	limbo->item.release = land;
 	rcu_defer(&limbo->item);
+}
+
+/*
+ * For the next batch; sent at once if none is in flight. From then on the slot is the reclaimer's. Sequentially consistent, and so
+ * is the end of land(): either this sees that none is in flight, or that one sees the slot. Only ever taken as a whole: no ABA.
+ */
+static void push(struct space *space, uint32_t slot)
+{
+	struct limbo *limbo = &space->limbo;
+	struct mapping *mapping = mapping_at(space, slot);
+	uint32_t first = atomic_load_explicit(&limbo->first, memory_order_relaxed);
+
+	do
+		mapping->next = first;
+	while (!atomic_compare_exchange_weak_explicit(&limbo->first, &first, slot, memory_order_seq_cst,
+	                                              memory_order_relaxed));
+	if (atomic_load_explicit(&limbo->in_flight, memory_order_seq_cst))
+		return;
+	pthread_mutex_lock(&limbo->lock);
+	if (!is_in_flight(limbo) && atomic_load_explicit(&limbo->first, memory_order_relaxed))
+		send(limbo);
+	pthread_mutex_unlock(&limbo->lock);
 }
 
 void limbo_add(struct space *space, uint32_t slot)
 {
 	struct limbo *limbo = &space->limbo;
 	struct mapping *mapping = mapping_at(space, slot);
+	bool waited_for;
 
 	if (TWIN_BROKEN(210) && mapping_has_run(mapping)) /* does not wait for readers */
 		limbo_unmap_run(space, mapping->run);
-	pthread_mutex_lock(&limbo->lock);
-	atomic_fetch_or_explicit(&mapping->refs, REFS_ENDED, memory_order_relaxed); /* read under this lock */
-	mapping->next = 0;
-	if (limbo->last)
-		mapping_at(space, limbo->last)->next = slot;
-	else
-		limbo->first = slot;
-	limbo->last = slot;
+	waited_for = atomic_load_explicit(&mapping->held, memory_order_relaxed);
 	atomic_fetch_add_explicit(&limbo->waiting, 1, memory_order_relaxed);
-	if (!limbo->in_flight)
-		send(limbo);
-	pthread_cond_broadcast(&limbo->changed);
-	pthread_mutex_unlock(&limbo->lock);
+	if (waited_for)
+		pthread_mutex_lock(&limbo->lock); /* under which limbo_wait_end reads refs */
+	atomic_fetch_or_explicit(&mapping->refs, REFS_ENDED, memory_order_relaxed);
+	if (waited_for) {
+		pthread_cond_broadcast(&limbo->changed);
+		pthread_mutex_unlock(&limbo->lock);
+	}
+	push(space, slot);
 }
 
 /* Under limbo.lock. */
 static uint64_t order_batch(struct limbo *limbo)
 {
-	if (!limbo->in_flight) {
+	if (!is_in_flight(limbo)) {
 		send(limbo);
 		return limbo->batches;
 	}
@@ -222,10 +248,10 @@ static int drain(struct limbo *limbo, const struct timespec *until)
 	int error;
 
 	pthread_mutex_lock(&limbo->lock);
-	if (limbo->in_flight || limbo->first)
+	if (is_in_flight(limbo) || atomic_load_explicit(&limbo->first, memory_order_relaxed))
 		in_time = wait_for_batch(limbo, until); /* lands what was there, and makes its runs ripe */
 	if (in_time &&
-	    (limbo->in_flight || limbo->ripe_count)) /* in flight: it may be unmapping what was ripe */
+	    (is_in_flight(limbo) || limbo->ripe_count)) /* in flight: it may be unmapping what was ripe */
 		wait_for_batch(limbo, until);
 	error = limbo->stuck ? -ENOMEM : 0;
 	pthread_mutex_unlock(&limbo->lock);

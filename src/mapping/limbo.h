@@ -32,10 +32,10 @@ struct limbo {
 	pthread_mutex_t lock; /* a few instructions at a time */
 	pthread_mutex_t working; /* while the reclaimer unmaps: the end of the space waits for it */
 	pthread_cond_t changed; /* something ended, or a batch is done */
-	uint32_t first, last; /* slots of the next batch */
+	_Atomic uint32_t first; /* slots of the next batch, a stack */
 	bool stuck; /* what is ripe the system refused to unmap: tried again with the next batch */
 	uint32_t flying; /* slots of the batch under way */
-	bool in_flight;
+	atomic_bool in_flight;
 	uint64_t batches, done, wanted; /* the number of the last one that is sent, done, to be sent */
 	uint32_t ripe[LIMBO_KINDS]; /* slots */
 	uint64_t ripe_count;
@@ -46,7 +46,7 @@ struct limbo {
 void limbo_init(struct limbo *limbo);
 void limbo_destroy(struct limbo *limbo);
 
-/* The mapping has ended: [S3]. Takes limbo.lock only. */
+/* The mapping has ended: [S3]. Takes limbo.lock only if somebody may wait for that, or no batch is in flight. */
 void limbo_add(struct space *space, uint32_t slot);
 
 /* The number of a batch that begins no earlier than now, and whether it is done. */
