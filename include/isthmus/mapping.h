@@ -4,7 +4,8 @@
  * Dynamic mappings: pages that somebody else owns (a guest, a client) registered at run time and found again by cookie, by
  * physical and by virtual address, until they are unregistered or their owner is destroyed.
  *
- * Two kinds of call. The control path (register, unregister, ...) may block, makes system calls and is one after the
+ * Two kinds of call. The control path (register, unregister, ...) may block. What an owner registers and unregisters where
+ * its backings are mapped holds up that owner alone; all else makes system calls and is one after the
  * other, but for what it waits for: readers, references, pages of a list and callbacks hold up their own call alone. Of these
  * waits unregister's for references and ist_mapping_drain are cancellation points; a thread that is cancelled there leaves
  * nothing locked, and what it had done stays done. Lookups and references take no lock and never wait for the control path (a thread's first lookup registers it

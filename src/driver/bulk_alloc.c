@@ -186,8 +186,8 @@ static int gather(struct bulk *bulk, unsigned count)
 }
 
 /* `taken` of the messages have come out of the magazine already. */
-static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, size_t size, unsigned count,
-                                                void **out, const uint32_t *values, unsigned taken)
+static __attribute__((noinline)) int bulk_slow(struct ist_driver_pool *pool, size_t size, unsigned count,
+                                               void **out, const uint32_t *values, unsigned taken)
 {
 	struct bulk bulk = bulk_of(pool, size);
 	int error;
@@ -231,7 +231,7 @@ static int alloc_usual(struct ist_driver_pool *pool, size_t size, unsigned count
 	unsigned taken = percpu_take(percpu, (unsigned)PERCPU_CLASS(at), values, count, false);
 
 	if (taken < count)
-		return alloc_slow(pool, size, count, out, values, taken);
+		return bulk_slow(pool, size, count, out, values, taken);
 	owner = bias_half(percpu_bias_near(percpu));
 	begin_usual(pool, values, count, size, owner, out);
 	return 0;
@@ -244,7 +244,7 @@ static int alloc_one(struct ist_driver_pool *pool, size_t size, void **out)
 	uint32_t start;
 
 	if (__builtin_expect(!percpu_pop_biased(&pool->slabs.percpu, at, &value, &bias), 0))
-		return alloc_slow(pool, size, 1, out, NULL, 0);
+		return bulk_slow(pool, size, 1, out, NULL, 0);
 	start = (uint32_t)value;
 	begin_usual(pool, &start, 1, size, bias_half(bias), out);
 	return 0;
@@ -255,6 +255,6 @@ int ist_driver_pool_alloc_bulk(struct ist_driver_pool *pool, size_t size, unsign
 	if (__builtin_expect(!pool || !out || count == 0 || size == 0, 0))
 		return -EINVAL;
 	if (__builtin_expect(size - OWNED_FROM > STATE_SIZES - OWNED_FROM || count > SLAB_BATCH, 0))
-		return alloc_slow(pool, size, count, out, NULL, 0);
+		return bulk_slow(pool, size, count, out, NULL, 0);
 	return count == 1 ? alloc_one(pool, size, out) : alloc_usual(pool, size, count, out);
 }

@@ -58,7 +58,7 @@ static bool is_inside(const struct ist_driver_pool *pool, size_t start)
 }
 
 /* Why there is nothing to free at a place of the pool. What is in the buddy is free for sure, and quickly told. */
-static int refuse(const struct ist_driver_pool *pool, size_t start)
+static int refuse_pointer(const struct ist_driver_pool *pool, size_t start)
 {
 	if (bitmap_next_used(pool->slabs.buddy.map, start, start + 1) > start)
 		return -EALREADY;
@@ -115,7 +115,7 @@ static __attribute__((noinline)) int free_slow(struct ist_driver_pool *pool, siz
 	int error;
 
 	if (!(state & STATE_LIVE))
-		return refuse(pool, start);
+		return refuse_pointer(pool, start);
 	state = bytes_load_acquire(&pool->state[start], form);
 	if (!(state & STATE_LIVE) || state_form_of(state) != form)
 		return -EALREADY; /* somebody has ended it meanwhile */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fence.h"
 #include "mapping/space.h"
 #include "platform/platform.h"
 
@@ -196,7 +197,7 @@ static bool is_used(struct space *space, const struct range *range)
 	bool used = false;
 
 	/* After the mark, if there is one: see is_contested in register.c. */
-	atomic_thread_fence(memory_order_seq_cst);
+	fence_full();
 	rcu_enter();
 	while (!used) {
 		const struct backing *backing = space_find_backing(space, page);

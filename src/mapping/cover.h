@@ -26,7 +26,9 @@
  *        not found. Alone in its node, the word says so; in a group, it is out of the group's list.
  *
  * A thread that stops in a lookup holds back the limbo. One that stops between an announcement and the removal leaves the
- * pages found. All but lookups is under the lock of the control path, or (the last put) the one of sharing.c alone.
+ * pages found. Whoever enters or withdraws a mapping has the lock of its owner, or (the last put) has it alone; nodes are
+ * shared by owners, so their words change by compare-exchange, and those with groups under a lock of sharing.c, held for log n
+ * of a group's links.
  */
 #ifndef MAPPING_COVER_H
 #define MAPPING_COVER_H

@@ -9,7 +9,7 @@
 
 #define GROUP 256u /* slots that are handled at once */
 
-struct group {
+struct landing {
 	struct space *space;
 	uint32_t slot[GROUP];
 	unsigned count;
@@ -30,23 +30,23 @@ int limbo_unmap_run(struct space *space, struct run run)
 	return platform_reserve_at(window_address(&space->window, run), (size_t)run.count * IST_PAGE_SIZE);
 }
 
-/* Slots [from, to) of the group lie side by side: at once, or if that is refused one by one. */
-static void unmap_side_by_side(struct group *group, unsigned from, unsigned to)
+/* Slots [from, to) of the landing lie side by side: at once, or if that is refused one by one. */
+static void unmap_side_by_side(struct landing *landing, unsigned from, unsigned to)
 {
-	struct space *space = group->space;
-	struct run first = mapping_at(space, group->slot[from])->run,
-	           last = mapping_at(space, group->slot[to - 1])->run;
+	struct space *space = landing->space;
+	struct run first = mapping_at(space, landing->slot[from])->run,
+	           last = mapping_at(space, landing->slot[to - 1])->run;
 	int error = limbo_unmap_run(space, (struct run){first.first, last.first + last.count - first.first});
 
 	for (unsigned i = from; i < to; i++) {
-		struct mapping *mapping = mapping_at(space, group->slot[i]);
+		struct mapping *mapping = mapping_at(space, landing->slot[i]);
 
 		int own = error && error != -ESTALE ? limbo_unmap_run(space, mapping->run) : error;
 
 		if (own && own != -ESTALE) {
-			mapping->next = group->refused;
-			group->refused = group->slot[i];
-			group->slot[i] = 0;
+			mapping->next = landing->refused;
+			landing->refused = landing->slot[i];
+			landing->slot[i] = 0;
 			continue;
 		}
 		window_leave(&space->window, mapping->run);
@@ -82,16 +82,16 @@ static void strip(struct space *space, struct mapping *mapping)
 		range_drop(space, mapping);
 }
 
-/* The slots' next lives may begin, of one owner's at a time. Clears the group. */
-static void land_group(struct group *group)
+/* The slots' next lives may begin, of one owner's at a time. Clears the landing. */
+static void land_group(struct landing *landing)
 {
-	struct space *space = group->space;
+	struct space *space = landing->space;
 	uint32_t first = 0, last = 0, landed = 0;
 
-	for (unsigned i = 0; i < group->count; i++) {
-		struct mapping *mapping = mapping_at(space, group->slot[i]);
+	for (unsigned i = 0; i < landing->count; i++) {
+		struct mapping *mapping = mapping_at(space, landing->slot[i]);
 
-		if (group->slot[i] == 0)
+		if (landing->slot[i] == 0)
 			continue;
 		if (first && mapping_at(space, first)->owner != mapping->owner) {
 			push_landed(space, first, last);
@@ -102,63 +102,63 @@ static void land_group(struct group *group)
 		atomic_fetch_add_explicit(&mapping->generation, 1, memory_order_release);
 		landed++;
 		mapping->next = first;
-		first = group->slot[i];
+		first = landing->slot[i];
 		last = last ? last : first;
 	}
 	if (first)
 		push_landed(space, first, last);
 	atomic_fetch_sub_explicit(&space->limbo.waiting, landed, memory_order_relaxed);
-	group->count = 0;
+	landing->count = 0;
 }
 
-static void unmap_group(struct group *group)
+static void unmap_group(struct landing *landing)
 {
-	struct space *space = group->space;
+	struct space *space = landing->space;
 	unsigned from = 0;
 
-	qsort_r(group->slot, group->count, sizeof(group->slot[0]), by_address, space);
-	for (unsigned i = 1; i <= group->count; i++) {
-		const struct run *before = &mapping_at(space, group->slot[i - 1])->run;
+	qsort_r(landing->slot, landing->count, sizeof(landing->slot[0]), by_address, space);
+	for (unsigned i = 1; i <= landing->count; i++) {
+		const struct run *before = &mapping_at(space, landing->slot[i - 1])->run;
 
-		if (i < group->count &&
-		    mapping_at(space, group->slot[i])->run.first == before->first + before->count)
+		if (i < landing->count &&
+		    mapping_at(space, landing->slot[i])->run.first == before->first + before->count)
 			continue;
-		unmap_side_by_side(group, from, i);
+		unmap_side_by_side(landing, from, i);
 		from = i;
 	}
 }
 
-static void add_to_group(struct group *group, uint32_t slot)
+static void add_to_group(struct landing *landing, uint32_t slot)
 {
-	group->slot[group->count++] = slot;
+	landing->slot[landing->count++] = slot;
 }
 
-static void unmap_and_land(struct group *group)
+static void unmap_and_land(struct landing *landing)
 {
-	if (group->count)
-		unmap_group(group);
-	land_group(group);
+	if (landing->count)
+		unmap_group(landing);
+	land_group(landing);
 }
 
 uint32_t limbo_unmap(struct space *space, uint32_t slot)
 {
-	struct group group = {.space = space};
+	struct landing landing = {.space = space};
 
 	while (slot) {
 		uint32_t next = mapping_at(space, slot)->next;
 
-		add_to_group(&group, slot);
-		if (group.count == GROUP)
-			unmap_and_land(&group);
+		add_to_group(&landing, slot);
+		if (landing.count == GROUP)
+			unmap_and_land(&landing);
 		slot = next;
 	}
-	unmap_and_land(&group);
-	return group.refused;
+	unmap_and_land(&landing);
+	return landing.refused;
 }
 
 uint32_t limbo_land(struct space *space, uint32_t slot)
 {
-	struct group group = {.space = space};
+	struct landing landing = {.space = space};
 	uint32_t runs = 0;
 
 	while (slot) {
@@ -169,20 +169,20 @@ uint32_t limbo_land(struct space *space, uint32_t slot)
 			mapping->next = runs;
 			runs = slot;
 		} else {
-			add_to_group(&group, slot);
+			add_to_group(&landing, slot);
 		}
-		if (group.count == GROUP)
-			land_group(&group);
+		if (landing.count == GROUP)
+			land_group(&landing);
 		slot = next;
 	}
-	land_group(&group);
+	land_group(&landing);
 	return runs;
 }
 
 void limbo_land_one(struct space *space, uint32_t slot)
 {
-	struct group group = {.space = space};
+	struct landing landing = {.space = space};
 
-	add_to_group(&group, slot);
-	land_group(&group);
+	add_to_group(&landing, slot);
+	land_group(&landing);
 }

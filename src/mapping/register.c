@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include "base/fence.h"
 #include "mapping/space.h"
 
 #define WAITING_MAX (1u << 20) /* mappings that may wait for readers */
@@ -238,7 +239,7 @@ static bool is_contested(struct space *space, uint32_t slot)
 	 * Between the links and these loads; pairs with the fence in backings.c, between the marks and the reading of the nodes:
 	 * either the mark is seen here, or the link there.
 	 */
-	atomic_thread_fence(memory_order_seq_cst);
+	fence_full();
 	if (atomic_load_explicit(&space->protecting, memory_order_relaxed))
 		return true;
 	for (uint32_t i = 0; i < mapping->segments; i++)

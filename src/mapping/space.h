@@ -29,17 +29,24 @@
  * A thread that stops:
  *   in a lookup: holds back the limbo, by its read section; nothing else;
  *   with a reference: keeps that mapping's pages, and an owner that is being destroyed keeps its id;
- *   between clearing LIVE and the end of unregister, in register or any other update: it holds the mutex of the control
- *     path. Lookups, references and translations go on, and see the mapping there or not, page by page;
+ *   between clearing LIVE and the end of unregister, in register or any other update: it holds the lock of the owner, or of the
+ *     space. Lookups, references and translations go on, and see the mapping there or not, page by page;
  *   in the last put, between its compare-exchange and the limbo: the pages of that mapping stay mapped, its owner's counters
  *     stay as they are; nobody waits for it but who unregisters that mapping.
  *
- * Locks, in the order in which they nest: space.lock (control path; never taken inside a read section), pamap's, those of
+ * What is used where its backings are mapped comes and goes under the lock of its owner alone: his cookies, his list, his quota,
+ * his slots. Everything else of the control path is under space.lock, and takes the owner's for what is his. So from the moment an
+ * owner is DYING, which is set under both, all of his is under space.lock. What is protected or `leaving` is marked under space.lock;
+ * who has the owner's alone looks for marks after its links are in their nodes (register.c), and if there is one asks again
+ * under space.lock.
+ *
+ * Locks, in the order in which they nest: space.lock (control path; never taken inside a read section), pamap's, owners' (never
+ * two), space.making (a few instructions), those of
  * sharing.c (log n of a node's links, also by the last put), those of stocks, limbo.working (the reclaimer, while it unmaps), limbo.lock
  * (a few instructions, also by the last put), the reclaimer's own.
  *
- * Whoever holds space.lock does not wait for readers (but for the 100 ms of pamap.h [A5], when too much waits for them), for
- * references or for foreign pages, and calls nobody outside the library. What needs such a wait has two halves: what it takes
+ * Whoever holds space.lock or an owner's does not wait for readers (but for the 100 ms of pamap.h [A5], when backings come and go and
+ * too much waits for them), for references or for foreign pages, and calls nobody outside the library. What needs such a wait has two halves: what it takes
  * away is marked under the lock (a backing or a range `leaving`, a protection set), so that nothing new comes there; the lock is
  * given back; and when it is taken again the mark is removed or the rest done.
  */

@@ -54,7 +54,8 @@ static inline bool wanted(struct pamap *map, const struct query *query, uint16_t
 	return (query->owner == NO_OWNER || query->owner == owner) && !owner_is_hidden(map, owner);
 }
 
-static const struct pamap_entry *find_in_cover(struct pamap *map, const struct cover *cover, const struct query *query)
+static const struct pamap_entry *find_in_cover(struct pamap *map, const struct cover *cover,
+                                               const struct query *query)
 {
 	for (uint32_t i = 0; i < cover->count; i++) {
 		const struct pamap_entry *e = &cover->entry[i];
@@ -69,7 +70,7 @@ static const struct pamap_entry *find_in_cover(struct pamap *map, const struct c
 }
 
 static inline bool answer_from_cover(struct pamap *map, const struct cover *cover, const struct query *query,
-				     struct pamap_value *out)
+                                     struct pamap_value *out)
 {
 	const struct pamap_entry *e = find_in_cover(map, cover, query);
 
@@ -96,7 +97,7 @@ static inline bool answer_from_word(struct pamap *map, const struct leaf *leaf, 
 }
 
 static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, unsigned rank, int32_t x,
-				const struct query *query, struct pamap_value *out)
+                                const struct query *query, struct pamap_value *out)
 {
 	uint64_t word, offset;
 
@@ -110,8 +111,8 @@ static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, unsi
 	       answer_from_word(map, leaf, rank - 1, word, offset, query, out);
 }
 
-static inline bool find_in_block(struct pamap *map, const struct place *place, int32_t x, const struct query *query,
-				 struct pamap_value *out)
+static inline bool find_in_block(struct pamap *map, const struct place *place, int32_t x,
+                                 const struct query *query, struct pamap_value *out)
 {
 	const struct block *block = node_block(place->ref);
 	uint32_t offset = (uint32_t)x - (uint32_t)block_first(place->from);
@@ -133,11 +134,6 @@ static inline bool find_in_block(struct pamap *map, const struct place *place, i
 	out->owner = (uint16_t)palette;
 	out->attributes = (uint8_t)(palette >> 16);
 	return true;
-}
-
-static inline int32_t in_region(uint64_t page)
-{
-	return (int32_t)(page & (uint64_t)REGION_LAST);
 }
 
 /* Where to start: at what a hint names, most often one of the home region's, or at the root. */
@@ -301,7 +297,8 @@ static void go_down(struct batch *batch)
 	}
 }
 
-static bool finish_one(struct pamap *map, const struct batch *batch, size_t i, uint64_t at, struct pamap_value *out)
+static bool finish_one(struct pamap *map, const struct batch *batch, size_t i, uint64_t at,
+                       struct pamap_value *out)
 {
 	struct query query = {at >> PAMAP_PAGE_SHIFT, 0, NO_OWNER};
 	const struct place *place = &batch->place[i];

@@ -39,11 +39,17 @@
 
 #define REGION_BITS 30u
 #define REGION_LAST ((int32_t)((1u << REGION_BITS) - 1)) /* the last page of a region, as a key */
-#define KEY_NONE INT32_MAX                               /* fills unused keys: above every page */
+#define KEY_NONE INT32_MAX /* fills unused keys: above every page */
 #define LEAF_MAX 31u
 #define INNER_MAX 62u
 #define BLOCK_BITS 9u
 #define BLOCK_PAGES (1u << BLOCK_BITS)
+
+/* A page as a key in its region. */
+static inline int32_t in_region(uint64_t page)
+{
+	return (int32_t)(page & (uint64_t)REGION_LAST);
+}
 
 /* The first page of the block that a page is in. */
 static inline int32_t block_first(int32_t page)
@@ -67,7 +73,7 @@ struct leaf {
 	_Atomic uint64_t word[LEAF_MAX];
 	uint32_t extra[LEAF_MAX];
 	uint8_t count, live; /* the writer's: entries, and those that are not emptied */
-	struct leaf *next;   /* of nodes that are not in the tree, or no longer */
+	struct leaf *next; /* of nodes that are not in the tree, or no longer */
 } __attribute__((aligned(NODE_ALIGN)));
 
 struct inner {
@@ -79,7 +85,8 @@ struct inner {
 
 struct block {
 	_Atomic uint64_t word[BLOCK_PAGES];
-	uint32_t palette[PALETTE_MAX + 2]; /* 0: unused; written before the first word that refers to it [P1] */
+	uint32_t palette[PALETTE_MAX +
+	                 2]; /* 0: unused; written before the first word that refers to it [P1] */
 	struct block *next;
 	uint16_t live;
 } __attribute__((aligned(NODE_ALIGN)));

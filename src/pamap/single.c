@@ -7,11 +7,6 @@
 
 #include "pamap/tree.h"
 
-static int32_t in_region(uint64_t page)
-{
-	return (int32_t)(page & (uint64_t)REGION_LAST);
-}
-
 /* Whether any piece of the leaf has a page in [first, last]; rank is that of first. */
 static bool leaf_has_any(const struct leaf *leaf, unsigned rank, int32_t first, int32_t last)
 {
@@ -38,12 +33,14 @@ static void set_entry(struct leaf *leaf, unsigned at, int32_t first, const struc
 static void copy_words(struct leaf *to, unsigned at, const struct leaf *from, unsigned begin, unsigned end)
 {
 	for (unsigned i = begin; i < end; i++)
-		atomic_store_explicit(&to->word[at + i - begin], atomic_load_explicit(&from->word[i], memory_order_relaxed),
-				      memory_order_relaxed);
+		atomic_store_explicit(&to->word[at + i - begin],
+		                      atomic_load_explicit(&from->word[i], memory_order_relaxed),
+		                      memory_order_relaxed);
 }
 
 /* A copy of a leaf with one entry in the place of an emptied one that lies where it belongs. */
-static void insert_in_slot(struct store *store, struct spot *spot, unsigned slot, const struct pamap_entry *entry)
+static void insert_in_slot(struct store *store, struct spot *spot, unsigned slot,
+                           const struct pamap_entry *entry)
 {
 	struct leaf *old = node_leaf(spot->target), *made = store_leaf(store);
 	int32_t first = in_region(entry->page);
@@ -58,7 +55,8 @@ static void insert_in_slot(struct store *store, struct spot *spot, unsigned slot
 }
 
 /* A copy of a leaf with one more entry; emptied ones stay. */
-static void insert_in_copy(struct store *store, struct spot *spot, unsigned rank, const struct pamap_entry *entry)
+static void insert_in_copy(struct store *store, struct spot *spot, unsigned rank,
+                           const struct pamap_entry *entry)
 {
 	struct leaf *old = node_leaf(spot->target), *made = store_leaf(store);
 	int32_t first = in_region(entry->page);
@@ -152,7 +150,8 @@ static int insert_in_block(struct store *store, struct spot *spot, const struct 
 		return SINGLE_NOT;
 	palette = block_palette(block, entry->owner, entry->attributes);
 	if (palette) {
-		atomic_store_explicit(word, block_word_make(entry->to, entry->handle, palette), memory_order_release); /* [P1] */
+		atomic_store_explicit(word, block_word_make(entry->to, entry->handle, palette),
+		                      memory_order_release); /* [P1] */
 	} else {
 		cover = store_cover(store, 1);
 		if (!cover)
@@ -208,7 +207,8 @@ static bool gap_around(const struct spot *spot, int32_t x, int32_t *low, int32_t
 }
 
 /* Room behind a block, or an empty tree: if the entries fill much of a block, it is made at once. Returns how many. */
-static size_t insert_as_block(struct store *store, struct spot *spot, const struct pamap_entry *entries, size_t count)
+static size_t insert_as_block(struct store *store, struct spot *spot, const struct pamap_entry *entries,
+                              size_t count)
 {
 	int32_t first = in_region(entries->page), start = block_first(first);
 	struct swap swap = {.at = spot->at, .old = spot->old, .count = 1};
@@ -216,8 +216,8 @@ static size_t insert_as_block(struct store *store, struct spot *spot, const stru
 	struct block *block;
 	size_t run = 0;
 
-	while (run < count && entries[run].pages == 1 && entries[run].page < end && entry_fits_word(&entries[run]) &&
-	       (run == 0 || entries[run].page > entries[run - 1].page))
+	while (run < count && entries[run].pages == 1 && entries[run].page < end &&
+	       entry_fits_word(&entries[run]) && (run == 0 || entries[run].page > entries[run - 1].page))
 		run++;
 	if (run < BLOCK_WORTH || start < spot->low || start + (int32_t)BLOCK_PAGES - 1 > spot->high ||
 	    tree_reserve(store, spot, 0) || store_reserve(store, 0, 0, 1))
@@ -232,8 +232,8 @@ static size_t insert_as_block(struct store *store, struct spot *spot, const stru
 			store_discard_block(store, block);
 			return 0;
 		}
-		atomic_store_explicit(&block->word[in_region(e->page) - start], block_word_make(e->to, e->handle, palette),
-				      memory_order_relaxed);
+		atomic_store_explicit(&block->word[in_region(e->page) - start],
+		                      block_word_make(e->to, e->handle, palette), memory_order_relaxed);
 	}
 	block->live = (uint16_t)run;
 	swap.key[0] = spot->low > start ? spot->low : start;
@@ -255,8 +255,8 @@ size_t single_insert_run(struct pamap *map, const struct pamap_entry *entries, s
 	if (!root)
 		return 0;
 	tree_find(root, in_region(entries->page), &spot);
-	if (node_kind(spot.target) == NODE_LEAF && spot.target && node_leaf(spot.target)->live >= LEAF_MAX / 2 &&
-	    tree_make_block(&map->store, &spot))
+	if (node_kind(spot.target) == NODE_LEAF && spot.target &&
+	    node_leaf(spot.target)->live >= LEAF_MAX / 2 && tree_make_block(&map->store, &spot))
 		return 0;
 	if (!spot.target && !any_hidden(map))
 		run = insert_as_block(&map->store, &spot, entries, count);
@@ -272,8 +272,9 @@ size_t single_insert_run(struct pamap *map, const struct pamap_entry *entries, s
 	for (; run < bits_min(count, PIECES_MAX - LEAF_MAX); run++) {
 		const struct pamap_entry *e = &entries[run];
 
-		if (!entry_fits_word(e) || e->pages == 0 || e->page >> REGION_BITS != region || in_region(e->page) < low ||
-		    e->page + (e->pages - 1) > base + (uint64_t)high || owner_is_hidden(map, e->owner))
+		if (!entry_fits_word(e) || e->pages == 0 || e->page >> REGION_BITS != region ||
+		    in_region(e->page) < low || e->page + (e->pages - 1) > base + (uint64_t)high ||
+		    owner_is_hidden(map, e->owner))
 			break;
 		pieces_add(&pieces, in_region(e->page), word_make(e), extra_make(e));
 		low = in_region(e->page) + (int32_t)e->pages;

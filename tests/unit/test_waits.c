@@ -258,12 +258,61 @@ static void forks_beside_protect(void **state)
 	guest_drop(&guest);
 }
 
+struct unmapping {
+	struct ist_manager *manager;
+	struct ist_mapping range;
+	int answer;
+};
+
+static void *unmap_first(void *context)
+{
+	struct unmapping *u = context;
+
+	u->answer = ist_range_unmap(u->manager, &u->range, 0, 1);
+	return NULL;
+}
+
+/* A page that is on its way out of a range, and waits for a reader: nobody finds it, and it is in use. */
+static void a_page_that_leaves_a_range(void **state)
+{
+	struct guest guest = guest_make(RAM);
+	struct waiting waiting = {.manager = guest.fixture.manager};
+	struct unmapping u = {.manager = guest.fixture.manager, .answer = 1};
+	struct ist_registration strict = {.paddr = page_at(3), .size = PAGE, .flags = IST_MAPPING_STRICT};
+	uint64_t page = page_at(3);
+	pthread_t reader, unmapper;
+	struct ist_mapping mapping;
+	void *vaddr;
+
+	(void)state;
+	assert_int_equal(ist_range_reserve(u.manager, 2, 0, 0, 0, &u.range), 0);
+	assert_int_equal(ist_range_map(u.manager, &u.range, 0, &page, 1), 0);
+	start(&reader, read_for_long, &waiting);
+	while (!atomic_load(&waiting.inside))
+		usleep(100);
+	start(&unmapper, unmap_first, &u);
+	while (ist_phys_to_virt(u.manager, page, 1, &vaddr) == 0)
+		usleep(100);
+	guest_check(u.range.vaddr, page, PAGE);
+	assert_int_equal(ist_protect(u.manager, page, 1), -EBUSY);
+	assert_int_equal(ist_mapping_register(u.manager, &strict, &mapping), -EEXIST);
+	assert_int_equal(ist_backing_remove(u.manager, GUEST_PADDR), -EBUSY);
+	atomic_store(&waiting.leave, true);
+	pthread_join(reader, NULL);
+	pthread_join(unmapper, NULL);
+	assert_int_equal(u.answer, 0);
+	assert_int_equal(ist_protect(u.manager, page, 1), 0);
+	assert_int_equal(ist_unprotect(u.manager, page, 1), 0);
+	assert_int_equal(ist_range_release(u.manager, &u.range, 0), 0);
+	guest_drop(&guest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(no_further_thread),         cmocka_unit_test(a_reader_that_stays),
 	        cmocka_unit_test(a_reader_in_a_full_window), cmocka_unit_test(unregistered_but_referenced),
-	        cmocka_unit_test(forks_beside_protect),
+	        cmocka_unit_test(forks_beside_protect),      cmocka_unit_test(a_page_that_leaves_a_range),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
