@@ -23,6 +23,7 @@ struct ist_owner_config {
 	 */
 	void (*gone)(void *context, uint32_t id);
 	void *context;
+	uint64_t max_stretches; /* of consecutive pages, in all: what a list costs in bookkeeping; default: no limit */
 };
 
 /*

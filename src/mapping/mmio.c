@@ -153,7 +153,8 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 		limbo_add(space, slot);
 		return error;
 	}
-	owner_hold(owner, mapping->pages);
+	mapping->stretches = 1;
+	owner_hold(owner, mapping_share(mapping));
 	pthread_mutex_lock(&owner->lock);
 	space_link(space, &owner->first, slot);
 	space_count(owner, mapping, true);

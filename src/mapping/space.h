@@ -109,6 +109,7 @@ struct mapping {
 	uint32_t previous, next; /* of the owner's mappings; next: also in the limbo, and of unused ones */
 	uint32_t older, newer; /* in the cache; MMIO: older counts how often it was mapped */
 	uint64_t pages;
+	uint32_t stretches; /* as they were asked for: a part of the owner's quota */
 	union {
 		struct segment one; /* segments == 1 */
 		struct {
@@ -244,6 +245,11 @@ struct backing *space_find_backing(struct space *space, uint64_t page);
 static inline bool mapping_has_run(const struct mapping *mapping)
 {
 	return mapping->place == PLACE_RUN && mapping->run.count != 0;
+}
+
+static inline struct owner_share mapping_share(const struct mapping *mapping)
+{
+	return (struct owner_share){mapping->pages, mapping->stretches};
 }
 
 /* One mapping more of an owner's, or one less. Under his lock, so that nobody else changes them. */

@@ -116,27 +116,35 @@ static bool above(uint64_t limit, uint64_t value)
 	return limit != 0 && value > limit;
 }
 
-int owner_charge(struct owner *owner, uint64_t pages)
+/* Relaxed: others only count down meanwhile, so at worst a quota refuses what fits by then. */
+static bool is_too_much(uint64_t limit, const _Atomic uint64_t *counter, uint64_t more)
+{
+	uint64_t held = atomic_load_explicit(counter, memory_order_relaxed);
+
+	return limit != 0 && (held > limit || more > limit - held);
+}
+
+int owner_charge(struct owner *owner, struct owner_share share)
 {
 	const struct ist_owner_config *quota = &owner->config;
-	/* Relaxed: others only count down meanwhile, so at worst a quota refuses what fits by then. */
-	uint64_t held = atomic_load_explicit(&owner->pages, memory_order_relaxed);
 	uint64_t count = atomic_load_explicit(&owner->left, memory_order_relaxed) - 1;
 
 	if (!owner_is_live(owner))
 		return -ESHUTDOWN;
-	if (above(quota->max_buffer_pages, pages) || above(quota->max_mappings, count + 1) ||
-	    (quota->max_pages && (held > quota->max_pages || pages > quota->max_pages - held))) {
+	if (above(quota->max_buffer_pages, share.pages) || above(quota->max_mappings, count + 1) ||
+	    is_too_much(quota->max_pages, &owner->pages, share.pages) ||
+	    is_too_much(quota->max_stretches, &owner->stretches, share.stretches)) {
 		owner->refused++;
 		return -EDQUOT;
 	}
-	owner_hold(owner, pages);
+	owner_hold(owner, share);
 	return 0;
 }
 
-void owner_hold(struct owner *owner, uint64_t pages)
+void owner_hold(struct owner *owner, struct owner_share share)
 {
-	atomic_fetch_add_explicit(&owner->pages, pages, memory_order_relaxed);
+	atomic_fetch_add_explicit(&owner->pages, share.pages, memory_order_relaxed);
+	atomic_fetch_add_explicit(&owner->stretches, share.stretches, memory_order_relaxed);
 	atomic_fetch_add_explicit(&owner->left, 1, memory_order_relaxed);
 }
 
@@ -160,12 +168,18 @@ uint32_t owner_take_gone(struct owner_table *table)
 	return atomic_exchange_explicit(&table->gone, 0, memory_order_acquire); /* leave */
 }
 
-void owner_put(struct owner *owner, uint64_t pages, uint64_t count)
+void owner_give_back(struct owner *owner, struct owner_share share)
+{
+	atomic_fetch_sub_explicit(&owner->pages, share.pages, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&owner->stretches, share.stretches, memory_order_relaxed);
+}
+
+void owner_put(struct owner *owner, struct owner_share share, uint64_t count)
 {
 	const struct ist_owner_config config =
 	        owner->config; /* the record may be cleared away after the decrement */
 
-	atomic_fetch_sub_explicit(&owner->pages, pages, memory_order_relaxed);
+	owner_give_back(owner, share);
 	/* Release: what was done with the mapping comes before; acquire: for the last one, after all others' [O1]. */
 	if (atomic_fetch_sub_explicit(&owner->left, count, memory_order_acq_rel) != count)
 		return;

@@ -28,6 +28,11 @@ enum owner_state { OWNER_NONE, OWNER_LIVE, OWNER_DYING, OWNER_GONE };
 #define OWNER_HOST 1u /* the number of owner 0 */
 #define OWNER_NUMBER_MAX 65535u
 
+/* What a mapping has of its owner's quota, besides being one. */
+struct owner_share {
+	uint64_t pages, stretches;
+};
+
 struct owner {
 	pthread_mutex_t lock; /* what one owner does holds up no other: see mapping/space.h */
 	uint32_t number;
@@ -45,7 +50,7 @@ struct owner {
 	bool elsewhere_done; /* and through what the client pool has grown by */
 	uint64_t client_at, elsewhere_at; /* or has come so far */
 	_Atomic uint64_t left; /* [O1] */
-	_Atomic uint64_t pages; /* those that count */
+	_Atomic uint64_t pages, stretches; /* those that count */
 	_Atomic uint64_t registered, registered_pages; /* alive: changed under its lock, read without */
 	uint64_t cached, refused;
 	uint64_t owed; /* mappings that have ended and are still to be put */
@@ -87,11 +92,13 @@ struct owner *owner_find(struct owner_table *table, uint32_t id);
 int owner_create(struct owner_table *table, const struct ist_owner_config *config);
 
 /* Count a mapping in, if the owner is live and its quota allows it: 0, -ESHUTDOWN or -EDQUOT. */
-int owner_charge(struct owner *owner, uint64_t pages);
+int owner_charge(struct owner *owner, struct owner_share share);
 /* The same, whatever the quota says. */
-void owner_hold(struct owner *owner, uint64_t pages);
+void owner_hold(struct owner *owner, struct owner_share share);
 /* Count it out, or (0 mappings) the walk of the teardown; may call the owner's `gone`. Lock-free. */
-void owner_put(struct owner *owner, uint64_t pages, uint64_t count);
+void owner_put(struct owner *owner, struct owner_share share, uint64_t count);
+/* The share alone, of a mapping that is put later. */
+void owner_give_back(struct owner *owner, struct owner_share share);
 
 /* All that are GONE since the last time, as a list through next; 0: none. */
 uint32_t owner_take_gone(struct owner_table *table);

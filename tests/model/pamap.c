@@ -81,9 +81,7 @@ static inline unsigned rank_plainly(const int32_t *keys, int32_t limit, unsigned
 #include "pamap/hints.c"
 #include "pamap/tree.c"
 #include "pamap/block.c"
-#define in_region single_in_region
 #include "pamap/single.c"
-#undef in_region
 #include "pamap/lookup.c"
 
 int store_reserve(struct store *store, size_t leaves, size_t inners, size_t blocks)

@@ -142,9 +142,14 @@ void limbo_wait_end(struct space *in, uint32_t slot, uint32_t generation)
 	(void)in, (void)slot, (void)generation;
 }
 
-void owner_put(struct owner *of, uint64_t pages, uint64_t count)
+void owner_give_back(struct owner *of, struct owner_share share)
 {
-	(void)of, (void)pages, (void)count;
+	(void)of, (void)share;
+}
+
+void owner_put(struct owner *of, struct owner_share share, uint64_t count)
+{
+	(void)of, (void)share, (void)count;
 	put_backs++;
 }
 

@@ -257,7 +257,8 @@ static void owners(void **state)
 		struct ist_owner_config config = {.id = UINT32_MAX,
 		                                  .max_pages = limits[i],
 		                                  .max_buffer_pages = limits[i],
-		                                  .max_mappings = limits[i]};
+		                                  .max_mappings = limits[i],
+		                                  .max_stretches = limits[i]};
 		struct ist_registration r = {.paddr = GUEST_PADDR, .size = PAGE, .owner = UINT32_MAX};
 		struct ist_mapping mapping;
 

@@ -63,6 +63,41 @@ static void quotas(void **state)
 	guest_drop(&guest);
 }
 
+/* Of a list each stretch counts, whatever becomes of it; and what is refused, or has ended, does not. */
+static void quota_of_stretches(void **state)
+{
+	struct guest guest = guest_make(RAM);
+	struct ist_manager *manager = guest.fixture.manager;
+	const uint64_t pages[] = {GUEST_PADDR, GUEST_PADDR + PAGE, GUEST_PADDR + 5 * PAGE,
+	                          GUEST_PADDR + 9 * PAGE};
+	struct ist_registration r = registration_of(pages, 4); /* three */
+	struct ist_mapping a, b, range;
+
+	(void)state;
+	assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){.id = 5, .max_stretches = 5}),
+	                 0);
+	r.owner = 5;
+	for (int round = 0; round < 100; round++) {
+		r.flags = round % 2 ? IST_MAPPING_SEGMENTS : 0;
+		r.page_count = 4;
+		r.size = 4 * PAGE;
+		assert_int_equal(ist_mapping_register(manager, &r, &a), 0);
+		assert_int_equal(ist_mapping_register(manager, &r, &b), -EDQUOT);
+		assert_int_equal(ist_range_reserve(manager, 50, 5, 0, 0, &range), 0);
+		r.size = 3 * PAGE; /* two */
+		assert_int_equal(ist_mapping_register(manager, &r, &b), -EDQUOT);
+		r.size = 2 * PAGE; /* one */
+		assert_int_equal(ist_mapping_register(manager, &r, &b), 0);
+		assert_int_equal(ist_mapping_get(manager, &b), 0);
+		assert_int_equal(ist_range_release(manager, &range, 0), 0);
+		assert_int_equal(ist_mapping_unregister_one(manager, &a, 0), 0);
+		assert_int_equal(ist_mapping_put(manager, &b), 0);
+		assert_int_equal(ist_mapping_unregister_one(manager, &b, 0), 0);
+	}
+	assert_int_equal(ist_owner_destroy(manager, 5), 0);
+	guest_drop(&guest);
+}
+
 static atomic_int gone;
 
 static void count_gone(void *context, uint32_t id)
@@ -276,6 +311,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(quotas),
+	        cmocka_unit_test(quota_of_stretches),
 	        cmocka_unit_test(death_with_references),
 	        cmocka_unit_test(client_memory_goes_too),
 	        cmocka_unit_test(many_owners),
