@@ -154,7 +154,7 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 		return error;
 	}
 	mapping->stretches = 1;
-	owner_hold(owner, mapping_share(mapping));
+	owner_hold(owner, mapping->pages, 1);
 	pthread_mutex_lock(&owner->lock);
 	space_link(space, &owner->first, slot);
 	space_count(owner, mapping, true);

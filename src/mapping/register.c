@@ -24,9 +24,9 @@ static bool cookie_is_used(struct space *space, struct owner *owner, uint64_t co
 }
 
 /* A range is one stretch, of whatever is in it. */
-static struct owner_share share_of(const struct request *request)
+static uint64_t stretches_of(const struct request *request)
 {
-	return (struct owner_share){request->list.pages, request->list.count ? request->list.count : 1};
+	return request->list.count ? request->list.count : 1;
 }
 
 /* Room for so many segments, of what the slot had before if that is neither too little nor far too much. */
@@ -88,7 +88,7 @@ static int prepare(struct space *space, const struct request *request, struct ow
 	mapping->kind = (uint8_t)request->kind;
 	mapping->attributes = plan->attributes;
 	mapping->pages = request->list.pages;
-	mapping->stretches = (uint32_t)share_of(request).stretches;
+	mapping->stretches = (uint32_t)stretches_of(request);
 	atomic_store_explicit(&mapping->guarded, (request->flags & IST_MAPPING_GUARDED) != 0,
 	                      memory_order_relaxed);
 	if (request->kind == MAPPING_RANGE)
@@ -185,7 +185,7 @@ static int charge(struct space *space, const struct request *request, struct own
 		return -EEXIST;
 	if (atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) > WAITING_MAX)
 		return -EAGAIN;
-	return owner_charge(owner, share_of(request));
+	return owner_charge(owner, request->list.pages, stretches_of(request));
 }
 
 /* Under both locks. */
@@ -201,7 +201,7 @@ static int register_for(struct space *space, const struct request *request, stru
 	if (!error)
 		error = enter(space, request, owner, &plan, slot);
 	if (error)
-		owner_put(owner, share_of(request), 1);
+		owner_put(owner, request->list.pages, stretches_of(request), 1);
 	else
 		go_live(space, owner, *slot);
 	return error;
@@ -294,7 +294,7 @@ static int register_alone(struct space *space, const struct request *request, st
 	error = register_in_views(space, request, owner, slot);
 	rcu_leave();
 	if (error)
-		owner_put(owner, share_of(request), 1);
+		owner_put(owner, request->list.pages, stretches_of(request), 1);
 	return error;
 }
 

@@ -129,7 +129,7 @@ void space_leave(struct space *space)
 	pthread_mutex_unlock(&space->lock);
 	while (owed > 0) {
 		owed--;
-		owner_put(owner[owed], (struct owner_share){0}, count[owed]); /* may call the owner's `gone` */
+		owner_put(owner[owed], 0, 0, count[owed]); /* may call the owner's `gone` */
 	}
 	pthread_setcancelstate(cancel_state, &unused);
 }

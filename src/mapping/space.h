@@ -247,11 +247,6 @@ static inline bool mapping_has_run(const struct mapping *mapping)
 	return mapping->place == PLACE_RUN && mapping->run.count != 0;
 }
 
-static inline struct owner_share mapping_share(const struct mapping *mapping)
-{
-	return (struct owner_share){mapping->pages, mapping->stretches};
-}
-
 /* One mapping more of an owner's, or one less. Under his lock, so that nobody else changes them. */
 void space_count(struct owner *owner, const struct mapping *mapping, bool more);
 

@@ -212,7 +212,7 @@ int ist_owner_destroy_step(struct ist_manager *manager, uint32_t id, uint32_t bu
 	/* The walk's own share of the owner: here he may be gone. His `gone` is called without the lock. */
 	space_leave(space);
 	if (ended)
-		owner_put(owner, (struct owner_share){0}, 1);
+		owner_put(owner, 0, 0, 1);
 	if (error)
 		return error;
 	error = space_enter(space);

@@ -24,11 +24,11 @@ void space_ended(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 	struct owner *owner = mapping_owner(space, mapping);
-	struct owner_share share = mapping_share(mapping);
+	uint64_t pages = mapping->pages, stretches = mapping->stretches;
 
 	atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
 	space_bury(space, slot);
-	owner_put(owner, share, 1);
+	owner_put(owner, pages, stretches, 1);
 }
 
 void space_drop_hold(struct space *space, uint32_t slot)
@@ -50,14 +50,14 @@ void space_drop_hold_inside(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 	struct owner *owner = mapping_owner(space, mapping);
-	struct owner_share share = mapping_share(mapping);
+	uint64_t pages = mapping->pages, stretches = mapping->stretches;
 
 	if (atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) !=
 	    REFS_HOLD) /* [S3] */
 		return;
 	atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
 	space_bury(space, slot);
-	owner_give_back(owner, share);
+	owner_give_back(owner, pages, stretches);
 	space_owe(space, owner);
 }
 
@@ -65,11 +65,11 @@ static void end_last(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 	struct owner *owner = mapping_owner(space, mapping);
-	struct owner_share share = mapping_share(mapping);
+	uint64_t pages = mapping->pages, stretches = mapping->stretches;
 
 	if (atomic_load_explicit(&mapping->held, memory_order_relaxed) || !cache_keep(space, slot))
 		space_bury(space, slot);
-	owner_put(owner, share, 1);
+	owner_put(owner, pages, stretches, 1);
 }
 
 /*

@@ -124,27 +124,27 @@ static bool is_too_much(uint64_t limit, const _Atomic uint64_t *counter, uint64_
 	return limit != 0 && (held > limit || more > limit - held);
 }
 
-int owner_charge(struct owner *owner, struct owner_share share)
+int owner_charge(struct owner *owner, uint64_t pages, uint64_t stretches)
 {
 	const struct ist_owner_config *quota = &owner->config;
 	uint64_t count = atomic_load_explicit(&owner->left, memory_order_relaxed) - 1;
 
 	if (!owner_is_live(owner))
 		return -ESHUTDOWN;
-	if (above(quota->max_buffer_pages, share.pages) || above(quota->max_mappings, count + 1) ||
-	    is_too_much(quota->max_pages, &owner->pages, share.pages) ||
-	    is_too_much(quota->max_stretches, &owner->stretches, share.stretches)) {
+	if (above(quota->max_buffer_pages, pages) || above(quota->max_mappings, count + 1) ||
+	    is_too_much(quota->max_pages, &owner->pages, pages) ||
+	    is_too_much(quota->max_stretches, &owner->stretches, stretches)) {
 		owner->refused++;
 		return -EDQUOT;
 	}
-	owner_hold(owner, share);
+	owner_hold(owner, pages, stretches);
 	return 0;
 }
 
-void owner_hold(struct owner *owner, struct owner_share share)
+void owner_hold(struct owner *owner, uint64_t pages, uint64_t stretches)
 {
-	atomic_fetch_add_explicit(&owner->pages, share.pages, memory_order_relaxed);
-	atomic_fetch_add_explicit(&owner->stretches, share.stretches, memory_order_relaxed);
+	atomic_fetch_add_explicit(&owner->pages, pages, memory_order_relaxed);
+	atomic_fetch_add_explicit(&owner->stretches, stretches, memory_order_relaxed);
 	atomic_fetch_add_explicit(&owner->left, 1, memory_order_relaxed);
 }
 
@@ -168,18 +168,18 @@ uint32_t owner_take_gone(struct owner_table *table)
 	return atomic_exchange_explicit(&table->gone, 0, memory_order_acquire); /* leave */
 }
 
-void owner_give_back(struct owner *owner, struct owner_share share)
+void owner_give_back(struct owner *owner, uint64_t pages, uint64_t stretches)
 {
-	atomic_fetch_sub_explicit(&owner->pages, share.pages, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&owner->stretches, share.stretches, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&owner->pages, pages, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&owner->stretches, stretches, memory_order_relaxed);
 }
 
-void owner_put(struct owner *owner, struct owner_share share, uint64_t count)
+void owner_put(struct owner *owner, uint64_t pages, uint64_t stretches, uint64_t count)
 {
 	const struct ist_owner_config config =
 	        owner->config; /* the record may be cleared away after the decrement */
 
-	owner_give_back(owner, share);
+	owner_give_back(owner, pages, stretches);
 	/* Release: what was done with the mapping comes before; acquire: for the last one, after all others' [O1]. */
 	if (atomic_fetch_sub_explicit(&owner->left, count, memory_order_acq_rel) != count)
 		return;

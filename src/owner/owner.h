@@ -28,11 +28,6 @@ enum owner_state { OWNER_NONE, OWNER_LIVE, OWNER_DYING, OWNER_GONE };
 #define OWNER_HOST 1u /* the number of owner 0 */
 #define OWNER_NUMBER_MAX 65535u
 
-/* What a mapping has of its owner's quota, besides being one. */
-struct owner_share {
-	uint64_t pages, stretches;
-};
-
 struct owner {
 	pthread_mutex_t lock; /* what one owner does holds up no other: see mapping/space.h */
 	uint32_t number;
@@ -92,13 +87,13 @@ struct owner *owner_find(struct owner_table *table, uint32_t id);
 int owner_create(struct owner_table *table, const struct ist_owner_config *config);
 
 /* Count a mapping in, if the owner is live and its quota allows it: 0, -ESHUTDOWN or -EDQUOT. */
-int owner_charge(struct owner *owner, struct owner_share share);
+int owner_charge(struct owner *owner, uint64_t pages, uint64_t stretches);
 /* The same, whatever the quota says. */
-void owner_hold(struct owner *owner, struct owner_share share);
+void owner_hold(struct owner *owner, uint64_t pages, uint64_t stretches);
 /* Count it out, or (0 mappings) the walk of the teardown; may call the owner's `gone`. Lock-free. */
-void owner_put(struct owner *owner, struct owner_share share, uint64_t count);
+void owner_put(struct owner *owner, uint64_t pages, uint64_t stretches, uint64_t count);
 /* The share alone, of a mapping that is put later. */
-void owner_give_back(struct owner *owner, struct owner_share share);
+void owner_give_back(struct owner *owner, uint64_t pages, uint64_t stretches);
 
 /* All that are GONE since the last time, as a list through next; 0: none. */
 uint32_t owner_take_gone(struct owner_table *table);

@@ -142,14 +142,14 @@ void limbo_wait_end(struct space *in, uint32_t slot, uint32_t generation)
 	(void)in, (void)slot, (void)generation;
 }
 
-void owner_give_back(struct owner *of, struct owner_share share)
+void owner_give_back(struct owner *of, uint64_t pages, uint64_t stretches)
 {
-	(void)of, (void)share;
+	(void)of, (void)pages, (void)stretches;
 }
 
-void owner_put(struct owner *of, struct owner_share share, uint64_t count)
+void owner_put(struct owner *of, uint64_t pages, uint64_t stretches, uint64_t count)
 {
-	(void)of, (void)share, (void)count;
+	(void)of, (void)pages, (void)stretches, (void)count;
 	put_backs++;
 }
 
