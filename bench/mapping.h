@@ -22,6 +22,9 @@ struct bench_space {
 struct bench_space space_make(bool mapped, uint64_t cache_bytes);
 void space_drop(struct bench_space *space);
 
+/* A measurement in a line. */
+void print_ns(const struct round_values *values);
+
 /* Prints a goal and whether it was reached. */
 void goal_most(const char *what, double value, double most, const char *unit);
 void goal_least(const char *what, double value, double least, const char *unit);

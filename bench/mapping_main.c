@@ -69,6 +69,12 @@ void space_drop(struct bench_space *space)
 	close(space->fd);
 }
 
+void print_ns(const struct round_values *values)
+{
+	printf("  %-66s             %10.0f ns       [%.0f..%.0f]\n", values->name, values->median,
+	       values->low, values->high);
+}
+
 static void print_goal(const char *what, double value, const char *sign, double goal, const char *unit,
                        bool good)
 {

@@ -68,12 +68,6 @@ static double bare(void *context)
 	return (now_ns() - start) / PAIRS;
 }
 
-static void print_ns(const struct round_values *values)
-{
-	printf("  %-66s             %10.0f ns       [%.0f..%.0f]\n", values->name, values->median,
-	       values->low, values->high);
-}
-
 /* Others that are live all the time, so that the maps are not empty. */
 static void add_others(struct bench_space *space)
 {

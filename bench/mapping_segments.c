@@ -95,12 +95,6 @@ static double two_threads(void *context)
 	return (now_ns() - start) / two[0].pairs / 2;
 }
 
-static void print_ns(const struct round_values *values)
-{
-	printf("  %-66s             %10.0f ns       [%.0f..%.0f]\n", values->name, values->median,
-	       values->low, values->high);
-}
-
 void bench_segments(int rounds)
 {
 	struct bench_space space = space_make(false, 0);

@@ -101,10 +101,16 @@ static uint32_t take_record(struct backings *backings)
 	return number;
 }
 
-static void give_record(struct backings *backings, uint32_t number)
+/* Without the lock. */
+static void give_record(struct space *space, uint32_t number)
 {
-	backing_at(backings, number)->next = backings->unused;
-	backings->unused = number;
+	struct backing *backing = space_backing(space, number);
+
+	backing_empty(backing);
+	pthread_mutex_lock(&space->lock);
+	backing->next = space->backings.unused;
+	space->backings.unused = number;
+	pthread_mutex_unlock(&space->lock);
 }
 
 static struct pamap_entry entry_of(const struct backing *backing, bool reverse)
@@ -180,12 +186,8 @@ int ist_backing_add(struct ist_manager *manager, const struct ist_backing *from)
 	if (!number)
 		return -ENOMEM;
 	error = add(space, &copy, number);
-	if (!error)
-		return 0;
-	backing_empty(space_backing(space, number));
-	pthread_mutex_lock(&space->lock);
-	give_record(&space->backings, number);
-	pthread_mutex_unlock(&space->lock);
+	if (error)
+		give_record(space, number);
 	return error;
 }
 
@@ -295,10 +297,7 @@ int ist_backing_remove(struct ist_manager *manager, uint64_t paddr)
 	error = finish_removal(space, backing);
 	if (!error) {
 		rcu_wait(); /* who has found it in the maps */
-		backing_empty(backing);
-		pthread_mutex_lock(&space->lock);
-		give_record(&space->backings, number);
-		pthread_mutex_unlock(&space->lock);
+		give_record(space, number);
 	}
 	pthread_setcancelstate(before, &before);
 	return error;

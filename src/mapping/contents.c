@@ -21,73 +21,60 @@ static const struct mapping *find_handle(struct space *space, const struct ist_m
 	return mapping;
 }
 
-/* A page of the mapping: physically, and where it lies; false: there is none, of a range. */
-struct place_of_page {
-	uint64_t page;
-	char *vaddr;
-};
-
-static bool find_page(struct space *space, const struct mapping *mapping, uint64_t at,
-                      struct place_of_page *out)
+/* The physical page; false: there is none, of a range. */
+static bool find_page(const struct mapping *mapping, uint64_t at, uint64_t *page)
 {
-	uint32_t segment;
+	const struct segment *segment;
 
-	if (mapping->kind == MAPPING_RANGE) {
-		out->vaddr = mapping->vaddr + (size_t)at * IST_PAGE_SIZE;
-		return range_page(mapping, at, &out->page);
-	}
-	segment = segment_at(mapping, at);
-	out->page = mapping_segments(mapping)[segment].page + (at - mapping_segments(mapping)[segment].at);
-	out->vaddr = segment_address(space, mapping, segment, out->page);
+	if (mapping->kind == MAPPING_RANGE)
+		return range_page(mapping, at, page);
+	segment = &mapping_segments(mapping)[segment_at(mapping, at)];
+	*page = segment->page + (at - segment->at);
 	return true;
 }
 
-/* How many pages lie behind each other from page `at` on, in address space; at most `most`. */
-static uint64_t pages_together(struct space *space, const struct mapping *mapping, uint64_t at, uint64_t most)
+/*
+ * Where the piece that has this segment ends, in bytes of the mapping, up to `end`; *segment is the next one behind it then.
+ * Segments may lie side by side.
+ */
+static uint64_t end_of_piece(struct space *space, const struct mapping *mapping, uint32_t *segment,
+                             uint64_t end)
 {
 	const struct segment *all = mapping_segments(mapping);
-	uint64_t together = 0;
-	char *end;
-	uint32_t segment;
+	uint64_t stop;
+	char *behind;
 
-	if (mapping->place != PLACE_VIEW)
-		return most;
-	segment = segment_at(mapping, at);
-	end = segment_address(space, mapping, segment, all[segment].page + (at - all[segment].at));
-	while (together < most) {
-		uint64_t into = at + together - all[segment].at,
-		         here = segment_pages(mapping, segment) - into;
+	do {
+		uint64_t pages = segment_pages(mapping, *segment);
 
-		if (segment_address(space, mapping, segment, all[segment].page + into) != end)
-			break;
-		together += here;
-		end += (size_t)here * IST_PAGE_SIZE;
-		segment++;
-		if (segment == mapping->segments)
-			break;
-	}
-	return together < most ? together : most;
+		behind = segment_address(space, mapping, *segment, all[*segment].page + pages);
+		stop = (all[*segment].at + pages) * IST_PAGE_SIZE;
+		(*segment)++;
+	} while (stop < end && segment_address(space, mapping, *segment, all[*segment].page) == behind);
+	return stop < end ? stop : end;
 }
 
 /* All of [offset, offset + len) in order; how many pieces it is. */
 static size_t list_segments(struct space *space, const struct mapping *mapping, uint64_t offset, uint64_t len,
                             struct iovec *out, size_t room)
 {
+	const struct segment *all = mapping_segments(mapping);
 	uint64_t at = mapping->offset + offset, end = at + len;
+	uint32_t segment;
 	size_t count = 0;
 
-	for (; at < end; count++) {
-		uint64_t page = at / IST_PAGE_SIZE,
-		         pages = pages_together(space, mapping, page, (end - 1) / IST_PAGE_SIZE - page + 1),
-		         stop = (page + pages) * IST_PAGE_SIZE;
-		struct place_of_page place;
+	if (mapping->place != PLACE_VIEW) {
+		if (room > 0)
+			*out = (struct iovec){mapping->vaddr + offset, (size_t)len};
+		return 1;
+	}
+	for (segment = segment_at(mapping, at / IST_PAGE_SIZE); at < end; count++) {
+		char *begin = segment_address(space, mapping, segment, all[segment].page) +
+		              (at - all[segment].at * IST_PAGE_SIZE);
+		uint64_t stop = end_of_piece(space, mapping, &segment, end);
 
-		stop = stop < end ? stop : end;
-		if (count < room) {
-			find_page(space, mapping, page, &place);
-			out[count].iov_base = place.vaddr + at % IST_PAGE_SIZE;
-			out[count].iov_len = (size_t)(stop - at);
-		}
+		if (count < room)
+			out[count] = (struct iovec){begin, (size_t)(stop - at)};
 		at = stop;
 	}
 	return count;
@@ -121,8 +108,7 @@ int ist_mapping_paddr(struct ist_manager *manager, const struct ist_mapping *han
 {
 	struct space *space = space_of(manager);
 	const struct mapping *mapping;
-	struct place_of_page place;
-	uint64_t at;
+	uint64_t at, page;
 	int error = 0;
 
 	if (!manager || !handle || !out || (granule != 0 && granule != IST_PAGE_SIZE))
@@ -136,10 +122,10 @@ int ist_mapping_paddr(struct ist_manager *manager, const struct ist_mapping *han
 	else if (offset >= mapping->size)
 		error = -ERANGE;
 	at = error ? 0 : mapping->offset + offset;
-	if (!error && !find_page(space, mapping, at / IST_PAGE_SIZE, &place))
+	if (!error && !find_page(mapping, at / IST_PAGE_SIZE, &page))
 		error = -ENXIO;
 	if (!error)
-		*out = place.page * IST_PAGE_SIZE + (granule ? 0 : at % IST_PAGE_SIZE);
+		*out = page * IST_PAGE_SIZE + (granule ? 0 : at % IST_PAGE_SIZE);
 	rcu_leave();
 	return error;
 }

@@ -123,11 +123,6 @@ bool cover_is_used(const struct cover *cover, uint64_t first, uint64_t pages)
 	return false;
 }
 
-uint32_t link_take(struct space *space)
-{
-	return stock_take(&space->links);
-}
-
 /* What the word of a link alone says besides. */
 static uint32_t flags_of(const struct mapping *mapping)
 {
@@ -159,30 +154,32 @@ static inline int put_in(struct space *space, struct backing *backing, struct no
 	return cover_join(space, backing, node, id);
 }
 
-static inline void take_out(struct space *space, struct backing *backing, struct node node, uint32_t id)
+/*
+ * Of a link that is alone in its node, which nobody else takes out: what is kept of the word, and what is added. Release: after
+ * the announcement [C2]. False: it is in a group.
+ */
+static inline bool change_alone(_Atomic uint32_t *word, uint32_t keep, uint32_t add)
 {
-	_Atomic uint32_t *word = cover_word(&backing->cover, node);
-	uint32_t found = atomic_load_explicit(word, memory_order_relaxed);
-
-	while (!(found & NODE_GROUP)) /* then it is this one: nobody else takes it out */
-		if (atomic_compare_exchange_weak_explicit(word, &found, 0, memory_order_release, /* [C2] */
-		                                          memory_order_relaxed))
-			return;
-	cover_part(space, backing, id);
-}
-
-/* [C3]; `held` of the mapping is set. */
-static void hold(struct space *space, struct backing *backing, struct node node, uint32_t id)
-{
-	_Atomic uint32_t *word = cover_word(&backing->cover, node);
 	uint32_t found = atomic_load_explicit(word, memory_order_relaxed);
 
 	while (!(found & NODE_GROUP))
-		if (atomic_compare_exchange_weak_explicit(word, &found, found | NODE_ODD | NODE_HELD,
-		                                          memory_order_release, /* [C2] */
-		                                          memory_order_relaxed))
-			return;
-	cover_hold(space, backing, id);
+		if (atomic_compare_exchange_weak_explicit(word, &found, (found & keep) | add,
+		                                          memory_order_release, memory_order_relaxed))
+			return true;
+	return false;
+}
+
+static inline void take_out(struct space *space, struct backing *backing, struct node node, uint32_t id)
+{
+	if (!change_alone(cover_word(&backing->cover, node), 0, 0))
+		cover_part(space, backing, id);
+}
+
+/* [C3] */
+static void hold(struct space *space, struct backing *backing, struct node node, uint32_t id)
+{
+	if (!change_alone(cover_word(&backing->cover, node), UINT32_MAX, NODE_ODD | NODE_HELD))
+		cover_hold(space, backing, id);
 }
 
 /* [C2] */
@@ -219,7 +216,7 @@ static inline struct link *next_link(struct entry *entry)
 	struct link *link;
 
 	if (!*entry->next) {
-		uint32_t taken = link_take(entry->space);
+		uint32_t taken = stock_take(&entry->space->links);
 
 		if (!taken)
 			return NULL;
@@ -380,7 +377,7 @@ static struct node node_of_page(const struct backing *backing, uint64_t page)
 int cover_enter_page(struct space *space, uint32_t slot, uint32_t segment, uint64_t page, uint32_t *out)
 {
 	struct backing *backing = space_find_backing(space, page);
-	uint32_t id = link_take(space);
+	uint32_t id = stock_take(&space->links);
 	int error;
 
 	if (!id)

@@ -143,9 +143,6 @@ int cover_enter_page(struct space *space, uint32_t slot, uint32_t segment, uint6
 void cover_withdraw_page(struct space *space, uint64_t page, uint32_t link, bool hold);
 void cover_take_out_page(struct space *space, uint64_t page, uint32_t link); /* that was held */
 
-/* An unused link; 0: no memory. */
-uint32_t link_take(struct space *space);
-
 /* How its place is told apart in groups. */
 enum link_kind { LINK_IN_VIEW, LINK_ELSEWHERE, LINK_IN_RANGE };
 

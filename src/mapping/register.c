@@ -121,32 +121,13 @@ bool space_make_room(struct space *space)
 static int enter_nodes(struct space *space, const struct request *request, uint32_t slot)
 {
 	bool strict = ((request->flags | space->config.flags) & IST_MAPPING_STRICT) != 0;
-	uint32_t all = UINT32_MAX;
-	int error = 0;
 
-	if (request->kind != MAPPING_RANGE)
-		error = cover_enter(space, slot, strict && request->kind != MAPPING_MMIO);
-	if (error)
-		cover_withdraw(space, slot, &all);
-	return error;
+	if (request->kind == MAPPING_RANGE) /* its pages come later */
+		return 0;
+	return cover_enter(space, slot, strict && request->kind != MAPPING_MMIO);
 }
 
-static int enter_indexes(struct space *space, const struct request *request, struct owner *owner,
-                         uint32_t slot)
-{
-	uint32_t hash = index_hash(&owner->cookies, request->cookie, 0);
-	int error = request->cookie ? index_insert(&owner->cookies, hash, slot) : 0;
-
-	if (!error) {
-		error = enter_nodes(space, request, slot);
-		if (error && request->cookie)
-			index_remove(&owner->cookies, hash, slot);
-	}
-	if (error)
-		limbo_add(space, slot);
-	return error;
-}
-
+/* What enter_indexes has done, or a part of it. */
 static void leave_indexes(struct space *space, struct owner *owner, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
@@ -156,6 +137,22 @@ static void leave_indexes(struct space *space, struct owner *owner, uint32_t slo
 		index_remove(&owner->cookies, index_hash(&owner->cookies, mapping->cookie, 0), slot);
 	cover_withdraw(space, slot, &all);
 	limbo_add(space, slot);
+}
+
+static int enter_indexes(struct space *space, const struct request *request, struct owner *owner,
+                         uint32_t slot)
+{
+	uint32_t hash = index_hash(&owner->cookies, request->cookie, 0);
+	int error = request->cookie ? index_insert(&owner->cookies, hash, slot) : 0;
+
+	if (error) {
+		limbo_add(space, slot);
+		return error;
+	}
+	error = enter_nodes(space, request, slot);
+	if (error)
+		leave_indexes(space, owner, slot);
+	return error;
 }
 
 static int enter(struct space *space, const struct request *request, struct owner *owner,
@@ -251,8 +248,7 @@ static bool is_contested(struct space *space, uint32_t slot)
 		return true;
 	for (uint32_t i = 0; i < mapping->segments; i++)
 		if ((i == 0 || all[i].backing != all[i - 1].backing) &&
-		    atomic_load_explicit(&space_backing(space, all[i].backing)->leaving,
-		                         memory_order_relaxed))
+		    backing_is_leaving(space_backing(space, all[i].backing)))
 			return true;
 	return false;
 }
