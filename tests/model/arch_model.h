@@ -158,19 +158,7 @@ static inline bool model_retire(char *const *table, uint64_t bias, _Atomic uint8
 	model_retire(table, bias, &(states)[place], 2, *(use) + (base))
 
 /* One by one, as each number has a commit of its own. */
-static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Atomic uint8_t *states,
-                                         const struct arch_ending *ending, unsigned from, unsigned end)
-{
-	unsigned at = from;
-
-	for (; at < end; at++) {
-		uint32_t live = ending->live[at];
-
-		if (!arch_retire_2(table, bias, states, ending->places[at], &live, 0))
-			break;
-	}
-	return at - from;
-}
+#include "percpu/arch_each.h"
 
 static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
                                 uint64_t next)
