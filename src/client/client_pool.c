@@ -27,7 +27,8 @@
 #define CACHE_PAGES 2048u /* so many pages */
 #define CACHE_RUNS 2u /* in one, or what makes up a batch */
 #define CACHE_BATCH                                                                                          \
-	(CACHE_LINE / sizeof(uint64_t)) /* pages that are fetched at once for short runs: a line of `record` */
+	(CACHE_LINE /                                                                                        \
+	 sizeof(uint64_t)) /* pages that are fetched at once for short runs: a line of `record` */
 
 /* Faults that the models must find. */
 #define TWIN_OWNER_RELAXED 320 /* the owner is written without release */
@@ -43,7 +44,7 @@ size_t client_pool_bytes(size_t size)
 	size_t pages = size / IST_PAGE_SIZE;
 
 	return buddy_bytes(pages) + bits_round_up(pages * sizeof(uint64_t), CACHE_LINE) +
-	       bits_round_up(pages * sizeof(uint32_t), CACHE_LINE);
+	       bits_round_up(pages * sizeof(uint32_t), CACHE_LINE) + tags_bytes(pages);
 }
 
 int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
@@ -56,6 +57,7 @@ int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 	pool->record = (_Atomic uint64_t *)(void *)at;
 	at += bits_round_up(pages * sizeof(uint64_t), CACHE_LINE);
 	pool->owner = (_Atomic uint32_t *)(void *)at;
+	tags_init(&pool->tags, pages, at + bits_round_up(pages * sizeof(uint32_t), CACHE_LINE));
 	if (pages >= CACHE_FROM && !pool->direct)
 		slab_classes_pages(&pool->slabs.classes);
 	pool->slabs.most_cached =
@@ -95,6 +97,7 @@ static inline __attribute__((always_inline)) void publish(struct ist_client_pool
 	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
 	atomic_store_explicit(&pool->record[start], record_live(use, size, isolated),
 	                      memory_order_release); /* [R1] */
+	tags_set(&pool->tags, owner, start);
 	record_make_shm(&pool->pool, use, start, size, out);
 	tools_allocated(pool, out->view.vaddr, size);
 }
@@ -169,6 +172,8 @@ void client_pool_unclaim(struct ist_client_pool *pool, const struct ist_client_r
                          const struct client_claim *claim)
 {
 	slabs_give_run(&pool->slabs, claim->start, page_count(request->size), 0);
+	if (pool->tell)
+		pool->tell(pool);
 }
 
 void client_pool_publish(struct ist_client_pool *pool, const struct ist_client_request *request,
@@ -304,6 +309,8 @@ static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 		pool_give_carefully(&pool->pool, &pool->slabs, start, count, IST_PAGE_SIZE);
 	else
 		slabs_give_run(&pool->slabs, start, count, shm->bias);
+	if (pool->tell)
+		pool->tell(pool);
 }
 
 /* By compare-exchange, for what is anybody's to end (percpu/bias.h): 0, or why not. */
@@ -401,6 +408,8 @@ static __attribute__((noinline)) int give_slow(struct ist_client_pool *pool, siz
                                                uint64_t bias)
 {
 	slabs_give_slow(&pool->slabs, start, page_count(size), bias);
+	if (pool->tell)
+		pool->tell(pool);
 	return 0;
 }
 

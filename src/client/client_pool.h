@@ -5,13 +5,14 @@
  *
  * Out of band: the buddy (43 KiB a GiB), and for each page that an allocation starts at a record of 8 bytes and an
  * owner of 4. These are arrays over all pages that cost memory only where allocations have started, in whole host
- * pages.
+ * pages; and the tags (tags.h), 64 KiB a GiB that cost memory where owners have something.
  */
 #ifndef CLIENT_CLIENT_POOL_H
 #define CLIENT_CLIENT_POOL_H
 
 #include <isthmus/client.h>
 
+#include "client/tags.h"
 #include "pool/pool.h"
 
 struct ist_client_pool {
@@ -19,7 +20,9 @@ struct ist_client_pool {
 	struct slabs slabs;
 	_Atomic uint64_t *record;
 	_Atomic uint32_t *owner; /* of an allocation, at its first page; see record.h for other pages */
+	struct tags tags; /* where owners may have something */
 	bool direct; /* no magazines, whatever the size; set before the init */
+	void (*tell)(struct ist_client_pool *pool); /* if not null: after something was freed; lock-free */
 	_Atomic int file; /* descriptor of the file behind the pool + 1, or 0; see share.c */
 	uint64_t file_offset; /* of the pool's first byte, once there is a file */
 	_Atomic uint64_t lost; /* runs that are out of the buddy for ever; see share.c */
@@ -57,6 +60,17 @@ int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, b
  * while makes a fence, a system call.
  */
 int client_pool_free_found(struct ist_client_pool *pool, const struct ist_client_allocation *found);
+
+/* The next live allocation that starts at a page from `page` on and below `limit`: its pages from *start to *end. False: none. */
+bool client_pool_next_live(struct ist_client_pool *pool, size_t page, size_t limit, size_t *start,
+                           size_t *end, struct ist_client_allocation *found);
+
+/*
+ * For the end of an owner: free what of his starts at *page or behind, up to *budget allocations; *page is where to go on, *budget
+ * what is left of it. 0: that was all; 1: there may be more; -ENOMEM: the system refuses what an isolated buffer at *page
+ * needs, try again. One call at a time (tags.h). The time goes with what he has, and a load for each 32,768 pages.
+ */
+int client_pool_end_owner(struct ist_client_pool *pool, uint32_t owner, uint64_t *page, uint32_t *budget);
 
 /* The record of a live allocation that was found by a walk. -ENOENT: it is not that one any more. */
 int client_pool_record(struct ist_client_pool *pool, const struct ist_client_allocation *found,

@@ -66,11 +66,10 @@ int ist_client_pool_find(struct ist_client_pool *pool, uint64_t paddr, struct is
 	return 0;
 }
 
-/* The next live allocation from `page` on: its pages from *start to *end. False if there is none. */
-static bool next_live(struct ist_client_pool *pool, size_t page, size_t *start, size_t *end,
-                      struct ist_client_allocation *found)
+bool client_pool_next_live(struct ist_client_pool *pool, size_t page, size_t limit, size_t *start,
+                           size_t *end, struct ist_client_allocation *found)
 {
-	size_t pages = pool->pool.size / IST_PAGE_SIZE;
+	size_t pages = bits_min(pool->pool.size / IST_PAGE_SIZE, limit);
 
 	/* By the map, so that free stretches cost a bit a page and their records stay untouched. */
 	for (; (page = bitmap_next_used(pool->slabs.buddy.map, page, pages)) < pages; page++) {
@@ -81,6 +80,13 @@ static bool next_live(struct ist_client_pool *pool, size_t page, size_t *start, 
 		}
 	}
 	return false;
+}
+
+/* The same, of the whole pool. */
+static bool next_live(struct ist_client_pool *pool, size_t page, size_t *start, size_t *end,
+                      struct ist_client_allocation *found)
+{
+	return client_pool_next_live(pool, page, SIZE_MAX, start, end, found);
 }
 
 int ist_client_pool_next(struct ist_client_pool *pool, uint64_t paddr, struct ist_client_allocation *out)

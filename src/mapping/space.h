@@ -130,8 +130,8 @@ struct space {
 	struct pamap *by_paddr, *by_vaddr;
 	const struct ist_view *carve_out;
 	struct ist_client_pool *client;
-	/* Client memory of owners that lies elsewhere (provider/region.c): frees some; false when there is no more. */
-	bool (*free_elsewhere)(void *elsewhere, uint32_t owner, uint64_t *progress);
+	/* Client memory of owners that lies elsewhere (provider/region.c): frees some, *budget at most; false: that was all. */
+	bool (*free_elsewhere)(void *elsewhere, uint32_t owner, uint64_t *progress, uint32_t *budget);
 	void *elsewhere;
 	pthread_mutex_t *elsewhere_lock; /* nests inside space.lock; for fork */
 

@@ -10,8 +10,6 @@
 #include "client/client_pool.h"
 #include "mapping/space.h"
 
-#define VISITS 64u /* client allocations of others that may be passed for one of the budget */
-
 /* Hide all that he has at once: see owner_is_shown, which reads in the opposite order. */
 static void begin(struct space *space, struct owner *owner)
 {
@@ -96,30 +94,11 @@ static void end_mappings(struct space *space, struct owner *owner, uint32_t *bud
  */
 static int free_client(struct space *space, struct owner *owner, uint32_t *budget)
 {
-	uint64_t visits = (uint64_t)*budget * VISITS;
+	int more = client_pool_end_owner(space->client, owner->id, &owner->client_at, budget);
 
-	while (*budget > 0 && visits-- > 0) {
-		struct ist_client_allocation found;
-		uint64_t last;
-
-		if (ist_client_pool_next(space->client, owner->client_at, &found)) {
-			owner->client_done = true;
-			return 0;
-		}
-		if (found.owner == owner->id) {
-			int error = client_pool_free_found(space->client, &found);
-
-			if (error == -ENOMEM)
-				return error;
-			*budget -= error == 0;
-		}
-		last = found.view.paddr + (found.view.size - 1);
-		owner->client_at = (last | (IST_PAGE_SIZE - 1)) + 1;
-		owner->client_done = owner->client_at == 0;
-		if (owner->client_done)
-			return 0;
-	}
-	*budget = 0;
+	if (more < 0)
+		return more;
+	owner->client_done = !more;
 	return 0;
 }
 
@@ -136,7 +115,7 @@ static int step(struct space *space, struct owner *owner, uint32_t budget)
 	if (budget > 0 && owner->client_done && !owner->elsewhere_done)
 		owner->elsewhere_done =
 		        !space->free_elsewhere ||
-		        !space->free_elsewhere(space->elsewhere, owner->id, &owner->elsewhere_at);
+		        !space->free_elsewhere(space->elsewhere, owner->id, &owner->elsewhere_at, &budget);
 	return owner->first || owner->first_cached || !owner->client_done || !owner->elsewhere_done ? 1 : 0;
 }
 

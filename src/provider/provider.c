@@ -28,17 +28,18 @@ static struct item *item_at(struct provider_desk *desk, uint32_t number)
 	return slots_at(&desk->items, number);
 }
 
-/* The mappings that have ended without us, with their owner: take them off the list. Under the lock. 0: no more. */
-static bool take_ended(struct provider_desk *desk, struct grant *out);
+/* The next mapping from *number on that has ended without us, with its owner: take it off the list. Under the lock. */
+static bool take_ended(struct provider_desk *desk, uint32_t *number, struct grant *out);
 
 static void return_ended(struct provider_desk *desk)
 {
 	struct grant grant;
+	uint32_t number = 1;
 	bool found;
 
 	do {
 		pthread_mutex_lock(&desk->lock);
-		found = desk->live > 0 && take_ended(desk, &grant);
+		found = desk->live > 0 && take_ended(desk, &number, &grant);
 		pthread_mutex_unlock(&desk->lock);
 		if (found)
 			desk_return(desk, &grant);
@@ -58,8 +59,11 @@ int desk_settle(struct provider_desk *desk)
 void desk_drop(struct provider_desk *desk)
 {
 	regions_free_memory(desk);
-	if (desk->has_index)
+	if (desk->has_index) {
 		index_drop(&desk->by_slot);
+		tenants_drop(&desk->tenants);
+	}
+	room_drop(&desk->room);
 	slots_drop(&desk->items);
 	pthread_mutex_destroy(&desk->lock);
 }
@@ -84,8 +88,10 @@ int ist_provider_set(struct ist_manager *manager, const struct ist_provider *pro
 		if (!desk->provider.keep_pages)
 			desk->provider.keep_pages = desk->provider.chunk_pages;
 		desk->set = true;
-		if (!desk->has_index)
+		if (!desk->has_index) {
 			index_init(&desk->by_slot);
+			tenants_init(&desk->tenants);
+		}
 		desk->has_index = true;
 	}
 	pthread_mutex_unlock(&desk->lock);
@@ -121,15 +127,15 @@ static void drop_item(struct provider_desk *desk, uint32_t number)
 	desk->live--;
 }
 
-static bool take_ended(struct provider_desk *desk, struct grant *out)
+static bool take_ended(struct provider_desk *desk, uint32_t *number, struct grant *out)
 {
-	for (uint32_t number = 1; number <= desk->items.made; number++) {
-		struct item *item = item_at(desk, number);
+	for (; *number <= desk->items.made; ++*number) {
+		struct item *item = item_at(desk, *number);
 
 		if (!item->live || !desk_has_ended(desk, &item->grant))
 			continue;
 		*out = item->grant;
-		drop_item(desk, number);
+		drop_item(desk, *number);
 		return true;
 	}
 	return false;

@@ -20,6 +20,8 @@
 
 #include "client/client_pool.h"
 #include "mapping/space.h"
+#include "provider/room.h"
+#include "provider/tenants.h"
 
 /* One answer of the provider that was mapped. */
 struct grant {
@@ -30,7 +32,9 @@ struct grant {
 struct grown_region {
 	struct ist_client_pool pool;
 	struct grant grant;
-	uint64_t serial; /* regions are walked in this order */
+	struct room *room; /* to hear of what is freed, without the lock */
+	struct room_place place;
+	uint32_t stays; /* of owners, a list */
 	size_t bytes; /* of this and the pool's bookkeeping */
 	struct grown_region *next;
 };
@@ -44,12 +48,11 @@ struct provider_desk {
 	struct index by_slot;
 	bool has_index;
 	uint32_t unused, live;
-	struct grown_region *regions, *parked; /* regions: the highest serial first */
-	struct grown_region *resume; /* the first one below the serial resume_below, unless that is 0 */
-	uint64_t resume_below;
+	struct grown_region *regions, *parked;
+	struct room room; /* of those on the list of regions */
+	struct tenants tenants; /* from when has_index is set */
 	uint64_t region_count, region_pages; /* on the list of regions */
 	uint64_t since_look; /* requests served since somebody last counted what is free */
-	uint64_t serial;
 	uint64_t growing; /* pages that calls under way are asking for */
 	uint64_t calls; /* under way, so that the provider stays */
 	struct ist_provider_stats stats;
@@ -82,10 +85,11 @@ bool regions_shrink(struct provider_desk *desk, uint64_t keep);
 /* Under the lock. */
 void regions_count(struct provider_desk *desk, struct ist_provider_stats *out);
 void regions_free_memory(struct provider_desk *desk);
+uint64_t region_free_pages(const struct grown_region *region);
 /*
- * For teardown: free the owner's memory in the next region below *serial, the newest first, and 0 to begin with; false: there
- * is none. So it ends, however many regions are opened meanwhile.
+ * For teardown: free the owner's memory in the regions, up to *budget allocations. *until is 0 to begin with. Whether there may be
+ * more; what he gets meanwhile is not looked for, so it ends.
  */
-bool regions_free_owner(void *desk, uint32_t owner, uint64_t *serial);
+bool regions_free_owner(void *desk, uint32_t owner, uint64_t *until, uint32_t *budget);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/tools.h"
@@ -33,8 +34,16 @@ static void park(struct provider_desk *desk, struct grown_region *region)
 	desk->parked = region;
 }
 
+static void tell(struct ist_client_pool *pool)
+{
+	struct grown_region *region =
+	        (struct grown_region *)(void *)((char *)pool - offsetof(struct grown_region, pool));
+
+	room_tell(region->room, region);
+}
+
 /* Bookkeeping for a region, with everything claimed. */
-static struct grown_region *make_region(uint64_t pages)
+static struct grown_region *make_region(struct provider_desk *desk, uint64_t pages)
 {
 	size_t bytes = region_bytes(pages);
 	struct grown_region *region = platform_map(bytes);
@@ -45,6 +54,8 @@ static struct grown_region *make_region(uint64_t pages)
 	region->pool.pool.kind = POOL_CLIENT;
 	region->pool.pool.size = pages * IST_PAGE_SIZE;
 	region->pool.direct = true;
+	region->pool.tell = tell;
+	region->room = &desk->room;
 	if (client_pool_init(&region->pool, (char *)region + bits_round_up(sizeof(*region), CACHE_LINE))) {
 		platform_unmap(region, bytes);
 		return NULL;
@@ -53,31 +64,53 @@ static struct grown_region *make_region(uint64_t pages)
 	return region;
 }
 
-/* The lock is not held. */
-static int open_region(struct provider_desk *desk, const struct grant *grant, struct grown_region **out)
+/* The lock is not held: a region for these pages that nobody else knows of, and a place for it in the tree. */
+static int take_region(struct provider_desk *desk, uint64_t pages, struct grown_region **out)
 {
 	struct grown_region *region;
 	int error;
 
 	pthread_mutex_lock(&desk->lock);
-	region = unpark(desk, grant->pages);
+	region = unpark(desk, pages);
 	pthread_mutex_unlock(&desk->lock);
 	if (!region)
-		region = make_region(grant->pages);
+		region = make_region(desk, pages);
 	if (!region)
 		return -ENOMEM;
+	pthread_mutex_lock(&desk->lock);
+	error = room_add(&desk->room, region);
+	if (error)
+		park(desk, region);
+	pthread_mutex_unlock(&desk->lock);
+	*out = region;
+	return error;
+}
+
+static void put_region(struct provider_desk *desk, struct grown_region *region)
+{
+	pthread_mutex_lock(&desk->lock);
+	room_remove(&desk->room, region);
+	park(desk, region);
+	pthread_mutex_unlock(&desk->lock);
+}
+
+/* The lock is not held. */
+static int open_region(struct provider_desk *desk, const struct grant *grant, struct grown_region **out)
+{
+	struct grown_region *region;
+	int error = take_region(desk, grant->pages, &region);
+
+	if (error)
+		return error;
 	region->grant = *grant;
 	region->pool.pool.vaddr = grant->mapping.vaddr;
 	region->pool.pool.paddr = grant->paddr;
 	error = pool_register(&region->pool.pool);
-	if (!error)
-		tools_pool_made(&region->pool, region->pool.pool.vaddr, region->pool.pool.size);
 	if (error) {
-		pthread_mutex_lock(&desk->lock);
-		park(desk, region);
-		pthread_mutex_unlock(&desk->lock);
+		put_region(desk, region);
 		return error;
 	}
+	tools_pool_made(&region->pool, region->pool.pool.vaddr, region->pool.pool.size);
 	*out = region;
 	return 0;
 }
@@ -87,35 +120,62 @@ static uint64_t used_pages(const struct grown_region *region)
 	return client_pool_used_pages(&region->pool);
 }
 
-static uint64_t free_pages_of(const struct grown_region *region)
+uint64_t region_free_pages(const struct grown_region *region)
 {
 	return region->pool.pool.size / IST_PAGE_SIZE - used_pages(region);
 }
 
-/* Regions that do not have so many free pages are passed by at the cost of a load each. */
-static int alloc_in_regions(struct provider_desk *desk, const struct ist_client_request *request,
-                            struct ist_shm *out)
+/* What the region is asked for in vain it has not got, unless the place mattered. */
+static int alloc_in(struct provider_desk *desk, struct grown_region *region,
+                    const struct ist_client_request *request, struct ist_shm *out)
 {
 	uint64_t pages = bits_ceil_div(request->size, IST_PAGE_SIZE);
-	int error = -ENOSPC;
+	int error = tenants_note(&desk->tenants, request->owner, region);
 
-	for (struct grown_region *region = desk->regions; region && error == -ENOSPC; region = region->next)
-		if (free_pages_of(region) >= pages)
-			error = ist_client_pool_alloc_request(&region->pool, request, out);
+	if (!error)
+		error = ist_client_pool_alloc_request(&region->pool, request, out);
+	if (!error)
+		room_lower(&desk->room, region, region_free_pages(region));
+	else if (error == -ENOSPC && request->align <= IST_PAGE_SIZE)
+		room_lower(&desk->room, region, pages - 1);
 	return error;
 }
 
-/* Under the lock: to its place by its serial, which is in front for a new one. */
+static int alloc_where_room_is(struct provider_desk *desk, const struct ist_client_request *request,
+                               struct ist_shm *out)
+{
+	uint64_t pages = bits_ceil_div(request->size, IST_PAGE_SIZE);
+	struct grown_region *region;
+	int error = -ENOSPC;
+
+	for (uint32_t leaf = 0; error == -ENOSPC && (region = room_find(&desk->room, leaf, pages));
+	     leaf = region->place.leaf + 1)
+		error = alloc_in(desk, region, request, out);
+	return error;
+}
+
+/* Under the lock. */
+static int alloc_in_regions(struct provider_desk *desk, const struct ist_client_request *request,
+                            struct ist_shm *out)
+{
+	bool is_behind =
+	        room_is_behind(&desk->room); /* before we hear: who was counted out by now is heard [E2] */
+	int error;
+
+	room_hear(&desk->room);
+	error = alloc_where_room_is(desk, request, out);
+	if (error == -ENOSPC && is_behind) {
+		room_look(&desk->room);
+		error = alloc_where_room_is(desk, request, out);
+	}
+	return error;
+}
+
+/* Under the lock. */
 static void list_region(struct provider_desk *desk, struct grown_region *region)
 {
-	struct grown_region **link = &desk->regions;
-
-	while (*link && (*link)->serial > region->serial)
-		link = &(*link)->next;
-	region->next = *link;
-	*link = region;
-	if (region->serial < desk->resume_below)
-		desk->resume_below = 0;
+	region->next = desk->regions;
+	desk->regions = region;
 	desk->region_count++;
 	desk->region_pages += region->pool.pool.size / IST_PAGE_SIZE;
 }
@@ -126,10 +186,9 @@ static struct grown_region *unlist_region(struct provider_desk *desk, struct gro
 	struct grown_region *region = *link;
 
 	*link = region->next;
-	if (desk->resume == region)
-		desk->resume = region->next;
 	desk->region_count--;
 	desk->region_pages -= region->pool.pool.size / IST_PAGE_SIZE;
+	tenants_forget(&desk->tenants, region);
 	return region;
 }
 
@@ -138,9 +197,9 @@ static int publish_region(struct provider_desk *desk, struct grown_region *regio
                           const struct ist_client_request *request, struct ist_shm *out)
 {
 	buddy_free(&region->pool.slabs.buddy, 0, region->pool.pool.size / IST_PAGE_SIZE);
-	region->serial = ++desk->serial;
 	list_region(desk, region);
-	return ist_client_pool_alloc_request(&region->pool, request, out);
+	room_tell(&desk->room, region);
+	return alloc_in(desk, region, request, out);
 }
 
 /* Reserve the right to grow by so many pages. Under the lock. */
@@ -195,7 +254,7 @@ static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep
 
 	*all_free = true;
 	for (struct grown_region *region = desk->regions; region; region = region->next)
-		free_pages += free_pages_of(region);
+		free_pages += region_free_pages(region);
 	while (*link) {
 		struct grown_region *region = *link;
 		uint64_t pages = region->pool.pool.size / IST_PAGE_SIZE;
@@ -228,13 +287,15 @@ static bool return_region(struct provider_desk *desk, struct grown_region *regio
 		tools_pool_made(&region->pool, pool->vaddr, pool->size);
 		buddy_free(&region->pool.slabs.buddy, 0, pool->size / IST_PAGE_SIZE);
 	}
+	if (returned) {
+		put_region(desk, region);
+		return true;
+	}
 	pthread_mutex_lock(&desk->lock);
-	if (returned)
-		park(desk, region);
-	else
-		list_region(desk, region);
+	list_region(desk, region);
+	room_tell(&desk->room, region);
 	pthread_mutex_unlock(&desk->lock);
-	return returned;
+	return false;
 }
 
 bool regions_shrink(struct provider_desk *desk, uint64_t keep)
@@ -282,49 +343,20 @@ void regions_free_memory(struct provider_desk *desk)
  * Each is freed, by this call or by its holder: what client_pool_free_found refuses otherwise are isolated buffers, of which
  * there are none here, because a region has no file (client_share_set_file).
  */
-static void free_owner_in(struct grown_region *region, uint32_t owner)
-{
-	struct ist_client_allocation found;
-	uint64_t from = 0;
-
-	while (ist_client_pool_next(&region->pool, from, &found) == 0) {
-		if (found.owner == owner)
-			client_pool_free_found(&region->pool, &found);
-		from = ((found.view.paddr + (found.view.size - 1)) | (IST_PAGE_SIZE - 1)) + 1;
-		if (from == 0)
-			return;
-	}
-}
-
-/* The first region below `serial`, or null: in one step for whoever asks for one after the other. */
-static struct grown_region *first_below(struct provider_desk *desk, uint64_t serial)
-{
-	struct grown_region *region = desk->regions;
-
-	if (serial == 0)
-		return region;
-	if (serial == desk->resume_below)
-		return desk->resume;
-	while (region && region->serial >= serial)
-		region = region->next;
-	return region;
-}
-
-bool regions_free_owner(void *context, uint32_t owner, uint64_t *serial)
+bool regions_free_owner(void *context, uint32_t owner, uint64_t *until, uint32_t *budget)
 {
 	struct provider_desk *desk = context;
-	struct grown_region *region;
+	struct stay *stay;
 
 	pthread_mutex_lock(&desk->lock);
-	region = first_below(desk, *serial);
-	if (region) {
-		free_owner_in(region, owner);
-		*serial = region->serial;
-		desk->resume = region->next;
-		desk->resume_below = region->serial;
+	if (desk->has_index && *until == 0)
+		*until = desk->tenants.serial;
+	while (*budget > 0 && *until > 0 && (stay = tenants_first(&desk->tenants, owner, *until)) != NULL) {
+		if (client_pool_end_owner(&stay->region->pool, owner, &stay->page, budget) == 0)
+			tenants_end(&desk->tenants, stay);
 	}
 	pthread_mutex_unlock(&desk->lock);
-	return region != NULL;
+	return *until > 0 && *budget == 0;
 }
 
 #define LOOK_SHARE 16 /* regions that are counted for each request */
@@ -341,7 +373,7 @@ static bool is_too_large(struct provider_desk *desk)
 		return false;
 	desk->since_look = 0;
 	for (struct grown_region *region = desk->regions; region; region = region->next)
-		free_pages += free_pages_of(region);
+		free_pages += region_free_pages(region);
 	return free_pages > keep && free_pages - keep > desk->provider.chunk_pages;
 }
 

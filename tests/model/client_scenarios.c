@@ -124,11 +124,10 @@ static void free_copy(void)
 /* As teardown.c does it: 0 if it was this that freed the allocation. */
 static int end_owner(void)
 {
-	struct ist_client_allocation found;
+	uint32_t budget = 1;
+	uint64_t page = 0;
 
-	if (ist_client_pool_next(&pool, 0, &found) || found.owner != OWNER)
-		return -EALREADY;
-	return client_pool_free_found(&pool, &found);
+	return client_pool_end_owner(&pool, OWNER, &page, &budget) == 1 || budget == 0 ? 0 : -EALREADY;
 }
 
 static void free_by_owners_end(void)

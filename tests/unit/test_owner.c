@@ -189,6 +189,60 @@ static void client_memory_goes_too(void **state)
 	guest_drop(&guest);
 }
 
+/* Steps with a budget of one, after begin; the owner is gone then. */
+static unsigned steps_of(struct ist_manager *manager, uint32_t id)
+{
+	unsigned steps = 1;
+	int left;
+
+	assert_int_equal(ist_owner_destroy_begin(manager, id), 0);
+	while ((left = ist_owner_destroy_step(manager, id, 1)) == 1)
+		steps++;
+	assert_int_equal(left, 0);
+	return steps;
+}
+
+/* What others have in a large pool costs an owner's end nothing, whoever had memory there before, and whoever shares a tag. */
+static void client_memory_of_others(void **state)
+{
+	enum { COUNT = 6000, SHARING = 3 + 1024 };
+	static struct ist_shm shm[COUNT];
+	struct fixture fixture = fixture_make(64u * MIB, 0);
+	struct ist_owner_config config = {.id = 3}, sharing = {.id = SHARING};
+	struct ist_client_request request = {.size = PAGE, .flags = IST_CLIENT_NOZERO};
+	struct ist_client_owner_use use;
+	struct ist_shm one;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		request.owner = round == 0 ? 3 : 4; /* the first time all is his, and leaves no trace */
+		assert_int_equal(ist_owner_create(fixture.manager, &config), 0);
+		for (int i = 0; i < COUNT; i++)
+			assert_int_equal(ist_client_pool_alloc_request(fixture.client, &request, &shm[i]), 0);
+		if (round == 0)
+			assert_true(steps_of(fixture.manager, 3) >= COUNT);
+		else
+			assert_int_equal(steps_of(fixture.manager, 3), 1);
+	}
+	/* One allocation of his: its chunk is looked at, the others are not. */
+	assert_int_equal(ist_owner_create(fixture.manager, &config), 0);
+	assert_int_equal(ist_owner_create(fixture.manager, &sharing), 0);
+	request.owner = 3;
+	assert_int_equal(ist_client_pool_alloc_request(fixture.client, &request, &one), 0);
+	assert_int_equal(ist_shm_free(&shm[0]), 0);
+	request.owner = SHARING;
+	assert_int_equal(ist_client_pool_alloc_request(fixture.client, &request, &shm[0]), 0);
+	assert_true(steps_of(fixture.manager, 3) <= 2 * 512 / 64 + 2);
+	assert_int_equal(ist_shm_free(&one), -EALREADY);
+	assert_true(steps_of(fixture.manager, SHARING) <= 2 * 512 / 64 + 2);
+	ist_client_pool_owner_use(fixture.client, SHARING, &use);
+	assert_int_equal(use.allocations, 0);
+	assert_int_equal(ist_shm_free(&shm[0]), -EALREADY);
+	for (int i = 1; i < COUNT; i++)
+		assert_int_equal(ist_shm_free(&shm[i]), 0);
+	fixture_drop(&fixture);
+}
+
 /* A thousand owners, each with the same cookies; ids used again at once. */
 static void many_owners(void **state)
 {
@@ -314,6 +368,7 @@ int main(void)
 	        cmocka_unit_test(quota_of_stretches),
 	        cmocka_unit_test(death_with_references),
 	        cmocka_unit_test(client_memory_goes_too),
+	        cmocka_unit_test(client_memory_of_others),
 	        cmocka_unit_test(many_owners),
 	        cmocka_unit_test(death_during_registration),
 	        cmocka_unit_test(unregister_waits),

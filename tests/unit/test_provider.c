@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* Providers, good and bad: whatever they answer, everything that they handed out comes back exactly once. */
-#include "support/guest.h"
+#include "support/shop.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -9,127 +9,6 @@
 #include <unistd.h>
 
 #include "provider/provider.h"
-
-#define PAGE IST_PAGE_SIZE
-#define RAM (8 * MIB)
-#define OUT_MAX 512
-
-enum manner {
-	GOOD,
-	FAILS,
-	FAILS_WITH_COOKIE,
-	SHORT,
-	NO_COOKIE,
-	UNALIGNED,
-	OUTSIDE,
-	IN_USE,
-	CARVE_OUT,
-	SCATTERED,
-	POSITIVE
-};
-
-struct shop {
-	struct guest guest;
-	pthread_mutex_t lock;
-	enum manner manner;
-	uint64_t pages[RAM / PAGE];
-	uint64_t next_page, next_cookie;
-	bool out[OUT_MAX];
-	unsigned handed_out, returned;
-	bool enters; /* calls the library from within */
-	int answer_to_free;
-	unsigned delay_us;
-};
-
-static void enter_again(struct shop *shop)
-{
-	struct ist_mapping mapping;
-	struct ist_registration r = {.paddr = GUEST_PADDR + RAM - PAGE, .size = 64};
-
-	assert_int_equal(ist_mapping_register(shop->guest.fixture.manager, &r, &mapping), 0);
-	assert_int_equal(ist_mapping_unregister_one(shop->guest.fixture.manager, &mapping, 0), 0);
-	assert_int_equal(ist_mapping_drain(shop->guest.fixture.manager), 0);
-}
-
-static int shop_alloc(void *context, uint64_t pages, unsigned flags, struct ist_provided *out)
-{
-	struct shop *shop = context;
-
-	assert_int_equal(out->cookie, 0);
-	if (shop->enters)
-		enter_again(shop);
-	if (shop->delay_us)
-		usleep(shop->delay_us);
-	if (shop->manner == FAILS)
-		return -ENOMEM;
-	if (shop->manner == NO_COOKIE)
-		return 0;
-	pthread_mutex_lock(&shop->lock);
-	out->cookie = ++shop->next_cookie;
-	shop->out[out->cookie] = true;
-	shop->handed_out++;
-	out->page_count = shop->manner == SHORT ? pages - 1 : pages;
-	out->paddr = GUEST_PADDR + shop->next_page * PAGE;
-	if (shop->manner == SCATTERED) {
-		for (uint64_t i = 0; i < pages; i++)
-			shop->pages[i] = GUEST_PADDR + (shop->next_page + 2 * (pages - i)) * PAGE;
-		out->pages = shop->pages;
-		shop->next_page += 2 * pages;
-	}
-	shop->next_page += pages;
-	if (shop->next_page > RAM / PAGE / 2)
-		shop->next_page = 0; /* in these tests nobody holds so many */
-	pthread_mutex_unlock(&shop->lock);
-	if (shop->manner == UNALIGNED)
-		out->paddr++;
-	if (shop->manner == OUTSIDE)
-		out->paddr = GUEST_PADDR + RAM - (pages - 1) * PAGE;
-	if (shop->manner == IN_USE)
-		out->paddr = GUEST_PADDR + RAM - 8 * PAGE;
-	if (shop->manner == CARVE_OUT)
-		out->paddr = PADDR + 63 * PAGE;
-	(void)flags;
-	return shop->manner == FAILS_WITH_COOKIE ? -EPERM : shop->manner == POSITIVE ? 7 : 0;
-}
-
-static int shop_free(void *context, uint64_t cookie)
-{
-	struct shop *shop = context;
-
-	if (shop->enters)
-		enter_again(shop);
-	pthread_mutex_lock(&shop->lock);
-	assert_true(cookie > 0 && cookie <= shop->next_cookie);
-	assert_true(shop->out[cookie]);
-	shop->out[cookie] = false;
-	shop->returned++;
-	pthread_mutex_unlock(&shop->lock);
-	return shop->answer_to_free;
-}
-
-static struct shop *shop_open(uint64_t chunk, uint64_t keep, uint64_t most)
-{
-	static struct shop shop;
-	struct ist_provider provider = {.alloc = shop_alloc,
-	                                .free = shop_free,
-	                                .context = &shop,
-	                                .chunk_pages = chunk,
-	                                .keep_pages = keep,
-	                                .max_pages = most};
-
-	memset(&shop, 0, sizeof(shop));
-	pthread_mutex_init(&shop.lock, NULL);
-	shop.guest = guest_make(RAM);
-	assert_int_equal(ist_provider_set(shop.guest.fixture.manager, &provider), 0);
-	return &shop;
-}
-
-static void shop_close(struct shop *shop)
-{
-	assert_int_equal(ist_provider_drain(shop->guest.fixture.manager), 0);
-	assert_int_equal(shop->returned, shop->handed_out);
-	guest_drop(&shop->guest);
-}
 
 static void on_demand(void **state)
 {
@@ -168,7 +47,7 @@ static void on_demand(void **state)
 static void bad_answers(void **state)
 {
 	static const struct {
-		enum manner manner;
+		enum shop_manner manner;
 		int on_demand, growth;
 	} cases[] = {
 	        {FAILS, -ENOMEM, -ENOMEM},  {FAILS_WITH_COOKIE, -EPERM, -EPERM}, {SHORT, -ENOMEM, -ENOMEM},
@@ -178,7 +57,7 @@ static void bad_answers(void **state)
 	};
 	struct shop *shop = shop_open(16, 16, 0);
 	struct ist_manager *manager = shop->guest.fixture.manager;
-	struct ist_registration r = {.paddr = GUEST_PADDR + RAM - 8 * PAGE, .size = 8 * PAGE};
+	struct ist_registration r = {.paddr = GUEST_PADDR + SHOP_RAM - 8 * PAGE, .size = 8 * PAGE};
 	struct ist_client_request request = {.size = 65 * PAGE};
 	struct ist_mapping used, mapping;
 	struct ist_shm shm;
@@ -189,7 +68,7 @@ static void bad_answers(void **state)
 		int error;
 
 		shop->manner = cases[i].manner;
-		/* The answer outside ends behind the RAM only if it is more than a page. */
+		/* The answer outside ends behind the SHOP_RAM only if it is more than a page. */
 		error = ist_provider_alloc(manager, 3 * PAGE, 0, &mapping);
 		if (cases[i].manner == OUTSIDE) {
 			assert_true(error == -EEXIST || error == -ENXIO);
@@ -327,53 +206,6 @@ static void owners_take_it_with_them(void **state)
 	shop_close(shop);
 }
 
-static void check_list(struct provider_desk *desk)
-{
-	struct grown_region *newer = NULL;
-
-	for (struct grown_region *region = desk->regions; region; region = region->next) {
-		assert_true(!newer || newer->serial > region->serial);
-		newer = region;
-	}
-}
-
-/* Regions come and go while an owner ends step by step: it loses all that it had, others nothing. */
-static void regions_come_and_go_as_an_owner_ends(void **state)
-{
-	enum { TURNS = 3 };
-	struct shop *shop = shop_open(65, 65, 0);
-	struct ist_manager *manager = shop->guest.fixture.manager;
-	struct ist_client_request request = {.size = 65 * PAGE};
-	struct ist_shm mine[TURNS], other[TURNS];
-	int steps = 0, left;
-
-	(void)state;
-	assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){.id = 9}), 0);
-	for (int i = 0; i < TURNS; i++) {
-		request.owner = 9;
-		assert_int_equal(ist_provider_client_alloc(manager, &request, &mine[i]), 0);
-		request.owner = 8;
-		assert_int_equal(ist_provider_client_alloc(manager, &request, &other[i]), 0);
-	}
-	assert_int_equal(ist_owner_destroy_begin(manager, 9), 0);
-	while ((left = ist_owner_destroy_step(manager, 9, 1)) == 1) {
-		int i = steps++ % TURNS;
-
-		check_list(desk_of(manager));
-		assert_int_equal(ist_shm_free(&other[i]), 0);
-		ist_provider_drain(manager);
-		check_list(desk_of(manager));
-		assert_int_equal(ist_provider_client_alloc(manager, &request, &other[i]), 0);
-		assert_true(steps < 10); /* it ends, though there is a new region after each step */
-	}
-	assert_int_equal(left, 0);
-	for (int i = 0; i < TURNS; i++) {
-		assert_int_not_equal(ist_shm_free(&mine[i]), 0); /* its region may have gone too */
-		assert_int_equal(ist_shm_free(&other[i]), 0);
-	}
-	shop_close(shop);
-}
-
 static void *demand(void *argument)
 {
 	struct shop *shop = argument;
@@ -470,53 +302,6 @@ static void a_cache_outlives_its_owner(void **state)
 	shop_close(shop);
 }
 
-/* Requests that were tried in regions and found no room there. */
-static uint64_t tried_in_vain(struct ist_manager *manager)
-{
-	struct ist_pool_stats stats;
-	uint64_t failures = 0;
-
-	for (struct grown_region *region = desk_of(manager)->regions; region; region = region->next) {
-		ist_client_pool_stats(&region->pool, &stats);
-		failures += stats.failures;
-	}
-	return failures;
-}
-
-/* Regions that are too full cost a request next to nothing: it is not tried there. */
-static void full_regions_are_passed_by(void **state)
-{
-	enum { COUNT = 40 };
-	struct shop *shop = shop_open(16, UINT64_MAX, COUNT * 16);
-	struct ist_manager *manager = shop->guest.fixture.manager;
-	struct ist_client_request request = {.size = PAGE};
-	struct ist_shm carve_out[64], shm[COUNT], small;
-	int held = 0;
-
-	(void)state;
-	while (ist_client_pool_alloc_request(shop->guest.fixture.client, &request, &carve_out[held]) == 0)
-		held++;
-	request.size = 15 * PAGE;
-	for (int i = 0; i < COUNT; i++)
-		assert_int_equal(ist_provider_client_alloc(manager, &request, &shm[i]), 0);
-	assert_int_equal(desk_of(manager)->region_count, COUNT);
-	assert_int_equal(desk_of(manager)->region_pages, 16 * COUNT);
-	assert_int_equal(ist_provider_client_alloc(manager, &request, &small), -ENOSPC);
-	assert_int_equal(tried_in_vain(manager), 0);
-	assert_int_equal(ist_shm_free(&shm[0]), 0); /* the oldest, so the last on the list */
-	request.size = 16 * PAGE;
-	assert_int_equal(ist_provider_client_alloc(manager, &request, &shm[0]), 0);
-	assert_int_equal(tried_in_vain(manager), 0);
-	for (int i = 0; i < COUNT; i++)
-		assert_int_equal(ist_shm_free(&shm[i]), 0);
-	for (int i = 0; i < held; i++)
-		assert_int_equal(ist_shm_free(&carve_out[i]), 0);
-	assert_int_equal(ist_provider_drain(manager), 0);
-	assert_int_equal(desk_of(manager)->region_count, 0);
-	assert_int_equal(desk_of(manager)->region_pages, 0);
-	shop_close(shop);
-}
-
 /* What is kept without limit is also not given back by the next request that finds it half free. */
 static void a_reserve_without_limit_stays(void **state)
 {
@@ -546,9 +331,7 @@ int main(void)
 	        cmocka_unit_test(client_pool_grows_and_shrinks),
 	        cmocka_unit_test(limits),
 	        cmocka_unit_test(a_reserve_without_limit_stays),
-	        cmocka_unit_test(full_regions_are_passed_by),
 	        cmocka_unit_test(owners_take_it_with_them),
-	        cmocka_unit_test(regions_come_and_go_as_an_owner_ends),
 	        cmocka_unit_test(threads_and_a_slow_provider),
 	        cmocka_unit_test(a_cache_for_calls),
 	        cmocka_unit_test(a_cache_outlives_its_owner),
