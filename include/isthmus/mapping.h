@@ -187,6 +187,20 @@ IST_API int ist_mapping_segments(struct ist_manager *manager, const struct ist_m
                                  uint64_t offset, size_t len, struct iovec *out, size_t room, size_t *count);
 
 /*
+ * All of a mapping at consecutive addresses, for as long as somebody wants that: for what was registered with IST_MAPPING_SEGMENTS and
+ * now and then has to be looked at as a whole. The first call maps its pages side by side (a system call and a mapping of the
+ * process each stretch), further ones answer the same address, and the last unmap takes it away again. Each map includes a
+ * reference to the mapping, which its unmap puts: so it stays mapped, whatever happens to its owner. What lies in one place
+ * is there already, and is only counted. Lookups by physical address answer as before; ist_virt_to_phys knows both.
+ *
+ * map returns 0; -ENOENT it is gone, or about to go; -EINVAL a null argument, a range or registers of a device; -ENOSPC, -ENOTSUP,
+ * -ENOMEM, -EAGAIN as of ist_mapping_register; -EACCES, -ENXIO its pages are just being protected, or their backing removed; -EDEADLK.
+ * unmap returns 0; -EINVAL null, or not mapped; -EDEADLK. May block. Source: requirement D15.
+ */
+IST_API int ist_mapping_map(struct ist_manager *manager, const struct ist_mapping *mapping, void **vaddr);
+IST_API int ist_mapping_unmap(struct ist_manager *manager, const struct ist_mapping *mapping);
+
+/*
  * The physical address of the byte at `offset`, or, with a granule of IST_PAGE_SIZE, of its page.
  *
  * Returns 0; -ENOENT the mapping is gone; -ERANGE not inside it; -ENXIO (range.h) no page is mapped there; -EINVAL a null

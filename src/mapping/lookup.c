@@ -136,21 +136,25 @@ static struct mapping *find_live(struct space *space, const struct ist_mapping *
 	return mapping && is_live(space, mapping) ? mapping : NULL;
 }
 
-int ist_mapping_get(struct ist_manager *manager, const struct ist_mapping *handle)
+bool space_get(struct space *space, const struct ist_mapping *handle)
 {
-	struct space *space = space_of(manager);
 	struct mapping *mapping;
 	bool given;
 
-	if (!manager || !handle)
-		return -EINVAL;
 	if (!space_is_open(space))
-		return -ENOENT;
+		return false;
 	rcu_enter();
 	mapping = find_live(space, handle);
 	given = mapping && take_reference(mapping);
 	rcu_leave();
-	return given && keep_reference(space, handle->slot, find_handle(space, handle) != NULL) ? 0 : -ENOENT;
+	return given && keep_reference(space, handle->slot, find_handle(space, handle) != NULL);
+}
+
+int ist_mapping_get(struct ist_manager *manager, const struct ist_mapping *handle)
+{
+	if (!manager || !handle)
+		return -EINVAL;
+	return space_get(space_of(manager), handle) ? 0 : -ENOENT;
 }
 
 /* Of a mapping that one has a reference to. */
@@ -185,23 +189,32 @@ int ist_mapping_find_get(struct ist_manager *manager, uint32_t owner, uint64_t c
 	return 0;
 }
 
-int ist_mapping_put(struct ist_manager *manager, const struct ist_mapping *handle)
+bool space_put(struct space *space, const struct ist_mapping *handle)
 {
-	struct space *space = space_of(manager);
 	struct mapping *mapping;
 	bool had, ended = false;
 
-	if (!manager || !handle)
-		return -EINVAL;
 	if (!space_is_open(space))
-		return -EINVAL;
+		return false;
 	rcu_enter(); /* so that a handle nobody has a reference to is told, and not mistaken */
 	mapping = find_handle(space, handle);
 	had = mapping && put_reference(mapping, &ended);
 	rcu_leave();
 	if (ended)
 		space_ended(space, handle->slot);
-	return had ? 0 : -EINVAL;
+	return had;
+}
+
+void space_put_slot(struct space *space, uint32_t slot)
+{
+	keep_reference(space, slot, false);
+}
+
+int ist_mapping_put(struct ist_manager *manager, const struct ist_mapping *handle)
+{
+	if (!manager || !handle)
+		return -EINVAL;
+	return space_put(space_of(manager), handle) ? 0 : -EINVAL;
 }
 
 static int find_paddr(struct ist_manager *manager, bool any, uint32_t id, uint64_t paddr, size_t len,
@@ -257,18 +270,12 @@ int ist_mapping_unguard(struct ist_manager *manager, const struct ist_mapping *h
 {
 	struct space *space = space_of(manager);
 	struct mapping *mapping;
-	bool given;
 
 	if (!manager || !handle)
 		return -EINVAL;
-	if (!space_is_open(space))
+	if (!space_get(space, handle))
 		return -ENOENT;
-	rcu_enter();
-	mapping = find_live(space, handle);
-	given = mapping && take_reference(mapping);
-	rcu_leave();
-	if (!given || !keep_reference(space, handle->slot, find_handle(space, handle) != NULL))
-		return -ENOENT;
+	mapping = mapping_at(space, handle->slot);
 	atomic_store_explicit(&mapping->guarded, false, memory_order_relaxed); /* it orders nothing */
 	keep_reference(space, handle->slot, false);
 	return 0;

@@ -86,6 +86,7 @@ static int prepare(struct space *space, const struct request *request, struct ow
 	mapping->owner = (uint16_t)owner->number;
 	mapping->offset = (uint16_t)request->offset;
 	mapping->kind = (uint8_t)request->kind;
+	mapping->older = request->of;
 	mapping->attributes = plan->attributes;
 	mapping->pages = request->list.pages;
 	mapping->stretches = (uint32_t)stretches_of(request);
@@ -124,7 +125,8 @@ static int enter_nodes(struct space *space, const struct request *request, uint3
 
 	if (request->kind == MAPPING_RANGE) /* its pages come later */
 		return 0;
-	return cover_enter(space, slot, strict && request->kind != MAPPING_MMIO);
+	return cover_enter(space, slot,
+	                   strict && request->kind != MAPPING_MMIO && request->kind != MAPPING_AGAIN);
 }
 
 /* What enter_indexes has done, or a part of it. */
@@ -365,6 +367,7 @@ static int begin_request(const struct ist_registration *registration, struct req
 	request->owner = registration->owner;
 	request->flags = registration->flags;
 	request->kind = MAPPING_PAGES;
+	request->of = 0;
 	return 0;
 }
 

@@ -75,7 +75,8 @@
 #define REFS_COUNT (REFS_HOLD - 1)
 #define REFS_ANY (REFS_ENDED - 1) /* references and holds */
 
-enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_PROVIDED };
+/* AGAIN: the pages of another one, side by side (contiguous.c). */
+enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_PROVIDED, MAPPING_AGAIN };
 /* Where its pages are: nowhere; in a run of the window; in the views of their backings; in the run of another one (mmio.c). */
 enum mapping_place { PLACE_NONE, PLACE_RUN, PLACE_VIEW, PLACE_PARENT };
 
@@ -107,7 +108,11 @@ struct mapping {
 	uint32_t linked;
 	uint32_t left, out, out_link; /* links to withdraw, from this segment and link on */
 	uint32_t previous, next; /* of the owner's mappings; next: also in the limbo, and of unused ones */
-	uint32_t older, newer; /* in the cache; MMIO: older counts how often it was mapped */
+	/*
+	 * In the cache. Otherwise older counts how often it was mapped (mmio.c, contiguous.c), or is the slot of the first one: of
+	 * AGAIN, and constant then.
+	 */
+	uint32_t older, newer;
 	uint64_t pages;
 	uint32_t stretches; /* as they were asked for: a part of the owner's quota */
 	union {
@@ -119,7 +124,7 @@ struct mapping {
 		};
 	};
 	/* Under the lock. PLACE_RUN: none any more if its count is 0; PLACE_PARENT: first is the slot of the one whose pages these
-	 * are (mmio.c). */
+	 * are (mmio.c); PLACE_VIEW: it is that of AGAIN, if there is one. */
 	struct run run;
 };
 
@@ -321,6 +326,7 @@ struct request {
 	uint64_t offset, size, cookie;
 	uint32_t owner, flags;
 	enum mapping_kind kind;
+	uint32_t of; /* AGAIN: the slot of the first one */
 };
 int space_register(struct space *space, const struct request *request, uint32_t *slot);
 /* The same without the lock, and once more where there is room to be made. */
@@ -358,6 +364,12 @@ bool range_holds(const struct mapping *mapping, uint64_t at, uint64_t first, uin
 bool range_held(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last);
 /* The physical address of that page; false: there is none. */
 bool range_page(const struct mapping *mapping, uint64_t at, uint64_t *page);
+
+/* A reference to what the handle names, and back (lookup.c). False: it is gone; nobody has one. */
+bool space_get(struct space *space, const struct ist_mapping *handle);
+bool space_put(struct space *space, const struct ist_mapping *handle);
+/* The same for who has a reference. */
+void space_put_slot(struct space *space, uint32_t slot);
 
 /*
  * End a mapping (unregister.c). Under the lock, and not its owner's. try: -EBUSY if it is referenced. After success *last says whether it has gone
