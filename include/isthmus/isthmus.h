@@ -19,5 +19,6 @@
 #include <isthmus/mmio.h>
 #include <isthmus/range.h>
 #include <isthmus/provider.h>
+#include <isthmus/memory.h>
 
 #endif
