@@ -22,7 +22,8 @@ IST_API int ist_mmio_map(struct ist_manager *manager, uint64_t paddr, size_t len
 
 /*
  * Take back one ist_mmio_map that had this len and answered this vaddr. After the last one it is not found any more, and its
- * pages are unmapped when no reference, no range inside it and no read section needs them.
+ * pages are unmapped when no reference, no range inside it and no read section needs them (ist_virt_to_phys knows them until the
+ * last range inside it has gone).
  *
  * Returns 0; -EINVAL a null argument or len 0; -ENOENT there is no such mapping: both must be exact; -ENOMEM, -EAGAIN,
  * -EDEADLK. May block. Source: requirement M3.

@@ -318,8 +318,9 @@ static bool run_to_paddr(struct space *space, const struct mapping *mapping, uin
 }
 
 /*
- * The owner of a run, who may be unregistered and stay for the sake of others in his pages (mmio.c): then these are asked. What is
- * there for the sake of another one (contiguous.c) is found as long as that is, which it keeps. The record is readable as long as it is LIVE or somebody has it: acquire, [S1].
+ * The owner of a run, who may be unregistered and stay for the sake of others in his pages (mmio.c): as long as one of these is
+ * there, all of the run is found. What is there for the sake of another one (contiguous.c) is found as long as that is, which it
+ * keeps. The record is readable as long as it is LIVE or somebody has it: acquire, [S1].
  */
 static bool window_to_paddr(struct space *space, uint64_t at, uint64_t len, uint64_t *to)
 {
@@ -328,7 +329,6 @@ static bool window_to_paddr(struct space *space, uint64_t at, uint64_t len, uint
 	        mapping_at(space, window_owner(&space->window, (void *)(uintptr_t)at));
 	const struct mapping *first = mapping;
 	uint64_t refs = mapping ? atomic_load_explicit(&mapping->refs, memory_order_acquire) : 0;
-	struct found found;
 
 	if (!(refs & (REFS_LIVE | REFS_ANY)) || (refs & REFS_ENDED))
 		return false;
@@ -339,8 +339,8 @@ static bool window_to_paddr(struct space *space, uint64_t at, uint64_t len, uint
 	if (refs & REFS_LIVE)
 		return owner_is_shown(space, first->owner, hiding) &&
 		       run_to_paddr(space, mapping, at, len, to);
-	return mapping->kind == MAPPING_MMIO && run_to_paddr(space, mapping, at, len, to) &&
-	       find_by_paddr(space, *to, len, NULL, &found) && found.to == at;
+	return mapping->kind == MAPPING_MMIO && (refs & REFS_HOLDS) &&
+	       run_to_paddr(space, mapping, at, len, to);
 }
 
 /* What is registered of a backing, at the place where all of it is mapped. */

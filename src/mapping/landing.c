@@ -76,8 +76,6 @@ static void push_landed(struct space *space, uint32_t first, uint32_t last)
 /* What was mapped for it is gone: all else that it had. */
 static void strip(struct space *space, struct mapping *mapping)
 {
-	if (mapping->place == PLACE_PARENT)
-		space_drop_hold(space, mapping->run.first);
 	if (mapping->kind == MAPPING_RANGE)
 		range_drop(space, mapping);
 }

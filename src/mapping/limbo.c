@@ -161,6 +161,7 @@ void limbo_add(struct space *space, uint32_t slot)
 {
 	struct limbo *limbo = &space->limbo;
 	struct mapping *mapping = mapping_at(space, slot);
+	uint32_t parent = mapping->place == PLACE_PARENT ? mapping->run.first : 0;
 	bool waited_for;
 
 	if (TWIN_BROKEN(210) && mapping_has_run(mapping)) /* does not wait for readers */
@@ -175,6 +176,9 @@ void limbo_add(struct space *space, uint32_t slot)
 		pthread_mutex_unlock(&limbo->lock);
 	}
 	push(space, slot);
+	/* Now, so that whoever looks sees no more than there is: who may know this one's pages holds up the parent's grace period as well. */
+	if (parent)
+		space_drop_hold(space, parent);
 }
 
 /* Under limbo.lock. */

@@ -74,6 +74,7 @@
 #define REFS_HOLD (UINT64_C(1) << 31) /* one of them */
 #define REFS_COUNT (REFS_HOLD - 1)
 #define REFS_ANY (REFS_ENDED - 1) /* references and holds */
+#define REFS_HOLDS (REFS_ANY & ~REFS_COUNT)
 
 /* AGAIN: the pages of another one, side by side (contiguous.c). */
 enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_PROVIDED, MAPPING_AGAIN };

@@ -63,6 +63,38 @@ static void map_and_unmap(void **state)
 	guest_drop(&guest);
 }
 
+/* A part outlives the range it lies in, beside an older range of the same page elsewhere; and leaves nothing at once. */
+static void a_part_that_stays(void **state)
+{
+	struct guest guest = guest_make(RAM);
+	struct ist_manager *manager = guest.fixture.manager;
+	void *elsewhere, *whole, *part;
+	uint64_t paddr;
+
+	(void)state;
+	add_device(&guest);
+	assert_int_equal(ist_mmio_map(manager, DEVICE + PAGE, 2 * PAGE, &elsewhere), 0);
+	assert_int_equal(ist_mmio_map(manager, DEVICE + 2 * PAGE, 2 * PAGE, &whole), 0);
+	assert_int_equal(ist_mmio_map(manager, DEVICE + 2 * PAGE, PAGE, &part), 0);
+	if (part != (char *)elsewhere + PAGE) { /* it may lie in either */
+		assert_ptr_equal(part, whole);
+		assert_int_equal(ist_mmio_unmap(manager, whole, 2 * PAGE), 0);
+	} else {
+		assert_int_equal(ist_mmio_unmap(manager, elsewhere, 2 * PAGE), 0);
+	}
+	assert_int_equal(ist_virt_to_phys(manager, part, 8, &paddr), 0);
+	assert_int_equal(paddr, DEVICE + 2 * PAGE);
+	assert_int_equal(ist_mmio_unmap(manager, part, PAGE), 0);
+	if (part == whole)
+		assert_int_equal(ist_mmio_unmap(manager, elsewhere, 2 * PAGE), 0);
+	else
+		assert_int_equal(ist_mmio_unmap(manager, whole, 2 * PAGE), 0);
+	/* Nobody has any of it now. */
+	assert_int_equal(ist_protect(manager, DEVICE, 8 * PAGE), 0);
+	assert_int_equal(ist_unprotect(manager, DEVICE, 8 * PAGE), 0);
+	guest_drop(&guest);
+}
+
 static void memory_and_registers_stay_apart(void **state)
 {
 	struct guest guest = guest_make(RAM);
@@ -189,6 +221,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(map_and_unmap),
+	        cmocka_unit_test(a_part_that_stays),
 	        cmocka_unit_test(memory_and_registers_stay_apart),
 	        cmocka_unit_test(many),
 	        cmocka_unit_test(single_pages),
