@@ -24,6 +24,8 @@ int world_backing_of(int page)
 
 void world_against(bool condition, int error)
 {
+	for (size_t i = 0; i < world.reasons; i++)
+		condition &= world.reason[i] != error;
 	if (condition)
 		world.reason[world.reasons++] = error;
 }
@@ -35,7 +37,7 @@ bool world_foretold(int answer)
 	for (size_t i = 0; i < world.reasons; i++)
 		known |= answer == world.reason[i];
 	if (!known)
-		print_message("answer %d, %zu world.reasons, the first %d\n", answer, world.reasons,
+		print_message("answer %d, %zu reasons, the first %d\n", answer, world.reasons,
 		              world.reasons ? world.reason[0] : 0);
 	assert_true(known);
 	world.reasons = 0;
@@ -132,8 +134,6 @@ void world_against_pages(const int *page, size_t count, bool strict)
 		world_against(strict && world_is_used(page[i]), -EEXIST);
 		for (size_t k = 0; k < i; k++)
 			world_against(strict && page[i] == page[k], -EEXIST);
-		if (world.reasons > 8)
-			world.reasons = 8; /* they repeat */
 	}
 }
 
