@@ -40,12 +40,25 @@ void client_share_drop_file(struct ist_client_pool *pool)
 		close(fd);
 }
 
-int client_share_end(struct ist_client_pool *pool, size_t start, size_t pages)
+static int put_back(struct ist_client_pool *pool, size_t start, size_t pages)
 {
 	size_t offset = start * IST_PAGE_SIZE;
 
 	return platform_map_file_at(pool->pool.vaddr + offset, pages * IST_PAGE_SIZE, file_of(pool),
 	                            pool->file_offset + offset);
+}
+
+int client_share_end(struct ist_client_pool *pool, size_t start, size_t pages)
+{
+	int error = put_back(pool, start, pages);
+
+	if (error == -ENOMEM && platform_spare_spend()) {
+		error = put_back(pool, start, pages);
+		platform_spare_restore();
+	}
+	if (!error || error == -ESTALE)
+		platform_spare_drop();
+	return error;
 }
 
 void client_share_lose(struct ist_client_pool *pool)
@@ -61,10 +74,13 @@ static int share_begin(struct ist_client_pool *pool, size_t start, size_t bytes)
 
 	if (fd < 0)
 		return fd;
+	platform_spare_hold(); /* until client_share_end */
 	error = platform_map_file_at(pool->pool.vaddr + start * IST_PAGE_SIZE, bytes, fd, 0);
-	if (error)
-		close(fd);
-	return error ? error : fd;
+	if (!error)
+		return fd;
+	platform_spare_drop();
+	close(fd);
+	return error;
 }
 
 int ist_client_export(const struct ist_shm *shm, struct ist_export *out)

@@ -48,6 +48,16 @@ int platform_sealed_file(size_t bytes);
  */
 int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset);
 
+/*
+ * Mappings that the process has in reserve, for what must not fail when it may have no more (vm.max_map_count): as long as somebody
+ * holds them. Who was refused spends them (true: there were some), tries again, and restores them. Best effort: others of the
+ * process may take what was spent.
+ */
+void platform_spare_hold(void);
+void platform_spare_drop(void);
+bool platform_spare_spend(void);
+void platform_spare_restore(void);
+
 /* A close-on-exec duplicate of a descriptor, or a negative errno value; and the length of its file in *bytes. */
 int platform_duplicate(int fd);
 int platform_file_length(int fd, uint64_t *bytes);

@@ -43,3 +43,21 @@ void platform_wipe_end(struct platform_wiped *wiped)
 {
 	(void)wiped;
 }
+
+/* The model's system has no limits. */
+void platform_spare_hold(void)
+{
+}
+
+void platform_spare_drop(void)
+{
+}
+
+bool platform_spare_spend(void)
+{
+	return false;
+}
+
+void platform_spare_restore(void)
+{
+}
