@@ -23,7 +23,8 @@ struct ist_owner_config {
 	 */
 	void (*gone)(void *context, uint32_t id);
 	void *context;
-	uint64_t max_stretches; /* of consecutive pages, in all: what a list costs in bookkeeping; default: no limit */
+	uint64_t
+	        max_stretches; /* of consecutive pages, in all: what a list costs in bookkeeping; default: no limit */
 };
 
 /*
@@ -63,7 +64,8 @@ IST_API int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist
  *
  * Returns 0, or
  *   1        (step) call again;
- *   -EBUSY   (step, destroy) all is removed but mappings that are referenced, whose memory goes at their last put;
+ *   -EBUSY   (step, destroy) all is removed but mappings that are referenced, whose memory goes at their last put, or a
+ *            registration that is under way, which will be refused;
  *            the id is free after that. No call need follow;
  *   -EINVAL  manager is null, or id 0; (step) the owner is alive, begin was not called;
  *   -ENOMEM, -EAGAIN  no memory, the system refuses to put the pool's pages back under an isolated buffer (share.h), or too

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/fence.h"
 #include "mapping/cover.h"
 #include "pamap/pamap.h"
 #include "table/slots.h"
@@ -29,12 +30,12 @@ struct backing {
 	atomic_bool leaving; /* it is being removed: nothing new */
 	/* Under the mutex: */
 	bool listed; /* in the maps */
-	bool seams_known;
+	atomic_bool seams_known; /* with release: from then on they are constant */
 	uint64_t *seam; /* of the caller's memory (seams.c): addresses where another file begins, ascending */
 	size_t seams;
 	uint64_t offset;
 	uint32_t next; /* of unused ones */
-	_Atomic uint64_t uses; /* who reads a list there */
+	_Atomic uint64_t uses; /* who reads a list there, or maps its pages, without a lock */
 	struct cover cover;
 };
 
@@ -52,6 +53,28 @@ static inline struct backing *backing_at(struct backings *backings, uint32_t num
 static inline bool backing_is_leaving(const struct backing *backing)
 {
 	return atomic_load_explicit(&backing->leaving, memory_order_relaxed);
+}
+
+static inline bool backing_needs_lock(const struct backing *backing)
+{
+	return backing->view && !backing->ours &&
+	       !atomic_load_explicit(&backing->seams_known, memory_order_acquire);
+}
+
+/* In a read section: keep it in the maps until it is unpinned. False: it is being removed. */
+static inline bool backing_pin(struct backing *backing)
+{
+	atomic_fetch_add_explicit(&backing->uses, 1, memory_order_relaxed);
+	fence_full(); /* pairs with that of is_used in backings.c, between `leaving` and the reading of `uses` */
+	if (!backing_is_leaving(backing))
+		return true;
+	atomic_fetch_sub_explicit(&backing->uses, 1, memory_order_release);
+	return false;
+}
+
+static inline void backing_unpin(struct backing *backing)
+{
+	atomic_fetch_sub_explicit(&backing->uses, 1, memory_order_release); /* finish_removal */
 }
 
 /* What it has, but for its record. */

@@ -52,6 +52,7 @@ static int check_extent(struct space *space, const struct request *request, stru
 			return -ENXIO;
 		plan->attributes |= (uint8_t)backing->attributes;
 		plan->in_views &= is_in_view(backing, request);
+		plan->needs_lock |= backing_needs_lock(backing);
 		plan->segments++;
 		here = pages_in(backing, extent.page, extent.pages);
 		extent.page += here;
@@ -110,15 +111,13 @@ static uint64_t position_in(const struct backing *backing, uint64_t page)
 }
 
 /*
- * Map up to all of `extent` at `where`; returns how many pages, or a negative errno value. Host pages may be larger than
+ * Map up to all of `extent`, which is in the backing, at `where`; returns how many pages, or a negative errno value. Host pages may be larger than
  * ours: then the first piece may begin, and the last one end, in the middle of one. *lost: the place is not ours any more.
  */
-static int64_t map_piece(struct space *space, char *where, struct extent extent, bool first, bool writable,
-                         bool *lost)
+static int64_t map_piece(struct space *space, char *where, struct backing *backing, struct extent extent,
+                         bool first, bool writable, bool *lost)
 {
-	struct backing *backing = space_find_backing(space, extent.page);
-	uint64_t pages = pages_in(backing, extent.page, extent.pages),
-	         position = position_in(backing, extent.page);
+	uint64_t pages = extent.pages, position = position_in(backing, extent.page);
 	size_t host = space->window.host_page, lead = (size_t)((uintptr_t)where % host), bytes;
 	int error;
 
@@ -145,22 +144,24 @@ static int64_t map_piece(struct space *space, char *where, struct extent extent,
 	return error ? error : (int64_t)pages;
 }
 
-static int map_all(struct space *space, char *where, const struct page_list *list, bool writable, bool *lost)
+static int map_all(struct space *space, char *where, const struct mapping *mapping, bool *lost)
 {
-	bool first = true;
+	bool writable = !(mapping->attributes & IST_READ_ONLY);
 
-	for (size_t i = 0; i < list->count; i++) {
-		struct extent extent = list->extent[i];
+	for (uint32_t i = 0; i < mapping->segments; i++) {
+		const struct segment *segment = &mapping_segments(mapping)[i];
+		struct extent extent = {segment->page, segment_pages(mapping, i)};
 
 		while (extent.pages > 0) {
-			int64_t pages = map_piece(space, where, extent, first, writable, lost);
+			bool first = i == 0 && extent.page == segment->page;
+			int64_t pages = map_piece(space, where, space_backing(space, segment->backing),
+			                          extent, first, writable, lost);
 
 			if (pages < 0)
 				return (int)pages;
 			where += (size_t)pages * IST_PAGE_SIZE;
 			extent.page += (uint64_t)pages;
 			extent.pages -= (uint64_t)pages;
-			first = false;
 		}
 	}
 	return 0;
@@ -169,7 +170,8 @@ static int map_all(struct space *space, char *where, const struct page_list *lis
 int place_page(struct space *space, void *where, uint64_t page, bool writable)
 {
 	bool lost = false;
-	int64_t pages = map_piece(space, where, (struct extent){page, 1}, true, writable, &lost);
+	int64_t pages = map_piece(space, where, space_find_backing(space, page), (struct extent){page, 1},
+	                          true, writable, &lost);
 
 	return lost ? -ESTALE : pages < 0 ? (int)pages : 0;
 }
@@ -192,9 +194,9 @@ static void place_in_views(struct space *space, struct mapping *mapping)
 int place(struct space *space, uint32_t slot, const struct request *request, const struct placing *plan)
 {
 	struct mapping *mapping = mapping_at(space, slot);
-	struct backing *backing = space_find_backing(space, request->list.extent[0].page);
-	size_t host = space->window.host_page,
-	       lead = (size_t)(position_in(backing, request->list.extent[0].page) % host);
+	const struct segment *first = mapping_segments(mapping);
+	const struct backing *backing = space_backing(space, first->backing);
+	size_t host = space->window.host_page, lead = (size_t)(position_in(backing, first->page) % host);
 	size_t guard = request->flags & IST_MAPPING_GUARD ? host : 0;
 	bool lost = false;
 	char *where;
@@ -213,7 +215,7 @@ int place(struct space *space, uint32_t slot, const struct request *request, con
 	mapping->place = PLACE_RUN;
 	where = window_address(&space->window, mapping->run) + guard + lead;
 	mapping->vaddr = where + request->offset;
-	error = map_all(space, where, &request->list, !(mapping->attributes & IST_READ_ONLY), &lost);
+	error = map_all(space, where, mapping, &lost);
 	if (lost)
 		mapping->place =
 		        PLACE_NONE; /* what is mapped of it stays so, and the run is never used again */

@@ -70,13 +70,12 @@ static int place_pages(struct space *space, const struct request *request, const
 	return place(space, slot, request, plan);
 }
 
-/* A slot with the request in it, placed and accessible, known to nobody. */
-static int prepare(struct space *space, const struct request *request, struct owner *owner,
-                   const struct placing *plan, uint32_t *out)
+/* A slot with the request in it, which has no pages yet. -ENOMEM */
+static int take_slot(struct space *space, const struct request *request, struct owner *owner,
+                     const struct placing *plan, uint32_t *out)
 {
 	uint32_t slot = space_take_slot(space, owner);
 	struct mapping *mapping = mapping_at(space, slot);
-	int error;
 
 	if (!mapping)
 		return -ENOMEM;
@@ -92,16 +91,25 @@ static int prepare(struct space *space, const struct request *request, struct ow
 	mapping->stretches = (uint32_t)stretches_of(request);
 	atomic_store_explicit(&mapping->guarded, (request->flags & IST_MAPPING_GUARDED) != 0,
 	                      memory_order_relaxed);
-	if (request->kind == MAPPING_RANGE)
-		error = range_reserve(space, slot, request->flags);
-	else
-		error = place_pages(space, request, plan, slot);
-	if (error) {
-		limbo_add(space, slot);
-		return error;
-	}
 	*out = slot;
 	return 0;
+}
+
+/* The same, placed and accessible, known to nobody. */
+static int prepare(struct space *space, const struct request *request, struct owner *owner,
+                   const struct placing *plan, uint32_t *slot)
+{
+	int error = take_slot(space, request, owner, plan, slot);
+
+	if (error)
+		return error;
+	if (request->kind == MAPPING_RANGE)
+		error = range_reserve(space, *slot, request->flags);
+	else
+		error = place_pages(space, request, plan, *slot);
+	if (error)
+		limbo_add(space, *slot);
+	return error;
 }
 
 bool space_make_room(struct space *space)
@@ -257,66 +265,159 @@ static bool is_contested(struct space *space, uint32_t slot)
 
 #define NOT_ALONE 1
 
-/* In a read section, so that backings stay: what is found there already. NOT_ALONE: it takes the lock of the space. */
-static int register_in_views(struct space *space, const struct request *request, struct owner *owner,
-                             uint32_t *slot)
+/* In a read section: whether, and how, it can be done under the owner's lock. */
+static int plan_alone(struct space *space, const struct request *request, struct placing *plan)
 {
-	struct placing plan;
 	int error;
 
 	if (atomic_load_explicit(&space->protecting, memory_order_relaxed))
 		return NOT_ALONE;
-	error = place_check(space, request, &plan);
-	if (error || !plan.in_views)
-		return error ? error : NOT_ALONE;
-	error = enter(space, request, owner, &plan, slot);
+	error = place_check(space, request, plan);
 	if (error)
 		return error;
-	if (is_contested(space, *slot)) {
-		leave_indexes(space, owner, *slot);
+	/* The cache is under space.lock. */
+	return plan->in_views || (space->config.cache_size == 0 && !plan->needs_lock) ? 0 : NOT_ALONE;
+}
+
+/* In a read section: it is placed, or will be found where it lies. */
+static int publish_alone(struct space *space, const struct request *request, struct owner *owner,
+                         uint32_t slot)
+{
+	int error = enter_indexes(space, request, owner, slot);
+
+	if (error)
+		return error;
+	if (is_contested(space, slot)) {
+		leave_indexes(space, owner, slot);
 		return NOT_ALONE;
 	}
-	go_live(space, owner, *slot);
+	go_live(space, owner, slot);
 	return 0;
 }
 
-/* Under the owner's lock alone. */
-static int register_alone(struct space *space, const struct request *request, struct owner *owner,
-                          uint32_t *slot)
+static void unpin(struct space *space, const struct segment *all, uint32_t count)
 {
-	int error = charge(space, request, owner);
+	for (uint32_t i = 0; i < count; i++)
+		if (i == 0 || all[i].backing != all[i - 1].backing)
+			backing_unpin(space_backing(space, all[i].backing));
+}
+
+/* In a read section: what will be mapped stays, also behind the section. */
+static bool pin(struct space *space, const struct mapping *mapping)
+{
+	const struct segment *all = mapping_segments(mapping);
+
+	for (uint32_t i = 0; i < mapping->segments; i++) {
+		if ((i == 0 || all[i].backing != all[i - 1].backing) &&
+		    !backing_pin(space_backing(space, all[i].backing))) {
+			unpin(space, all, i);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* In a read section: all but the mapping itself. */
+static int prepare_alone(struct space *space, const struct request *request, struct owner *owner,
+                         const struct placing *plan, uint32_t *slot)
+{
+	int error = take_slot(space, request, owner, plan, slot);
 
 	if (error)
 		return error;
-	rcu_enter();
-	error = register_in_views(space, request, owner, slot);
-	rcu_leave();
+	error = space_make_segments(space, *slot, request, plan);
+	if (!error && plan->in_views)
+		error = place(space, *slot, request, plan);
+	else if (!error && !pin(space, mapping_at(space, *slot)))
+		error = NOT_ALONE;
 	if (error)
-		owner_put(owner, request->list.pages, stretches_of(request), 1);
+		limbo_add(space, *slot);
+	return error;
+}
+
+/*
+ * Without a read section and without a lock, for it may take long: map it, side by side. Nobody knows the slot, and what was charged
+ * keeps the owner's record.
+ */
+static int place_unlocked(struct space *space, const struct request *request, struct owner *owner,
+                          const struct placing *plan, uint32_t slot)
+{
+	int error;
+
+	pthread_mutex_unlock(&owner->lock);
+	error = place(space, slot, request, plan);
+	pthread_mutex_lock(&owner->lock);
+	if (!error && !owner_is_live(owner))
+		error = -ESHUTDOWN;
+	return !error && cookie_is_used(space, owner, request->cookie) ? -EEXIST : error;
+}
+
+static int place_alone(struct space *space, const struct request *request, struct owner *owner,
+                       const struct placing *plan, uint32_t slot)
+{
+	const struct mapping *mapping = mapping_at(space, slot);
+	const struct segment *all = mapping_segments(mapping);
+	int before, error;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* or they would be pinned for ever */
+	error = place_unlocked(space, request, owner, plan, slot);
+	if (error) {
+		unpin(space, all, mapping->segments);
+		limbo_add(space, slot);
+	} else {
+		rcu_enter();
+		error = publish_alone(space, request, owner, slot);
+		unpin(space, all, mapping->segments);
+		rcu_leave();
+	}
+	pthread_setcancelstate(before, &before);
+	return error;
+}
+
+/* Under the owner's lock alone, after he was charged. NOT_ALONE: it takes the lock of the space. */
+static int register_alone(struct space *space, const struct request *request, struct owner *owner,
+                          uint32_t *slot)
+{
+	struct placing plan;
+	int error;
+
+	rcu_enter();
+	error = plan_alone(space, request, &plan);
+	if (!error)
+		error = prepare_alone(space, request, owner, &plan, slot);
+	if (!error && plan.in_views)
+		error = publish_alone(space, request, owner, *slot);
+	rcu_leave();
+	if (!error && !plan.in_views)
+		error = place_alone(space, request, owner, &plan, *slot);
 	return error;
 }
 
 static bool may_be_alone(struct space *space, const struct request *request)
 {
-	/* Acquire: the configuration, which does not change any more. */
-	return request->kind == MAPPING_PAGES && space_is_open(space) &&
-	       atomic_load_explicit(&space->used, memory_order_acquire) &&
+	return request->kind == MAPPING_PAGES && space_is_used(space) &&
 	       !((request->flags | space->config.flags) & IST_MAPPING_STRICT);
 }
 
-/* The shorter way: what is used where it lies concerns its owner alone. NOT_ALONE: not this. */
+/* The shorter way: what is used where it lies, or mapped without the cache, concerns its owner alone. NOT_ALONE: not this. */
 static int try_alone(struct space *space, const struct request *request, struct ist_mapping *out)
 {
 	struct owner *owner = may_be_alone(space, request) ? space_enter_owner(space, request->owner) : NULL;
+	bool is_charged;
 	uint32_t slot;
 	int error;
 
 	if (!owner)
 		return NOT_ALONE;
-	error = register_alone(space, request, owner, &slot);
+	error = charge(space, request, owner);
+	is_charged = !error;
+	if (!error)
+		error = register_alone(space, request, owner, &slot);
 	if (!error)
 		space_describe(space, slot, out);
 	space_leave_owner(owner);
+	if (error && is_charged) /* he may have ended meanwhile, and his `gone` is called without a lock */
+		owner_put(owner, request->list.pages, stretches_of(request), 1);
 	if (error != NOT_ALONE)
 		count_refused(space, error);
 	return error;

@@ -68,14 +68,15 @@ static int find_seams(struct backing *backing)
 		before = area;
 	}
 	fclose(maps);
-	backing->seams_known = !error;
+	atomic_store_explicit(&backing->seams_known, !error, memory_order_release); /* backing_needs_lock */
 	return error;
 }
 
 int64_t backing_seam(struct backing *backing, uint64_t at, uint64_t bytes)
 {
 	size_t low = 0, high;
-	int error = backing->seams_known ? 0 : find_seams(backing);
+	int error =
+	        atomic_load_explicit(&backing->seams_known, memory_order_acquire) ? 0 : find_seams(backing);
 
 	if (error)
 		return error;

@@ -198,6 +198,12 @@ static inline bool space_is_open(struct space *space)
 	return space && atomic_load_explicit(&space->open, memory_order_acquire);
 }
 
+/* Also the window is there, and the configuration does not change any more: acquire, with both. */
+static inline bool space_is_used(struct space *space)
+{
+	return space_is_open(space) && atomic_load_explicit(&space->used, memory_order_acquire);
+}
+
 static inline struct mapping *mapping_at(struct space *space, uint32_t slot)
 {
 	return slots_at(&space->slots, slot);
@@ -341,6 +347,7 @@ struct placing {
 	uint64_t segments;
 	uint8_t attributes;
 	bool in_views;
+	bool needs_lock; /* to be mapped again: what is not known yet of a backing is found out under space.lock */
 };
 int place_check(struct space *space, const struct request *request, struct placing *plan);
 /* Write the segments: they have room in the mapping. */
@@ -348,7 +355,7 @@ void place_segments(struct space *space, struct mapping *mapping, const struct r
 /* The two of them, and room for them. -ENOMEM */
 int space_make_segments(struct space *space, uint32_t slot, const struct request *request,
                         const struct placing *plan);
-/* Make pages accessible, at mapping->place. The segments are there. */
+/* Make pages accessible, at mapping->place. The segments are there, and their backings stay: under the lock, or pinned. */
 int place(struct space *space, uint32_t slot, const struct request *request, const struct placing *plan);
 /* One page, at an exact place in the window. */
 int place_page(struct space *space, void *where, uint64_t page, bool writable);

@@ -198,14 +198,20 @@ static void wait_for_end(struct space *space, const struct ending *ending)
 		limbo_wait_end(space, ending->slot, ending->generation);
 }
 
-/* Under the owner's lock alone, which it gives back: if it lies where its backings are mapped. 1: it does not. */
+/* What goes without the lock of the space: what the cache, which is under that, would not keep. */
+static bool may_end_alone(const struct space *space, const struct mapping *mapping)
+{
+	return mapping->place == PLACE_VIEW || (mapping->place == PLACE_RUN && space->config.cache_size == 0);
+}
+
+/* Under the owner's lock alone, which it gives back. 1: this is not enough. */
 static int unregister_alone(struct space *space, struct owner *owner, uint32_t slot, unsigned flags)
 {
 	const struct mapping *mapping = mapping_at(space, slot);
 	struct ending ending = {.last = true};
 	int error = 1;
 
-	if (mapping->kind == MAPPING_PAGES && mapping->place == PLACE_VIEW)
+	if (mapping->kind == MAPPING_PAGES && may_end_alone(space, mapping))
 		error = begin_ending(space, slot, flags, &ending);
 	space_leave_owner(owner);
 	wait_for_end(space, &ending);
@@ -338,7 +344,7 @@ static bool owner_alone(struct space *space, const struct ist_mapping *handle, u
 	bool is_alone;
 
 	rcu_enter();
-	is_alone = is_what_it_was(mapping, handle) && mapping->place == PLACE_VIEW;
+	is_alone = is_what_it_was(mapping, handle) && may_end_alone(space, mapping);
 	if (is_alone)
 		*id = mapping_owner(space, mapping)->id;
 	rcu_leave();

@@ -19,23 +19,17 @@ struct source {
 	const void *from;
 	int fd;
 	uint64_t position;
-	struct backing *
-	        backing; /* stays, with its file or memory, until `uses` is given back; null: the carve-out */
+	struct backing
+	        *backing; /* stays, with its file or memory, until it is unpinned; null: the carve-out */
 };
 
-/* Under the lock. */
-static int find_source(struct space *space, uint64_t page, struct source *out)
+/* In a read section. */
+static int find_in_backing(struct space *space, uint64_t page, struct source *out)
 {
-	uint64_t offset = page * IST_PAGE_SIZE - space->carve_out->paddr, into;
 	struct backing *backing = space_find_backing(space, page);
+	uint64_t into;
 
-	*out = (struct source){.fd = -1};
-	if (offset < space->carve_out->size) {
-		out->from = (const char *)space->carve_out->vaddr + offset;
-		return 0;
-	}
-	if (!backing || backing_is_leaving(backing) || (backing->attributes & IST_DEVICE) ||
-	    ranges_overlap(&space->protections, page, 1))
+	if (!backing || (backing->attributes & IST_DEVICE) || !backing_pin(backing))
 		return -ENXIO;
 	into = (page - backing->page) * IST_PAGE_SIZE;
 	if (backing->fd < 0)
@@ -43,8 +37,39 @@ static int find_source(struct space *space, uint64_t page, struct source *out)
 	out->fd = backing->fd;
 	out->position = backing->offset + into;
 	out->backing = backing;
-	atomic_fetch_add_explicit(&backing->uses, 1, memory_order_relaxed);
 	return 0;
+}
+
+/* The list of what is protected is under the lock. */
+static bool is_page_protected(struct space *space, uint64_t page)
+{
+	bool is_protected;
+
+	/* Relaxed: what is protected while a list is read may be either. */
+	if (!atomic_load_explicit(&space->protecting, memory_order_relaxed))
+		return false;
+	pthread_mutex_lock(&space->lock);
+	is_protected = ranges_overlap(&space->protections, page, 1);
+	pthread_mutex_unlock(&space->lock);
+	return is_protected;
+}
+
+static int find_source(struct space *space, uint64_t page, struct source *out)
+{
+	uint64_t offset = page * IST_PAGE_SIZE - space->carve_out->paddr;
+	int error;
+
+	*out = (struct source){.fd = -1};
+	if (offset < space->carve_out->size) {
+		out->from = (const char *)space->carve_out->vaddr + offset;
+		return 0;
+	}
+	if (is_page_protected(space, page))
+		return -ENXIO;
+	rcu_enter();
+	error = find_in_backing(space, page, out);
+	rcu_leave();
+	return error;
 }
 
 /* A file that is only to be mapped. */
@@ -71,18 +96,15 @@ static int copy_from(void *to, size_t bytes, const struct source *source)
 static int read_list_page(struct space *space, uint64_t *to, size_t count, uint64_t page)
 {
 	struct source source;
-	int before, error = space_enter(space);
+	int before, error;
 
-	if (error)
-		return error;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* or the backing would be pinned for ever */
 	error = find_source(space, page, &source);
-	space_leave(space);
-	if (error)
-		return error;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* or the backing would be in use for ever */
-	error = copy_from(to, count * sizeof(*to), &source);
-	if (source.backing) /* release: pairs with ist_backing_remove */
-		atomic_fetch_sub_explicit(&source.backing->uses, 1, memory_order_release);
+	if (!error) {
+		error = copy_from(to, count * sizeof(*to), &source);
+		if (source.backing)
+			backing_unpin(source.backing);
+	}
 	pthread_setcancelstate(before, &before);
 	return error;
 }
@@ -99,30 +121,56 @@ static int add_entries(struct request *request, const uint64_t *entry, size_t co
 	return 0;
 }
 
-/* Before anything is read: what cannot be registered in the end must not cost a walk through an endless list. */
-static int check_length(struct space *space, const struct request *request, uint64_t needed)
+/* Under his lock. */
+static int check_quota(struct space *space, struct owner *owner, uint64_t needed)
 {
-	struct owner *owner;
-	int error = space_enter(space);
+	const struct ist_owner_config *quota = &owner->config;
+	int error = 0;
+
+	if (needed > space->window.size / IST_PAGE_SIZE)
+		error = -ENOSPC;
+	if (!error && ((quota->max_buffer_pages && needed > quota->max_buffer_pages) ||
+	               (quota->max_pages && needed > quota->max_pages))) {
+		owner->refused++;
+		error = -EDQUOT;
+	}
+	return error;
+}
+
+/* Under the lock, which opens the window if need be. */
+static int check_length_inside(struct space *space, uint32_t id, uint64_t needed)
+{
+	int error = space_use(space);
+	struct owner *owner = owner_find(&space->owners, id);
 
 	if (error)
 		return error;
-	error = space_use(space);
-	owner = owner_find(&space->owners, request->owner);
-	if (!error && !owner)
-		error = -ENOENT;
-	if (!error && needed > space->window.size / IST_PAGE_SIZE)
-		error = -ENOSPC;
-	if (!error && ((owner->config.max_buffer_pages && needed > owner->config.max_buffer_pages) ||
-	               (owner->config.max_pages && needed > owner->config.max_pages))) {
-		pthread_mutex_lock(&owner->lock);
-		owner->refused++;
-		pthread_mutex_unlock(&owner->lock);
-		error = -EDQUOT;
+	if (!owner)
+		return -ENOENT;
+	pthread_mutex_lock(&owner->lock);
+	error = check_quota(space, owner, needed);
+	pthread_mutex_unlock(&owner->lock);
+	return error;
+}
+
+/* Before anything is read: what cannot be registered in the end must not cost a walk through an endless list. */
+static int check_length(struct space *space, const struct request *request, uint64_t needed)
+{
+	struct owner *owner = space_is_used(space) ? space_enter_owner(space, request->owner) : NULL;
+	int error;
+
+	if (owner) {
+		error = check_quota(space, owner, needed);
+		space_leave_owner(owner);
+	} else {
+		error = space_enter(space);
+		if (error)
+			return error;
+		error = check_length_inside(space, request->owner, needed);
+		space_leave(space);
 	}
 	if (error)
 		atomic_fetch_add_explicit(&space->refused, 1, memory_order_relaxed);
-	space_leave(space);
 	return error;
 }
 
@@ -135,6 +183,8 @@ int wire_read(struct space *space, uint64_t list, struct request *request)
 	left = pages_needed(request->offset, request->size);
 	if (left == 0)
 		return -EINVAL;
+	if (rcu_inside())
+		return -EDEADLK;
 	error = check_length(space, request, left);
 	while (!error && left > 0) {
 		size_t here = left < LIST_ENTRIES ? (size_t)left : LIST_ENTRIES;

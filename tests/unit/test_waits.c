@@ -9,7 +9,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +29,28 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 	create_function *real = (create_function *)(uintptr_t)dlsym(RTLD_NEXT, "pthread_create");
 
 	return no_threads ? EAGAIN : real(thread, attributes, run, argument);
+}
+
+/* The next mremap stays under way until it may go on. */
+static atomic_bool stop_next_move, is_stopped, go_on;
+
+void *mremap(void *from, size_t old_bytes, size_t bytes, int flags, ...)
+{
+	typedef void *move_function(void *, size_t, size_t, int, ...);
+	move_function *real = (move_function *)(uintptr_t)dlsym(RTLD_NEXT, "mremap");
+	va_list rest;
+	void *to = NULL;
+
+	va_start(rest, flags);
+	if (flags & MREMAP_FIXED)
+		to = va_arg(rest, void *);
+	va_end(rest);
+	if (atomic_exchange_explicit(&stop_next_move, false, memory_order_relaxed)) {
+		atomic_store_explicit(&is_stopped, true, memory_order_release);
+		while (!atomic_load_explicit(&go_on, memory_order_acquire))
+			usleep(100);
+	}
+	return real(from, old_bytes, bytes, flags, to);
 }
 
 static uint64_t page_at(size_t number)
@@ -237,6 +261,83 @@ static void *protect_again_and_again(void *context)
 	return NULL;
 }
 
+struct long_call {
+	struct ist_manager *manager;
+	int answer;
+};
+
+static void *register_side_by_side(void *argument)
+{
+	struct long_call *call = argument;
+	uint64_t pages[3] = {page_at(1), page_at(3), page_at(5)};
+	struct ist_registration r = registration_of(pages, 3);
+	struct ist_mapping mapping;
+
+	r.owner = 1;
+	r.cookie = 7;
+	call->answer = ist_mapping_register(call->manager, &r, &mapping);
+	return NULL;
+}
+
+static struct ist_manager *reborn_in;
+
+/* Called without a lock: it may do what it likes. */
+static void born_again(void *context, uint32_t id)
+{
+	(void)context;
+	make_owner(reborn_in, id);
+}
+
+/* A guest's list that is being mapped holds up nobody, and is refused if he ends meanwhile. */
+static void a_list_that_takes_long(void **state)
+{
+	struct guest guest = guest_make(RAM);
+	struct ist_manager *manager = guest.fixture.manager;
+	struct ist_owner_config config = {.id = 1, .gone = born_again};
+	struct long_call call = {.manager = manager};
+	uint64_t pages[2] = {page_at(1), page_at(3)};
+	struct ist_registration r = registration_of(pages, 2);
+	struct ist_owner_stats stats;
+	struct ist_mapping mapping;
+	pthread_t thread;
+
+	(void)state;
+	reborn_in = manager;
+	make_owner(manager, 2);
+	r.owner = 2;
+	mapping = registered(manager, 2, 1, 0); /* the first of all is not alone */
+	for (int ends = 0; ends < 2; ends++) {
+		if (ends == 0)
+			assert_int_equal(ist_owner_create(manager, &config), 0);
+		atomic_store_explicit(&is_stopped, false, memory_order_relaxed);
+		atomic_store_explicit(&go_on, false, memory_order_relaxed);
+		atomic_store_explicit(&stop_next_move, true, memory_order_relaxed);
+		start(&thread, register_side_by_side, &call);
+		while (!atomic_load_explicit(&is_stopped, memory_order_acquire))
+			usleep(100);
+		assert_int_equal(ist_mapping_register(manager, &r, &mapping), 0);
+		assert_int_equal(ist_mapping_unregister_one(manager, &mapping, 0), 0);
+		assert_int_equal(ist_mapping_find(manager, 1, 7, &mapping), -ENOENT);
+		assert_int_equal(ist_owner_stats(manager, 1, &stats), 0);
+		assert_int_equal(stats.pages, 3);
+		assert_int_equal(ist_mapping_unregister(manager, 2, 1, 0), ends ? -ENOENT : 0);
+		assert_int_equal(ist_backing_remove(manager, GUEST_PADDR), -EBUSY);
+		/* What is about to be protected is not registered any more. */
+		assert_int_equal(ist_protect(manager, page_at(3), PAGE), 0);
+		if (ends)
+			assert_int_equal(ist_owner_destroy(manager, 1), -EBUSY);
+		atomic_store_explicit(&go_on, true, memory_order_release);
+		pthread_join(thread, NULL);
+		assert_int_equal(call.answer, ends ? -ESHUTDOWN : -EACCES);
+		assert_int_equal(ist_unprotect(manager, page_at(3), PAGE), 0);
+		assert_int_equal(ist_owner_stats(manager, 1, &stats), 0); /* alive, or alive again */
+		assert_int_equal(stats.pages, 0);
+		assert_false(stats.dying);
+	}
+	assert_int_equal(ist_owner_destroy(manager, 2), 0);
+	guest_drop(&guest);
+}
+
 static void forks_beside_protect(void **state)
 {
 	struct guest guest = guest_make(RAM);
@@ -310,9 +411,10 @@ static void a_page_that_leaves_a_range(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(no_further_thread),         cmocka_unit_test(a_reader_that_stays),
-	        cmocka_unit_test(a_reader_in_a_full_window), cmocka_unit_test(unregistered_but_referenced),
-	        cmocka_unit_test(forks_beside_protect),      cmocka_unit_test(a_page_that_leaves_a_range),
+	        cmocka_unit_test(no_further_thread),          cmocka_unit_test(a_reader_that_stays),
+	        cmocka_unit_test(a_reader_in_a_full_window),  cmocka_unit_test(unregistered_but_referenced),
+	        cmocka_unit_test(a_list_that_takes_long),     cmocka_unit_test(forks_beside_protect),
+	        cmocka_unit_test(a_page_that_leaves_a_range),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
