@@ -26,13 +26,17 @@ void percpu_use_bias(struct percpu *percpu)
 
 void percpu_begin_bias(struct percpu *percpu, uint32_t block)
 {
+	struct percpu_head *head = percpu_head(percpu, block);
 	uint64_t none = 0;
 
-	if (percpu->is_biased)
-		/* Relaxed, here and below: [B5] is coherence of one word, and [B2] is the fence's. */
-		atomic_compare_exchange_strong_explicit(&percpu_head(percpu, block)->bias, &none,
-		                                        bias_word(block, 1, true), memory_order_relaxed,
-		                                        memory_order_relaxed);
+	if (!percpu->is_biased)
+		return;
+	/* Relaxed, here and below: [B5] is coherence of one word, and [B2] is the fence's. */
+	if (atomic_load_explicit(&head->patience, memory_order_relaxed) == 0) /* tests have less */
+		atomic_store_explicit(&head->patience, BIAS_PATIENCE_START, memory_order_relaxed);
+	atomic_compare_exchange_strong_explicit(&head->bias, &none,
+	                                        bias_word(block, 1, BIAS_PATIENCE_START == 0),
+	                                        memory_order_relaxed, memory_order_relaxed);
 }
 
 bool percpu_holds_bias(const struct percpu *percpu, uint64_t word)

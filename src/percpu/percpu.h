@@ -74,7 +74,7 @@ extern struct percpu_thread_area percpu_area __attribute__((visibility("hidden")
 #ifndef PERCPU_TRIES
 #define PERCPU_TRIES 8 /* of a sequence that is aborted again and again; then it is done in another way */
 #endif
-#define PERCPU_NOTES 10u /* makes the head a multiple of 16 bytes */
+#define PERCPU_NOTES 12u /* makes the head a multiple of 16 bytes */
 
 /* What lies before a block's magazines. */
 struct percpu_head {

@@ -48,6 +48,8 @@ static void drain(struct attempt *attempt, enum percpu_reach reach)
 {
 	struct slabs *slabs = attempt->slabs;
 
+	atomic_store_explicit(&slabs->bypass, SLAB_BYPASS, memory_order_relaxed);
+	cache_less(slabs);
 	percpu_drain(&slabs->percpu, reach, sink, ask, attempt);
 	for (uint32_t block = 0; block < slabs->percpu.blocks; block++) {
 		if (atomic_load_explicit(&percpu_head(&slabs->percpu, block)->note[NOTE_CACHED],
@@ -108,7 +110,6 @@ int reclaim(struct slabs *slabs, slabs_ask *alloc, const void *context, size_t *
 {
 	struct attempt attempt = {slabs, alloc, context, start, -ENOSPC};
 
-	atomic_store_explicit(&slabs->bypass, SLAB_BYPASS, memory_order_relaxed);
 	for (int patience = 0; patience < SLAB_PATIENCE;) {
 		uint64_t held = hands(slabs), freed = quarantined(slabs);
 

@@ -6,7 +6,7 @@
 
 #include "slab/slab.h"
 
-/* The notes in a block's head. All but the last three only grow. */
+/* The notes in a block's head. All up to NOTE_FLUSHED only grow. */
 enum slab_note {
 	NOTE_ALLOCS, /* served by the buddy */
 	NOTE_FREES, /* given to the buddy at once */
@@ -14,8 +14,11 @@ enum slab_note {
 	NOTE_GRANTED, /* granules, of the same */
 	NOTE_STOCKED, /* objects put into a magazine by a refill */
 	NOTE_FLUSHED, /* taken out by a flush or a drain */
-	NOTE_CACHED, /* granules in the block's magazines when last looked at */
-	NOTE_SKIPPED, /* how often adapt() did not look since then */
+	NOTE_CACHED, /* granules in the block's magazines when last looked at, as changed since by slow paths */
+	NOTE_LOOK, /* where the look at the block's magazines is: look_on in slab.c */
+	NOTE_SEEN, /* granules in those that it has come by */
+	NOTE_LARGEST, /* {granules 48, class 16} of the one that holds most, of those */
+	NOTE_CLOSED, /* its magazines have no capacity, because the pool is crowded */
 	NOTE_OUT, /* what slabs->out has not been told yet; two's complement */
 	NOTES
 };
@@ -34,7 +37,10 @@ void note(struct slabs *slabs, uint32_t block, enum slab_note what, uint64_t amo
 
 void give_to_buddy(struct slabs *slabs, uint32_t block, size_t start, size_t count);
 
-/* What all magazines of a block hold, in granules; tells the others (slabs->cached), for the peak. */
-size_t survey(struct slabs *slabs, uint32_t block);
+/* Magazines have held what was needed elsewhere: they may have less for a while. */
+void cache_less(struct slabs *slabs);
+
+/* Tell the others (slabs->cached) of a block that has just been drained what its magazines hold. */
+void survey(struct slabs *slabs, uint32_t block);
 
 #endif

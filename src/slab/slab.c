@@ -3,27 +3,30 @@
 /* The slow paths of taking and giving: refills, flushes, and how much a CPU may keep. */
 #include "slab/slab.h"
 
+#include "slab/keep.h"
 #include "slab/reclaim.h"
 
-#define FIRST_CAPACITY 4u
 #define LOW_SHARE 8 /* below this share of the pool being free, nothing is moved in batches */
-#define PLENTY_SHARE 2 /* below this one nothing is taken in batches */
+#define PLENTY_SHARE 2 /* below this one nothing is taken in batches, and who was short stays careful */
 #define BATCH_SHARE 64 /* of the pool, in a batch */
-#define CACHE_SHARE 8 /* of the pool, in all magazines together */
-#define OBJECTS_MOST 1024 /* in one magazine */
+#define CACHE_SHARE 2 /* of the pool, in all magazines together: nobody goes short for it [S2] */
+#define OBJECTS_MOST 1024 /* in one magazine, of large pools */
+#define OBJECTS_LEAST 64 /* the same of small ones */
+#define OBJECTS_SHARE 32 /* granules of the pool for each of them */
 #define UNTOLD_SHARE 512 /* of the pool, by which `out` may be wrong */
-#define LOOK_EACH 16u /* times that it might, adapt() looks */
 
 static void set_limits(struct slabs *slabs, size_t granules)
 {
 	if (slabs->most_cached == 0)
 		slabs->most_cached = granules / CACHE_SHARE;
 	if (slabs->most_objects == 0)
-		slabs->most_objects = OBJECTS_MOST;
+		slabs->most_objects =
+		        bits_max(OBJECTS_LEAST, bits_min(granules / OBJECTS_SHARE, OBJECTS_MOST));
 	if (slabs->most_batch == 0)
 		slabs->most_batch = bits_min(granules / BATCH_SHARE, SLAB_LARGEST);
 	if (slabs->line > slabs->most_batch)
 		slabs->line = 0;
+	atomic_store_explicit(&slabs->may_cache, slabs->most_cached, memory_order_relaxed);
 }
 
 static void set_slots(struct slabs *slabs)
@@ -99,16 +102,9 @@ size_t slabs_out(const struct slabs *slabs)
 	return out;
 }
 
-static bool has_less_than(const struct slabs *slabs, size_t share)
-{
-	size_t granules = slabs->buddy.granules;
-
-	return atomic_load_explicit(&slabs->out, memory_order_relaxed) > granules - granules / share;
-}
-
 static bool is_low(const struct slabs *slabs)
 {
-	return has_less_than(slabs, LOW_SHARE);
+	return keep_has_less_than(slabs, LOW_SHARE);
 }
 
 /* Whether magazines may be plugged; counts the calls of pressure down [S4]. */
@@ -116,32 +112,12 @@ static bool may_plug(struct slabs *slabs)
 {
 	uint32_t left = atomic_load_explicit(&slabs->bypass, memory_order_relaxed);
 
-	if (left > 1 || (left == 1 && !is_low(slabs))) {
+	if (left > 1 || (left == 1 && !keep_has_less_than(slabs, PLENTY_SHARE))) {
 		/* Not a read-modify-write: if another call counts down at the same time, that is one call more. */
 		atomic_store_explicit(&slabs->bypass, left - 1, memory_order_relaxed);
 		return false;
 	}
 	return left == 0;
-}
-
-static uint32_t level_of(const struct slabs *slabs, uint32_t block, unsigned class)
-{
-	const struct magazine *magazine = percpu_magazine(&slabs->percpu, block, class);
-
-	return magazine_level(magazine, atomic_load_explicit(&magazine->word, memory_order_relaxed));
-}
-
-size_t survey(struct slabs *slabs, uint32_t block)
-{
-	struct percpu_head *head = percpu_head(&slabs->percpu, block);
-	uint64_t before, now = 0;
-
-	for (unsigned c = 0; c < slabs->classes.count; c++)
-		now += (uint64_t)level_of(slabs, block, c) * slabs->classes.granules[c];
-	before = atomic_exchange_explicit(&head->note[NOTE_CACHED], now, memory_order_relaxed);
-	if (now != before)
-		atomic_fetch_add_explicit(&slabs->cached, now - before, memory_order_relaxed);
-	return now;
 }
 
 static void raise_peak(struct slabs *slabs)
@@ -158,149 +134,10 @@ static void raise_peak(struct slabs *slabs)
 		continue; /* ends when the peak is ours or higher */
 }
 
-/*
- * How many granules a CPU may keep that keeps `kept` now: what the others leave of the pool's share, but at least as much
- * as if all that use it had the same.
- */
-static size_t budget(const struct slabs *slabs, size_t kept)
-{
-	size_t cached = atomic_load_explicit(&slabs->cached, memory_order_relaxed), active = 0;
-	size_t others = cached > kept ? cached - kept : 0;
-
-	for (uint32_t block = 0; block < slabs->percpu.blocks; block++)
-		active += percpu_is_ready(&slabs->percpu, block);
-	return bits_max(slabs->most_cached / bits_max(active, 1),
-	                slabs->most_cached - bits_min(slabs->most_cached, others));
-}
-
 void give_to_buddy(struct slabs *slabs, uint32_t block, size_t start, size_t count)
 {
 	buddy_free(&slabs->buddy, start, count);
 	change_out(slabs, block, -count);
-}
-
-/* Ascending. Few and nearly sorted as a rule: they came out of the buddy in order. */
-static void sort(uint32_t *values, unsigned count)
-{
-	for (unsigned i = 1; i < count; i++) {
-		uint32_t value = values[i];
-		unsigned at = i;
-
-		for (; at > 0 && values[at - 1] > value; at--)
-			values[at] = values[at - 1];
-		values[at] = value;
-	}
-}
-
-/* Objects of `granules` each, neighbours in one go. */
-static void give_batch(struct slabs *slabs, uint32_t block, uint32_t *values, unsigned count, size_t granules)
-{
-	sort(values, count);
-	for (unsigned first = 0, next; first < count; first = next) {
-		for (next = first + 1; next < count && values[next] == values[next - 1] + granules;)
-			next++;
-		give_to_buddy(slabs, block, values[first], (next - first) * granules);
-	}
-}
-
-static void begin_batch(struct slabs *slabs)
-{
-	atomic_fetch_add_explicit(&slabs->in_hand, 1, memory_order_seq_cst); /* reclaim.c [V1] */
-}
-
-static void end_batch(struct slabs *slabs)
-{
-	atomic_fetch_add_explicit(&slabs->in_hand, SLAB_HAND_VERSION - 1, memory_order_seq_cst);
-}
-
-/* Make room in a full magazine: half of it goes back to the buddy. Not when the pool is low. */
-static void flush(struct slabs *slabs, unsigned class, uint32_t block)
-{
-	unsigned half = (unsigned)bits_max(1, bits_min(level_of(slabs, block, class) / 2, SLAB_BATCH)), taken;
-	uint32_t values[SLAB_BATCH];
-
-	if (half > 1)
-		begin_batch(slabs);
-	taken = percpu_take(&slabs->percpu, class, values, half, false);
-	note(slabs, block, NOTE_FLUSHED, taken);
-	give_batch(slabs, block, values, taken, slabs->classes.granules[class]);
-	if (half > 1)
-		end_batch(slabs);
-}
-
-/* The class of which this block keeps most, by granules. */
-static unsigned largest_kept(const struct slabs *slabs, uint32_t block)
-{
-	unsigned largest = 0;
-	size_t most = 0;
-
-	for (unsigned c = 0; c < slabs->classes.count; c++) {
-		size_t kept = (size_t)level_of(slabs, block, c) * slabs->classes.granules[c];
-
-		largest = kept > most ? c : largest;
-		most = bits_max(most, kept);
-	}
-	return largest;
-}
-
-/* The least number of objects that fill whole lines; 0 if a batch would not hold them. */
-static size_t whole_lines(const struct slabs *slabs, size_t count)
-{
-	/* A line is a power of two, so what it has in common with `count` is a power of two as well. */
-	size_t objects = slabs->line / bits_min(slabs->line, count & -count);
-
-	return objects <= SLAB_BATCH && objects * count <= slabs->most_batch ? objects : 0;
-}
-
-/* What a magazine may have first: what fills lines. */
-static size_t first_capacity(const struct slabs *slabs, unsigned class)
-{
-	size_t granules = slabs->classes.granules[class], line = bits_max(1, slabs->line / granules);
-
-	return bits_max(FIRST_CAPACITY, slabs->line ? bits_max(line, whole_lines(slabs, granules)) : 1);
-}
-
-/* Looking at all magazines costs more than a run from the buddy. Not read-modify-writes: it is only a habit. */
-static bool may_skip(struct slabs *slabs, uint32_t block)
-{
-	_Atomic uint64_t *skipped = &percpu_head(&slabs->percpu, block)->note[NOTE_SKIPPED];
-	uint64_t times = atomic_load_explicit(skipped, memory_order_relaxed) + 1;
-
-	atomic_store_explicit(skipped, times % LOOK_EACH, memory_order_relaxed);
-	return times < LOOK_EACH;
-}
-
-/*
- * Let a magazine grow, if its CPU keeps little enough. If that keeps too much, shrink the magazine, but not to nothing,
- * and let go of what it keeps most of: that may be of a class that nobody asks for any more, and the share of a CPU
- * becomes less when others come to use the pool. One that has all its slots is looked at now and then only. Returns its
- * capacity.
- */
-static uint32_t adapt(struct slabs *slabs, uint32_t block, unsigned class)
-{
-	uint32_t capacity = magazine_capacity(percpu_magazine(&slabs->percpu, block, class)), wanted;
-	size_t kept, allowed, most;
-
-	if (capacity == slabs->slots[class] && may_skip(slabs, block))
-		return capacity;
-	kept = survey(slabs, block);
-	allowed = budget(slabs, kept);
-	most = bits_min(slabs->slots[class], allowed / slabs->classes.granules[class]);
-	if (kept > allowed) {
-		unsigned largest = largest_kept(slabs, block);
-		uint32_t half = magazine_capacity(percpu_magazine(&slabs->percpu, block, largest)) / 2;
-
-		if (largest != class)
-			percpu_set_capacity(&slabs->percpu, block, largest, half);
-		flush(slabs, largest, block);
-		wanted = (uint32_t)bits_min(bits_max(FIRST_CAPACITY, capacity / 2), most);
-	} else {
-		wanted = (uint32_t)bits_min(bits_max(first_capacity(slabs, class), 2 * (size_t)capacity),
-		                            most);
-	}
-	if (wanted != capacity)
-		percpu_set_capacity(&slabs->percpu, block, class, wanted);
-	return wanted;
 }
 
 /*
@@ -315,10 +152,10 @@ static unsigned batch_size(const struct slabs *slabs, size_t count, uint32_t cap
 	size_t objects = bits_max(bits_min(most, bits_max(capacity / 2, slabs->line / count)), 1);
 
 	if (slabs->line > 0 && objects > 1)
-		whole = whole_lines(slabs, count);
+		whole = keep_whole_lines(slabs, count);
 	if (whole > capacity + 1) /* the rest would go back to the buddy, and others would share the line */
 		whole = 0;
-	if (has_less_than(slabs, PLENTY_SHARE))
+	if (keep_has_less_than(slabs, PLENTY_SHARE))
 		objects = 1;
 	*in_lines = whole > 0 && objects > 1;
 	if (*in_lines)
@@ -337,8 +174,7 @@ static void stock(struct slabs *slabs, unsigned class, size_t start, unsigned ob
 		values[objects - 1 - i] = (uint32_t)(start + i * count);
 	put = percpu_put(&slabs->percpu, class, values, objects - 1, false);
 	note(slabs, block, NOTE_STOCKED, put);
-	note(slabs, block, NOTE_CACHED, put * count); /* until the next survey counts */
-	atomic_fetch_add_explicit(&slabs->cached, put * count, memory_order_relaxed);
+	keep_expect(slabs, block, (int64_t)(put * count));
 	/* Put from the highest down, so what is left over lies at the low end, behind the caller's object. */
 	if (put < objects - 1)
 		give_to_buddy(slabs, block, start + count, (objects - 1 - put) * count);
@@ -376,15 +212,15 @@ static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *s
 {
 	size_t count = slabs->classes.granules[class];
 	bool in_lines;
-	unsigned objects = batch_size(slabs, count, adapt(slabs, block, class), &in_lines);
+	unsigned objects = batch_size(slabs, count, keep_adapt(slabs, block, class), &in_lines);
 	int error = 0;
 
 	if (objects > 1) {
-		begin_batch(slabs);
+		keep_begin_batch(slabs);
 		error = in_lines ? take_lines(slabs, objects * count, place_of(block), start)
 		                 : buddy_alloc_near(&slabs->buddy, objects * count, place_of(block), start);
 		if (error)
-			end_batch(slabs);
+			keep_end_batch(slabs);
 	}
 	if (objects == 1 || error) {
 		objects = 1;
@@ -397,7 +233,7 @@ static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *s
 		slabs->carve(slabs, *start, count, objects);
 	if (objects > 1) {
 		stock(slabs, class, *start, objects, block);
-		end_batch(slabs);
+		keep_end_batch(slabs);
 	}
 	return 0;
 }
@@ -458,11 +294,15 @@ int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *sta
 		return error;
 	if (count > slabs->buddy.granules)
 		return -ENOSPC;
-	if (class < slabs->classes.count && may_plug(slabs)) {
+	if (class < slabs->classes.count && may_plug(slabs) && !keep_is_crowded(slabs, block)) {
 		*granted = slabs->classes.granules[class];
 		if (percpu_take(&slabs->percpu, class, &value, 1, true)) {
 			*start = value;
 			return 0;
+		}
+		if (keep_is_in_the_way(slabs, block)) {
+			cache_less(slabs);
+			keep_let_others_go(slabs, block, class);
 		}
 		if (!is_low(slabs) && refill(slabs, class, block, start) == 0) {
 			count_alloc(slabs, block, bytes, *granted);
@@ -487,16 +327,17 @@ static bool keep(struct slabs *slabs, size_t start, size_t count)
 	uint32_t value = (uint32_t)start, block = percpu_here(&slabs->percpu), capacity;
 	unsigned class = class_of(slabs, count);
 
-	if (slabs->classes.granules[class] != count || is_low(slabs) || !may_plug(slabs))
+	if (slabs->classes.granules[class] != count || is_low(slabs) || !may_plug(slabs) ||
+	    keep_is_crowded(slabs, block))
 		return false;
 	if (percpu_put(&slabs->percpu, class, &value, 1, true))
 		return true;
-	capacity = adapt(slabs, block, class);
+	capacity = keep_adapt(slabs, block, class);
 	if (capacity > 0 && percpu_put(&slabs->percpu, class, &value, 1, true))
 		return true;
 	if (capacity < FIRST_CAPACITY) /* that would exchange one run for another */
 		return false;
-	flush(slabs, class, block);
+	keep_flush(slabs, class, block);
 	return percpu_put(&slabs->percpu, class, &value, 1, true);
 }
 

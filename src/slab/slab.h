@@ -17,8 +17,9 @@
  *       pool and a line. So no thread that stops holds back more than that.
  *       (Where a sandbox forbids membarrier after it was in use, magazines of other CPUs stay out of reach.)
  *  [S3] Lock-free, as the buddy is: the loops in here repeat only when another thread put something into a magazine.
- *  [S4] Once a call had to drain, magazines stay unplugged for SLAB_BYPASS calls and until an eighth of the pool is
- *       free (pressure): who asks again and again of an exhausted pool causes no fence each time.
+ *  [S4] Once a call had to drain, magazines stay unplugged for SLAB_BYPASS calls and until half of the pool is
+ *       free (pressure): who asks again and again of an exhausted pool causes no fence each time, and in a pool that is nearly
+ *       full everything lies where it fits best.
  *
  * Refills push in descending order of address, so that objects come out in ascending order. In all but small pools, and of
  * sizes of which a batch fills lines of state without a rest, they take whole lines, so that CPUs that never meet do not
@@ -84,6 +85,10 @@ struct slabs {
 	/* Written by slow paths, now and then. */
 	_Alignas(CACHE_LINE) _Atomic size_t out; /* granules that are not in the buddy, as told: slabs_out */
 	_Atomic size_t cached; /* granules in magazines, as last reported by their CPUs */
+	_Atomic uint32_t active; /* CPUs that have reported some */
+	_Atomic bool crowded; /* so much is in use that it matters where things lie: no magazines */
+	_Atomic size_t
+	        may_cache; /* of most_cached, for now: less after a drain, which says that it was too much */
 	_Alignas(CACHE_LINE) _Atomic uint64_t in_hand; /* {version 48, batches being moved 16} */
 };
 

@@ -111,6 +111,13 @@ static void set_up(void)
 	driver = ist_manager_driver_pool(manager);
 	client = ist_manager_client_pool(manager);
 	must(ist_driver_pool_alloc(driver, 8, &held));
+	for (unsigned i = 0; i <= 2 * BIAS_PATIENCE_START;
+	     i++) { /* until their CPU may end them by a sequence */
+		struct ist_shm shm;
+
+		must(ist_driver_pool_alloc(driver, 64, &shm) || ist_shm_free(&shm));
+		must(ist_client_pool_alloc_nozero(client, IST_PAGE_SIZE, &shm) || ist_shm_free(&shm));
+	}
 	must(percpu_create(&magazines, 1, slots));
 	percpu_set_capacity(&magazines, 0, 0, 64);
 	must(percpu_put(&magazines, 0, &value, 1, true) != 1);

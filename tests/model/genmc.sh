@@ -14,7 +14,7 @@ usage() {
 }
 
 # What each model is: its program, how many scenarios it has, options.
-sequences='-DPERCPU_MODEL -DDRAIN_GROUP=64u -DBIAS_GROUP=4u -DPERCPU_TRIES=3 -DMODEL_CPUS=1'
+sequences='-DPERCPU_MODEL -DDRAIN_GROUP=64u -DBIAS_GROUP=4u -DPERCPU_TRIES=3 -DMODEL_CPUS=1 -DBIAS_PATIENCE_START=0u'
 model() {
 	case $1 in
 	magazine) echo magazine_genmc.c 3 ;;

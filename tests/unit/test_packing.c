@@ -212,8 +212,8 @@ static void check_churn(bool is_driver, size_t bytes, const struct mix *mix, con
 static void driver_pools_under_churn(void **state)
 {
 	static const size_t some[] = {32, 64, 160, 224, 384};
-	static const long means[][2] = {{400, 1100}, {200, 700}, {200, 300}},
-	                  worsts[][2] = {{900, 2000}, {400, 1300}, {300, 500}};
+	static const long means[][2] = {{400, 500}, {300, 400}, {300, 200}},
+	                  worsts[][2] = {{900, 1400}, {500, 900}, {500, 400}};
 	const struct mix five = {some, 5, 0}, uniform = {NULL, 0, 64};
 
 	(void)state;
@@ -233,11 +233,11 @@ static void client_pools_under_churn(void **state)
 	static const char *const names[] = {"3 pages", "3, 5, 7 pages", "1 to 16 pages",
 	                                    "1, 4, 27, 28, 90 pages", "1 to 64 pages"};
 	static const long means[][5] = {{100, 100, 100, 100, 100},
-	                                {100, 100, 300, 600, 400},
-	                                {100, 100, 100, 600, 400}},
+	                                {100, 100, 350, 350, 350},
+	                                {100, 100, 200, 450, 250}},
 	                  worsts[][5] = {{200, 200, 200, 200, 200},
-	                                 {200, 200, 400, 900, 900},
-	                                 {200, 200, 250, 900, 900}};
+	                                 {200, 200, 450, 600, 800},
+	                                 {200, 200, 400, 600, 600}};
 	static const size_t bytes[] = {P(508), P(4096), P(16384)};
 
 	(void)state;

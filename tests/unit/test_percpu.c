@@ -350,6 +350,10 @@ static void a_bias_ends_and_comes_back(void **state)
 	}
 	assert_int_equal(percpu_bias_here(&percpu), 0); /* not plugged yet */
 	word = pop_word(&percpu);
+	assert_true(bias_is_word(word) && !(word & BIAS_ON)); /* it has to pay first */
+	atomic_store(&percpu_head(&percpu, bias_block(word))->patience, 1);
+	percpu_ended_at_home(&percpu, word);
+	word = pop_word(&percpu);
 	assert_true(bias_is_word(word) && word & BIAS_ON);
 	assert_true(percpu_holds_bias(&percpu, word));
 	assert_int_equal(percpu_bias_here(&percpu), word);
