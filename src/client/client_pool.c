@@ -65,6 +65,7 @@ int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 	pool->slabs.most_objects = CACHE_RUNS;
 	pool->slabs.most_batch = CACHE_BATCH;
 	pool->slabs.line = CACHE_BATCH;
+	pool->slabs.is_never_crowded = true; /* so little is kept that it hardly matters where it lies */
 	error = slabs_create(&pool->slabs, zeroed_memory, pages, pool->pool.quarantine);
 	if (!error && !pool->pool.is_careful)
 		percpu_use_bias(&pool->slabs.percpu);

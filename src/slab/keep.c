@@ -216,7 +216,8 @@ bool keep_is_in_the_way(const struct slabs *slabs, uint32_t block)
 {
 	size_t granules = slabs->buddy.granules;
 
-	return atomic_load_explicit(&slabs->out, memory_order_relaxed) > granules / USED_SHARE &&
+	return !slabs->is_never_crowded &&
+	       atomic_load_explicit(&slabs->out, memory_order_relaxed) > granules / USED_SHARE &&
 	       note_of(slabs, block, NOTE_CACHED) > granules / IN_THE_WAY_SHARE;
 }
 
@@ -243,6 +244,8 @@ bool keep_is_crowded(struct slabs *slabs, uint32_t block)
 	bool was = atomic_load_explicit(&slabs->crowded, memory_order_relaxed),
 	     is = live > (was ? granules * 3 / 8 : granules / 2);
 
+	if (slabs->is_never_crowded)
+		return false;
 	if (is != was)
 		atomic_store_explicit(&slabs->crowded, is, memory_order_relaxed);
 	if (is && !note_of(slabs, block, NOTE_CLOSED))

@@ -5,6 +5,7 @@
  * would hurt is packing, and who has to bring it back. So
  *   - while half of the pool is in use there are no magazines (keep_is_crowded);
  *   - what a CPU keeps of other sizes goes back when memory is short (keep_is_in_the_way);
+ *     neither of them in the client pool, which keeps little and is churned for long at whatever it is filled to;
  *   - after a drain, which says that they had too much, magazines may have less for a while.
  * All of it is estimates, by counts that are relaxed: nothing depends on them but time and place. A slow path does a constant part
  * of it, however many classes and CPUs there are.

@@ -73,6 +73,7 @@ struct slabs {
 	struct slab_classes classes;
 	/* Of the pool: granules in all magazines together, objects in one (or a line of them), granules taken from the buddy at once. */
 	size_t most_cached, most_objects, most_batch;
+	bool is_never_crowded; /* speed comes before packing: keep.h */
 	size_t line; /* granules whose state shares a cache line with others': what refills are multiples of where they can; or 0 */
 	struct quarantine quarantine;
 	uint16_t slots[SLAB_CLASSES + 1];

@@ -233,11 +233,11 @@ static void client_pools_under_churn(void **state)
 	static const char *const names[] = {"3 pages", "3, 5, 7 pages", "1 to 16 pages",
 	                                    "1, 4, 27, 28, 90 pages", "1 to 64 pages"};
 	static const long means[][5] = {{100, 100, 100, 100, 100},
-	                                {100, 100, 350, 350, 350},
-	                                {100, 100, 200, 450, 250}},
+	                                {100, 100, 350, 600, 400},
+	                                {100, 100, 200, 600, 400}},
 	                  worsts[][5] = {{200, 200, 200, 200, 200},
-	                                 {200, 200, 450, 600, 800},
-	                                 {200, 200, 400, 600, 600}};
+	                                 {200, 200, 550, 900, 900},
+	                                 {200, 200, 400, 900, 900}};
 	static const size_t bytes[] = {P(508), P(4096), P(16384)};
 
 	(void)state;
