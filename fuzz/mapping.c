@@ -31,6 +31,7 @@ enum {
 	OWNER_COMES,
 	OWNER_GOES,
 	FLUSH,
+	SIDE_BY_SIDE,
 	CHECK,
 	OPS
 };
@@ -39,7 +40,7 @@ struct live {
 	struct ist_mapping mapping;
 	uint64_t page[LIST];
 	size_t pages;
-	unsigned held;
+	unsigned held, maps;
 	bool dead; /* unregistered, but held */
 };
 
@@ -245,11 +246,16 @@ static void do_register(struct model_space *m, struct input *in, bool stretch)
 	check_contents(m, &live);
 }
 
+static bool is_kept(const struct live *live)
+{
+	return live->held || live->maps;
+}
+
 static void forget(struct model_space *m, struct live *live)
 {
 	size_t index = (size_t)(live - m->live);
 
-	if (live->held) {
+	if (is_kept(live)) {
 		live->dead = true;
 		return;
 	}
@@ -267,7 +273,7 @@ static void do_unregister(struct model_space *m, uint32_t owner, uint64_t cookie
 	else if (!live)
 		REQUIRE(error == -ENOENT);
 	else
-		REQUIRE(error == (live->held ? -EBUSY : 0));
+		REQUIRE(error == (is_kept(live) ? -EBUSY : 0));
 	if (!error)
 		forget(m, live);
 }
@@ -276,7 +282,7 @@ static void do_unregister_one(struct model_space *m, struct live *live)
 {
 	int error = ist_mapping_unregister_one(m->manager, &live->mapping, IST_UNREGISTER_TRY);
 
-	REQUIRE(error == (live->dead ? -ENOENT : live->held ? -EBUSY : 0));
+	REQUIRE(error == (live->dead ? -ENOENT : is_kept(live) ? -EBUSY : 0));
 	if (!error)
 		forget(m, live);
 }
@@ -332,14 +338,41 @@ static void let_go(struct model_space *m, struct live *live)
 	check_contents(m, live);
 	REQUIRE(ist_mapping_put(m->manager, &live->mapping) == (live->held ? 0 : -EINVAL));
 	live->held -= live->held > 0;
-	if (live->dead && !live->held)
+	if (live->dead && !is_kept(live))
 		forget(m, live);
+}
+
+/* Map it, or (odd) unmap it. */
+static void side_by_side(struct model_space *m, struct live *live, uint64_t which)
+{
+	void *vaddr;
+	int error;
+
+	if (which & 1) {
+		REQUIRE(ist_mapping_unmap(m->manager, &live->mapping) == (live->maps ? 0 : -EINVAL));
+		live->maps -= live->maps > 0;
+		if (live->dead && !is_kept(live))
+			forget(m, live);
+		return;
+	}
+	error = ist_mapping_map(m->manager, &live->mapping, &vaddr);
+	REQUIRE(error == (live->dead ? -ENOENT : 0) || (error == -ENOSPC && !live->mapping.vaddr));
+	if (error)
+		return;
+	live->maps++;
+	for (size_t k = 0; k < live->pages; k++) {
+		char *at = (char *)((uintptr_t)vaddr & ~(uintptr_t)(PAGE - 1)) + k * PAGE;
+		uint64_t paddr;
+
+		REQUIRE(*(uint64_t *)(void *)(at + 8) == live->page[k] * PAGE + 8);
+		REQUIRE(ist_virt_to_phys(m->manager, at, 8, &paddr) == 0 && paddr == live->page[k] * PAGE);
+	}
 }
 
 static bool has_held(const struct model_space *m, uint32_t id)
 {
 	for (size_t i = 0; i < m->count; i++)
-		if (m->live[i].mapping.owner == id && m->live[i].held)
+		if (m->live[i].mapping.owner == id && is_kept(&m->live[i]))
 			return true;
 	return false;
 }
@@ -427,6 +460,10 @@ static void step(struct model_space *m, struct input *in)
 	case OWNER_GOES:
 		owner_goes(m, (uint32_t)(which % OWNERS));
 		return;
+	case SIDE_BY_SIDE:
+		if (live)
+			side_by_side(m, live, op / OPS);
+		return;
 	case FLUSH:
 		REQUIRE(ist_mapping_flush(m->manager) == 0);
 		return;
@@ -442,9 +479,9 @@ static void finish(struct model_space *m)
 	while (m->count > 0) {
 		struct live *live = &m->live[m->count - 1];
 
-		while (live->held > 1)
-			let_go(m, live);
-		if (live->held)
+		if (live->maps)
+			side_by_side(m, live, 1);
+		else if (live->held)
 			let_go(m, live);
 		else
 			do_unregister_one(m, live);

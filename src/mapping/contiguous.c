@@ -38,6 +38,7 @@ static int map_again(struct space *space, uint32_t slot, const struct request *r
 	/* Relaxed: nobody else has it, and it is LIVE until we end it here. */
 	atomic_fetch_add_explicit(&mapping_at(space, again)->refs, 1, memory_order_relaxed);
 	space_end(space, again, false, &last);
+	atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed); /* it is no user's: stats */
 	mapping_at(space, slot)->run.first = again;
 	return 0;
 }
@@ -145,8 +146,10 @@ int ist_mapping_unmap(struct ist_manager *manager, const struct ist_mapping *han
 	space_leave(space);
 	if (!was_mapped)
 		return -EINVAL;
-	if (again)
+	if (again) {
+		atomic_fetch_add_explicit(&space->referenced, 1, memory_order_relaxed);
 		space_put_slot(space, again);
+	}
 	space_put(space, handle);
 	return 0;
 }
