@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "tee/handles.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUCKETS_MIN 64u
+
+static struct {
+	pthread_mutex_t lock;
+	struct handle **bucket;
+	size_t buckets, count;
+	bool hooked;
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void before_fork(void)
+{
+	pthread_mutex_lock(&table.lock);
+}
+
+static void after_fork(void)
+{
+	pthread_mutex_unlock(&table.lock);
+}
+
+/*
+ * The parent's things stay the parent's: the child forgets them. Its copies of the keepers it closes: they would hold files
+ * of things that the parent lets go of.
+ */
+static void in_child(void)
+{
+	for (size_t i = 0; i < table.buckets; i++) {
+		for (struct handle *each = table.bucket[i]; each; each = each->next)
+			close(each->keeper);
+		table.bucket[i] = NULL;
+	}
+	table.count = 0;
+	pthread_mutex_unlock(&table.lock);
+}
+
+static size_t place(uint64_t key, size_t buckets)
+{
+	return (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (buckets - 1);
+}
+
+static bool grow(void)
+{
+	size_t buckets = table.buckets ? table.buckets * 2 : BUCKETS_MIN;
+	struct handle **grown = calloc(buckets, sizeof(struct handle *)), *each;
+
+	if (!grown)
+		return table.buckets != 0; /* longer chains, then */
+	for (size_t i = 0; i < table.buckets; i++) {
+		while ((each = table.bucket[i])) {
+			size_t at = place(each->key, buckets);
+
+			table.bucket[i] = each->next;
+			each->next = grown[at];
+			grown[at] = each;
+		}
+	}
+	free(table.bucket);
+	table.bucket = grown;
+	table.buckets = buckets;
+	return true;
+}
+
+static int insert(struct handle *handle)
+{
+	bool room;
+
+	pthread_mutex_lock(&table.lock);
+	if (!table.hooked)
+		table.hooked = pthread_atfork(before_fork, after_fork, in_child) == 0;
+	room = table.hooked && (table.count < table.buckets || grow());
+	if (room) {
+		struct handle **bucket = &table.bucket[place(handle->key, table.buckets)];
+
+		handle->next = *bucket;
+		*bucket = handle;
+		table.count++;
+	}
+	pthread_mutex_unlock(&table.lock);
+	return room ? 0 : -ENOMEM;
+}
+
+int handles_file(void)
+{
+	int fd = memfd_create("tee", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* An open file of its own of what the keeper leads to, with a shared lock. */
+static int open_again(int keeper)
+{
+	char path[32];
+	int fd, error;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", keeper);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+int handles_begin(struct handle *handle, int keeper)
+{
+	struct stat file;
+	int fd, error;
+
+	if (fstat(keeper, &file) != 0)
+		return -errno;
+	fd = open_again(keeper);
+	if (fd < 0)
+		return fd;
+	handle->key = file.st_ino;
+	handle->device = file.st_dev;
+	handle->keeper = keeper;
+	error = insert(handle);
+	if (error) {
+		handle->key = 0;
+		close(fd);
+	}
+	return error ? error : fd;
+}
+
+static struct handle **find(uint64_t key)
+{
+	struct handle **link;
+
+	if (!table.count)
+		return NULL;
+	for (link = &table.bucket[place(key, table.buckets)]; *link; link = &(*link)->next)
+		if ((*link)->key == key)
+			return link;
+	return NULL;
+}
+
+struct handle *handles_find(int fd)
+{
+	struct handle **link, *found = NULL;
+	struct stat file;
+
+	if (fstat(fd, &file) != 0)
+		return NULL;
+	pthread_mutex_lock(&table.lock);
+	link = find(file.st_ino);
+	if (link && (*link)->device == file.st_dev && (*link)->keep(*link))
+		found = *link;
+	pthread_mutex_unlock(&table.lock);
+	return found;
+}
+
+/*
+ * Whether nobody has it but us. A program that closed all descriptors there are has closed the keeper too, and its number may
+ * lead elsewhere by now: then ours are gone as well, but the number is not ours to close.
+ */
+static bool is_let_go(struct handle *handle)
+{
+	struct stat file;
+
+	if (fstat(handle->keeper, &file) != 0 || file.st_ino != handle->key ||
+	    file.st_dev != handle->device) {
+		handle->keeper = -1;
+		return true;
+	}
+	return flock(handle->keeper, LOCK_EX | LOCK_NB) == 0;
+}
+
+/* Take those that are let go of out of a bucket, onto a list. */
+static void reap_bucket(struct handle **link, uint64_t key, struct handle **gone)
+{
+	while (*link) {
+		struct handle *each = *link;
+
+		if ((key && each->key != key) || !is_let_go(each)) {
+			link = &each->next;
+			continue;
+		}
+		*link = each->next;
+		table.count--;
+		each->next = *gone;
+		*gone = each;
+	}
+}
+
+unsigned handles_reap(uint64_t key)
+{
+	struct handle *gone = NULL;
+	unsigned count = 0;
+
+	pthread_mutex_lock(&table.lock);
+	if (key && table.count) {
+		reap_bucket(&table.bucket[place(key, table.buckets)], key, &gone);
+	} else {
+		for (size_t i = 0; i < table.buckets && table.count; i++)
+			reap_bucket(&table.bucket[i], 0, &gone);
+	}
+	pthread_mutex_unlock(&table.lock);
+	while (gone) {
+		struct handle *each = gone;
+
+		gone = each->next;
+		if (each->keeper >= 0)
+			close(each->keeper);
+		each->key = 0;
+		each->gone(each);
+		count++;
+	}
+	return count;
+}
