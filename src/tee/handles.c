@@ -18,6 +18,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct handle **bucket;
 	size_t buckets, count;
+	struct handle *lingering;
 	bool hooked;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -43,6 +44,7 @@ static void in_child(void)
 		table.bucket[i] = NULL;
 	}
 	table.count = 0;
+	table.lingering = NULL;
 	pthread_mutex_unlock(&table.lock);
 }
 
@@ -180,21 +182,66 @@ static bool is_let_go(struct handle *handle)
 	return flock(handle->keeper, LOCK_EX | LOCK_NB) == 0;
 }
 
-/* Take those that are let go of out of a bucket, onto a list. */
-static void reap_bucket(struct handle **link, uint64_t key, struct handle **gone)
+static void linger(struct handle *handle)
 {
-	while (*link) {
-		struct handle *each = *link;
+	if (handle->link)
+		return;
+	handle->lingering = table.lingering;
+	handle->link = &table.lingering;
+	if (handle->lingering)
+		handle->lingering->link = &handle->lingering;
+	table.lingering = handle;
+}
 
-		if ((key && each->key != key) || !is_let_go(each)) {
-			link = &each->next;
-			continue;
-		}
-		*link = each->next;
-		table.count--;
-		each->next = *gone;
-		*gone = each;
+static void linger_no_more(struct handle *handle)
+{
+	if (!handle->link)
+		return;
+	*handle->link = handle->lingering;
+	if (handle->lingering)
+		handle->lingering->link = handle->link;
+	handle->link = NULL;
+}
+
+/* The one at *link, if it is let go of: out of the table, onto a list. */
+static bool take_out(struct handle **link, struct handle **gone)
+{
+	struct handle *handle = *link;
+
+	if (!is_let_go(handle))
+		return false;
+	*link = handle->next;
+	table.count--;
+	linger_no_more(handle);
+	handle->next = *gone;
+	*gone = handle;
+	return true;
+}
+
+static void reap_one(uint64_t key, struct handle **gone)
+{
+	struct handle **link = find(key);
+
+	if (link && !take_out(link, gone))
+		linger(*link);
+}
+
+static void reap_lingering(struct handle **gone)
+{
+	struct handle *next;
+
+	for (struct handle *each = table.lingering; each; each = next) {
+		next = each->lingering;
+		take_out(find(each->key), gone);
 	}
+}
+
+static void reap_all(struct handle **gone)
+{
+	for (size_t i = 0; i < table.buckets && table.count; i++)
+		for (struct handle **link = &table.bucket[i]; *link;)
+			if (!take_out(link, gone))
+				link = &(*link)->next;
 }
 
 unsigned handles_reap(uint64_t key)
@@ -203,12 +250,12 @@ unsigned handles_reap(uint64_t key)
 	unsigned count = 0;
 
 	pthread_mutex_lock(&table.lock);
-	if (key && table.count) {
-		reap_bucket(&table.bucket[place(key, table.buckets)], key, &gone);
-	} else {
-		for (size_t i = 0; i < table.buckets && table.count; i++)
-			reap_bucket(&table.bucket[i], 0, &gone);
-	}
+	if (key == 0)
+		reap_all(&gone);
+	else if (key == UINT64_MAX)
+		reap_lingering(&gone);
+	else
+		reap_one(key, &gone);
 	pthread_mutex_unlock(&table.lock);
 	while (gone) {
 		struct handle *each = gone;

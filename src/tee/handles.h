@@ -20,6 +20,8 @@
 
 struct handle {
 	struct handle *next; /* of its bucket */
+	struct handle *lingering,
+	        **link; /* of those that were asked for, and were still held; link null: not there */
 	uint64_t key; /* of the file; 0: none */
 	dev_t device;
 	int keeper;
@@ -39,7 +41,7 @@ int handles_begin(struct handle *handle, int keeper);
 /* The handle that a descriptor leads to, kept; or null. */
 struct handle *handles_find(int fd);
 
-/* Let go of those of that key, or of all (0), whose descriptors and mappings are gone. How many were. */
+/* Let go of those of that key, or of all (0), or of those that linger (UINT64_MAX), whose descriptors and mappings are gone. How many were. */
 unsigned handles_reap(uint64_t key);
 
 #endif
