@@ -117,7 +117,10 @@ IST_API void ist_tee_device_stats(struct ist_tee_device *device, struct ist_tee_
 
 IST_API void ist_tee_device_version(struct ist_tee_device *device, struct ist_tee_version *out);
 
-/* A context. open: 0; -EINVAL null, or detached; -ENOMEM. close ends its sessions; null is ignored. May block. */
+/*
+ * A context. open: 0; -EINVAL null, or detached; -ENOMEM. close ends its sessions and asks its running calls to end; null is ignored.
+ * What runs meanwhile (ioctls that had begun) ends as it would, and then the context goes. May block.
+ */
 IST_API int ist_tee_context_open(struct ist_tee_device *device, struct ist_tee_context **out);
 IST_API void ist_tee_context_close(struct ist_tee_context *context);
 

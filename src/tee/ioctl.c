@@ -336,18 +336,24 @@ static long dispatch(struct ist_tee_context *context, uint32_t command, uint64_t
 
 long ist_tee_ioctl(struct ist_tee_context *context, unsigned long command, void *arg)
 {
+	struct ist_tee_device *device = context ? context->device : NULL;
 	uint32_t number = (uint32_t)command;
 	long answer;
 
 	if (!context)
 		return -EINVAL;
-	if (number == IST_TEE_IOC_VERSION)
-		return get_version(context, (uintptr_t)arg);
-	if (number == IST_TEE_IOC_CLOSE_SESSION)
-		return close_session(context, (uintptr_t)arg); /* also when it is detached */
-	if (!device_use(context->device))
-		return -EINVAL;
-	answer = dispatch(context, number, (uintptr_t)arg);
-	device_unuse(context->device);
+	context_get(context); /* whoever closes it meanwhile */
+	if (number == IST_TEE_IOC_VERSION) {
+		answer = get_version(context, (uintptr_t)arg);
+	} else if (number == IST_TEE_IOC_CLOSE_SESSION) { /* also when it is detached */
+		answer = close_session(context, (uintptr_t)arg);
+	} else {
+		answer = -EINVAL;
+		if (device_use(device)) {
+			answer = dispatch(context, number, (uintptr_t)arg);
+			device_unuse(device);
+		}
+	}
+	context_put(context);
 	return answer;
 }

@@ -331,8 +331,10 @@ int session_close(struct ist_tee_context *context, uint32_t id)
 	pthread_mutex_lock(&context->device->lock);
 	first = unlink_session(session);
 	pthread_mutex_unlock(&context->device->lock);
-	if (first)
-		session_put(session); /* the one that it had since it was opened */
+	if (first) {
+		cancel_calls(session, true, 0); /* nobody could, from now on */
+		session_put(session); /* the reference that it had since it was opened */
+	}
 	session_put(session);
 	return first ? 0 : -EINVAL;
 }
