@@ -8,6 +8,8 @@
 
 #include <isthmus/backing.h>
 
+#include "base/bits.h"
+
 #define CAPS_KNOWN                                                                                           \
 	(IST_TEE_CAP_GP | IST_TEE_CAP_PRIVILEGED | IST_TEE_CAP_REG_MEM | IST_TEE_CAP_MEMREF_NULL |           \
 	 IST_TEE_CAP_NONE)
@@ -17,24 +19,27 @@
 #define WAIT_NS 2000000
 
 /*
- * All of the address space of this process, so that whatever a client registers has physical addresses. Page 0 is no address.
- * x86-64 and aarch64 with 48 bits leave 47 or 48 to programs; what is not there is not there on access.
+ * All of the address space of this process, so that whatever a client registers has physical addresses. Page 0 is no address. The
+ * stack lies at the top: 47 bits on x86-64, 48 on aarch64. What is not there is not there on access.
  */
+static struct ist_backing user_memory(const struct ist_tee_device *device)
+{
+	uint64_t top = (uint64_t)2 << bits_highest((uintptr_t)&device);
+
+	return (struct ist_backing){.paddr = device->config.user_paddr + IST_PAGE_SIZE,
+	                            .size = top - 2 * IST_PAGE_SIZE,
+	                            .vaddr = (void *)(uintptr_t)IST_PAGE_SIZE,
+	                            .fd = -1};
+}
+
 static int add_user_memory(struct ist_tee_device *device)
 {
-	const uint64_t paddr = device->config.user_paddr + IST_PAGE_SIZE;
-	const struct ist_backing all = {.paddr = paddr,
-	                                .size = (UINT64_C(1) << 48) - 2 * IST_PAGE_SIZE,
-	                                .vaddr = (void *)(uintptr_t)IST_PAGE_SIZE,
-	                                .fd = -1};
+	const struct ist_backing all = user_memory(device);
 	struct ist_backing there;
-	int error = ist_backing_add(device->manager, &all);
 
-	if (error != -EEXIST)
-		return error;
-	error = ist_backing_find(device->manager, paddr, &there);
-	if (error)
-		return error;
+	if (ist_backing_find(device->manager, all.paddr, &there) != 0)
+		return ist_backing_add(device->manager, &all);
+	/* Of another device. */
 	return there.paddr == all.paddr && there.size == all.size && there.vaddr == all.vaddr ? 0 : -EEXIST;
 }
 

@@ -12,8 +12,6 @@
 
 #include "platform/platform.h"
 
-#define E_NOTSUPP 524 /* the kernel's own, which no C library names */
-
 int ist_tee_copy(void *to, const void *from, size_t bytes)
 {
 	if (bytes == 0)

@@ -163,6 +163,11 @@ static bool is_user_range(uintptr_t start, size_t length)
 	return start >= IST_PAGE_SIZE && start < top - IST_PAGE_SIZE && length <= top - start - IST_PAGE_SIZE;
 }
 
+int register_check(uintptr_t start, size_t length)
+{
+	return is_user_range(start, length) ? check_pages(start, length) : -EFAULT;
+}
+
 static int register_kept(struct ist_tee_context *context, void *addr, size_t length, struct ist_tee_shm **out)
 {
 	struct ist_tee_shm *shm;
@@ -172,9 +177,7 @@ static int register_kept(struct ist_tee_context *context, void *addr, size_t len
 		return -EOPNOTSUPP;
 	if (length == 0)
 		return -ENOMEM;
-	if (!is_user_range((uintptr_t)addr, length))
-		return -EFAULT;
-	error = check_pages((uintptr_t)addr, length);
+	error = register_check((uintptr_t)addr, length);
 	if (error)
 		return error;
 	shm = shm_new(context, SHM_USER);

@@ -118,8 +118,9 @@ static struct ist_tee_shm *new_private(struct ist_tee_device *device, struct ist
 
 /* The device is kept meanwhile. */
 static int alloc_kept(struct ist_tee_device *device, struct ist_tee_context *context, size_t size,
-                      uint32_t flags, struct ist_tee_shm **out)
+                      uint32_t flags, bool exact, struct ist_tee_shm **out)
 {
+	size_t asked = size;
 	bool is_client = flags & IST_TEE_SHM_DMA_BUF;
 	struct ist_tee_shm *shm;
 	int error = round_size(&size, is_client ? IST_PAGE_SIZE : 8);
@@ -136,6 +137,8 @@ static int alloc_kept(struct ist_tee_device *device, struct ist_tee_context *con
 		shm_abandon(shm);
 		return error;
 	}
+	if (exact)
+		shm->view.size = asked;
 	if (!is_client)
 		device_hold(device);
 	shm_begin(shm);
@@ -153,9 +156,30 @@ int ist_tee_shm_alloc(struct ist_tee_device *device, struct ist_tee_context *con
 		return -EINVAL;
 	if (!device_use(device))
 		return -EINVAL;
-	error = flags & IST_TEE_SHM_DMA_BUF && !context ? -EINVAL
-	                                                : alloc_kept(device, context, size, flags, out);
+	error = flags & IST_TEE_SHM_DMA_BUF && !context
+	                ? -EINVAL
+	                : alloc_kept(device, context, size, flags, false, out);
 	device_unuse(device);
+	return error;
+}
+
+static int shadow_kept(struct ist_tee_context *context, size_t length, struct ist_tee_shm **out)
+{
+	const uint32_t flags = IST_TEE_SHM_MAPPED | IST_TEE_SHM_DMA_BUF | IST_TEE_SHM_EXPORT;
+
+	if (!(context->device->config.caps & IST_TEE_CAP_REG_MEM))
+		return -E_NOTSUPP;
+	return alloc_kept(context->device, context, length, flags, true, out);
+}
+
+int shm_alloc_shadow(struct ist_tee_context *context, uint64_t length, struct ist_tee_shm **out)
+{
+	int error;
+
+	if (!device_use(context->device))
+		return -EINVAL;
+	error = shadow_kept(context, length, out);
+	device_unuse(context->device);
 	return error;
 }
 

@@ -22,6 +22,8 @@
 #include "tee/handles.h"
 #include "tee/ids.h"
 
+#define E_NOTSUPP 524 /* the kernel's own, which no C library names */
+
 struct ist_tee_device {
 	struct ist_manager *manager;
 	struct ist_driver_pool *driver;
@@ -88,7 +90,8 @@ void device_unuse(struct ist_tee_device *device);
 void context_get(struct ist_tee_context *context);
 void context_put(struct ist_tee_context *context);
 
-/* register.c: the driver's side of registered memory. */
+/* register.c: the driver's side of registered memory. check: 0, -EFAULT, -EINVAL: whether it can be registered. */
+int register_check(uintptr_t start, size_t length);
 int register_pages(struct ist_tee_shm *shm, uint64_t paddr);
 void unregister_pages(struct ist_tee_shm *shm);
 void shm_forget_file(struct ist_tee_shm *shm);
@@ -97,8 +100,13 @@ void shm_forget_file(struct ist_tee_shm *shm);
 struct ist_tee_shm *shm_new(struct ist_tee_context *context, enum shm_kind kind);
 void shm_abandon(struct ist_tee_shm *shm);
 void shm_begin(struct ist_tee_shm *shm);
-/* A descriptor that owns the caller's reference. `offered`: for registered memory an empty file is made. */
+/* A descriptor that owns the caller's reference. For registered memory an empty file is made. */
 int shm_export(struct ist_tee_shm *shm);
+/*
+ * What a server has in the place of memory that a client in another process registers: a file of that length, to be exported.
+ * Errors as of ist_tee_shm_register, but nothing is known of the client's pages.
+ */
+int shm_alloc_shadow(struct ist_tee_context *context, uint64_t length, struct ist_tee_shm **out);
 
 /* session.c: what the ioctls do, with parameters that were found. */
 struct call_param {
