@@ -124,6 +124,9 @@ IST_API void ist_tee_device_version(struct ist_tee_device *device, struct ist_te
 IST_API int ist_tee_context_open(struct ist_tee_device *device, struct ist_tee_context **out);
 IST_API void ist_tee_context_close(struct ist_tee_context *context);
 
+/* The device of a context; null for null. Wait-free. */
+IST_API struct ist_tee_device *ist_tee_context_device(const struct ist_tee_context *context);
+
 #define IST_TEE_SHM_MAPPED 1u /* must be there */
 #define IST_TEE_SHM_DMA_BUF                                                                                  \
 	2u /* a client's: whole pages, zeroed, with an id; else private message memory without one */
@@ -192,6 +195,15 @@ IST_API int ist_tee_shm_pa2va(const struct ist_tee_shm *shm, uint64_t paddr, voi
  * duplicates and its mappings are gone, in all processes, the memory is (see ist_tee_reap). May block.
  */
 IST_API long ist_tee_ioctl(struct ist_tee_context *context, unsigned long command, void *arg);
+
+/*
+ * OPEN_SESSION and INVOKE for whoever is in the same process and hands over arguments of his own, which are there: the same checks,
+ * errors and results, without a system call to copy them. arg->num_params parameters. 0, or a negative errno value. May block.
+ */
+IST_API int ist_tee_open_session(struct ist_tee_context *context, struct ist_tee_ioc_open *arg,
+                                 struct ist_tee_ioc_param *param);
+IST_API int ist_tee_invoke(struct ist_tee_context *context, struct ist_tee_ioc_invoke *arg,
+                           struct ist_tee_ioc_param *param);
 
 /*
  * Descriptors, as a kernel would have them. ist_tee_context_export makes one that owns the context, ist_tee_shm_export one that

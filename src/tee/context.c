@@ -49,6 +49,11 @@ void ist_tee_context_close(struct ist_tee_context *context)
 	context_put(context);
 }
 
+struct ist_tee_device *ist_tee_context_device(const struct ist_tee_context *context)
+{
+	return context ? context->device : NULL;
+}
+
 static struct ist_tee_context *of_handle(struct handle *handle)
 {
 	return (struct ist_tee_context *)(void *)((char *)handle - offsetof(struct ist_tee_context, handle));
@@ -72,7 +77,7 @@ int ist_tee_context_export(struct ist_tee_context *context)
 {
 	int fd, keeper;
 
-	if (!context)
+	if (!context || context->handle.key)
 		return -EINVAL;
 	keeper = handles_file();
 	if (keeper < 0)

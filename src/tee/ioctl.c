@@ -294,6 +294,75 @@ static long invoke(struct ist_tee_context *context, uint64_t at)
 	return error;
 }
 
+/* The same with arguments that are there. */
+static int params_from_caller(struct ist_tee_context *context, struct call_data *call,
+                              const struct ist_tee_ioc_param *param, uint32_t count, uint32_t most)
+{
+	int error = 0;
+
+	call->count = 0;
+	if (count > most || (count && !param))
+		return -EINVAL;
+	while (call->count < count && !error) {
+		struct call_param *to = &call->param[call->count];
+
+		*to = (struct call_param){.shm = NULL};
+		error = param_from_user(context, &param[call->count++], to);
+	}
+	return error ? error : check_params(call, most);
+}
+
+static void params_to_caller(const struct call_data *call, struct ist_tee_ioc_param *param)
+{
+	for (uint32_t i = 0; i < call->count; i++) {
+		const struct call_param *now = &call->param[i];
+
+		if (now->attr == IST_TEE_PARAM_VALUE_OUT || now->attr == IST_TEE_PARAM_VALUE_INOUT) {
+			param[i].a = now->a;
+			param[i].c = now->c;
+		}
+		param[i].b = now->attr == IST_TEE_PARAM_NONE ? param[i].b : now->b;
+	}
+}
+
+int ist_tee_open_session(struct ist_tee_context *context, struct ist_tee_ioc_open *arg,
+                         struct ist_tee_ioc_param *param)
+{
+	struct call_data call;
+	int error;
+
+	if (!context || !arg || !device_use(context->device))
+		return -EINVAL;
+	error = params_from_caller(context, &call, param, arg->num_params, IST_TEE_PARAMS_MAX - 2);
+	if (!error && arg->login >= IST_TEE_LOGIN_KERNEL_MIN && arg->login <= IST_TEE_LOGIN_KERNEL_MAX)
+		error = -EPERM;
+	if (!error)
+		error = session_open(context, arg, call.param);
+	if (!error)
+		params_to_caller(&call, param);
+	params_put(&call);
+	device_unuse(context->device);
+	return error;
+}
+
+int ist_tee_invoke(struct ist_tee_context *context, struct ist_tee_ioc_invoke *arg,
+                   struct ist_tee_ioc_param *param)
+{
+	struct call_data call;
+	int error;
+
+	if (!context || !arg || !device_use(context->device))
+		return -EINVAL;
+	error = params_from_caller(context, &call, param, arg->num_params, IST_TEE_PARAMS_MAX);
+	if (!error)
+		error = session_invoke(context, arg, call.param);
+	if (!error)
+		params_to_caller(&call, param);
+	params_put(&call);
+	device_unuse(context->device);
+	return error;
+}
+
 static long cancel(struct ist_tee_context *context, uint64_t at)
 {
 	struct ist_tee_ioc_cancel arg;

@@ -10,6 +10,7 @@
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +40,12 @@ static const char usage[] =
         "  --file PATH   a file that is the carve-out (default: a memory file)\n"
         "  --pool        no registered memory and no null references, as old drivers\n";
 
-static volatile sig_atomic_t stopped;
+static _Atomic int stopped; /* lock-free, so a handler may write it */
 
 static void stop(int signal)
 {
 	(void)signal;
-	stopped = 1;
+	atomic_store_explicit(&stopped, 1, memory_order_relaxed);
 }
 
 static size_t parse_size(const char *text)
@@ -167,7 +168,7 @@ static void serve(struct server *server, int listener)
 {
 	int pause = SWEEP_MS_MIN;
 
-	while (!stopped) {
+	while (!atomic_load_explicit(&stopped, memory_order_relaxed)) {
 		struct pollfd ready = {.fd = listener, .events = POLLIN};
 		int fd;
 
