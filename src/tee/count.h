@@ -35,12 +35,13 @@ struct count {
 /* One reference, the caller's. Release: pairs with the acquire in count_take [T3]. */
 static inline void count_begin(struct count *count)
 {
-	atomic_store_explicit(&count->word, COUNT_ALIVE | 1, memory_order_release);
+	atomic_store_explicit(&count->word, COUNT_ALIVE | 1,
+	                      TWIN_BROKEN(404) ? memory_order_relaxed : memory_order_release);
 }
 
 static inline bool count_take(struct count *count)
 {
-#if BROKEN_TWIN == 401
+#if TWIN_BROKEN(401)
 	/* Looks, then adds, and relies on what it saw: brings back what ended between the two. */
 	if (!(atomic_load_explicit(&count->word, memory_order_acquire) & COUNT_ALIVE))
 		return false;
@@ -65,11 +66,13 @@ static inline bool count_drop(struct count *count)
 	uint64_t none = COUNT_ALIVE;
 
 	/* Release: what was done with the reference is done before it is given back; pairs with the acquire below. */
-	if (atomic_fetch_sub_explicit(&count->word, 1, memory_order_release) != (COUNT_ALIVE | 1))
+	if (atomic_fetch_sub_explicit(&count->word, 1,
+	                              TWIN_BROKEN(403) ? memory_order_relaxed : memory_order_release) !=
+	    (COUNT_ALIVE | 1))
 		return false;
-#if BROKEN_TWIN == 402
+#if TWIN_BROKEN(402)
 	/* Ends it although somebody may have come between. */
-	return atomic_exchange_explicit(&count->word, 0, memory_order_acquire) & COUNT_ALIVE;
+	return atomic_exchange_explicit(&count->word, 0, memory_order_acquire) & none;
 #else
 	return atomic_compare_exchange_strong_explicit(&count->word, &none, 0, memory_order_acquire,
 	                                               memory_order_relaxed);

@@ -318,6 +318,8 @@ static void cycles(void)
 
 int main(int argc, char **argv)
 {
+	int probe;
+
 	if (argc < 3)
 		return 2;
 	program = argv[0];
@@ -325,6 +327,11 @@ int main(int argc, char **argv)
 	is_full = strcmp(argv[2], "full") == 0;
 	if (argc == 5)
 		return after_exec(atoi(argv[4]));
+	if ((probe = open("/dev/tee0", O_RDWR)) < 0) {
+		perror("/dev/tee0");
+		return 1;
+	}
+	close(probe);
 	opening();
 	memory();
 	registering();

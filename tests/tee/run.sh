@@ -18,11 +18,14 @@ if [ "$where" = local ]; then
 	exit
 fi
 
+# A socket that a killed server left behind is not the new one's.
 begin() {
+	local before
+	before=$(stat -c %i "$folder/socket" 2>/dev/null)
 	if [ "$mode" = pool ]; then "$server" --pool "$folder/socket" & else "$server" "$folder/socket" & fi
 	pid=$!
 	for _ in $(seq 100); do
-		[ -S "$folder/socket" ] && return
+		[ "$(stat -c %i "$folder/socket" 2>/dev/null)" != "$before" ] && [ -S "$folder/socket" ] && sleep 0.1 && return
 		sleep 0.05
 	done
 	echo "the server does not begin"
