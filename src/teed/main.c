@@ -210,6 +210,8 @@ int main(int argc, char **argv)
 	listener = listen_at(options.socket);
 	if (listener < 0)
 		return fail(options.socket, listener);
+	printf("serving at %s\n", options.socket);
+	fflush(stdout);
 	serve(&server, listener);
 	unlink(options.socket);
 	return 0;

@@ -18,14 +18,14 @@ if [ "$where" = local ]; then
 	exit
 fi
 
-# A socket that a killed server left behind is not the new one's.
 begin() {
-	local before
-	before=$(stat -c %i "$folder/socket" 2>/dev/null)
-	if [ "$mode" = pool ]; then "$server" --pool "$folder/socket" & else "$server" "$folder/socket" & fi
+	local options=()
+	[ "$mode" = full ] || options=(--pool)
+	: >"$folder/said"
+	"$server" "${options[@]}" "$folder/socket" >"$folder/said" &
 	pid=$!
-	for _ in $(seq 100); do
-		[ "$(stat -c %i "$folder/socket" 2>/dev/null)" != "$before" ] && [ -S "$folder/socket" ] && sleep 0.1 && return
+	for _ in $(seq 200); do
+		grep -q '^serving' "$folder/said" && return
 		sleep 0.05
 	done
 	echo "the server does not begin"
@@ -38,6 +38,6 @@ kill -9 "$pid" # its socket stays behind
 wait "$pid" 2>/dev/null
 begin
 ISTHMUS_TEE_SERVER=$folder/socket LD_PRELOAD=$preload timeout 100 "$client" server "$mode" || exit
-"$server" "$folder/socket" 2>/dev/null && exit 1 # there is one already
+"$server" "$folder/socket" >/dev/null 2>&1 && exit 1 # there is one already
 kill "$pid"
 wait "$pid"
