@@ -115,6 +115,9 @@ struct ist_tee_stats {
 };
 IST_API void ist_tee_device_stats(struct ist_tee_device *device, struct ist_tee_stats *out);
 
+/* The manager that it is over; null for null. Wait-free. */
+IST_API struct ist_manager *ist_tee_device_manager(const struct ist_tee_device *device);
+
 IST_API void ist_tee_device_version(struct ist_tee_device *device, struct ist_tee_version *out);
 
 /*

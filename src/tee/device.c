@@ -142,6 +142,11 @@ int ist_tee_device_destroy(struct ist_tee_device *device, bool wait)
 	return 0;
 }
 
+struct ist_manager *ist_tee_device_manager(const struct ist_tee_device *device)
+{
+	return device ? device->manager : NULL;
+}
+
 void ist_tee_device_version(struct ist_tee_device *device, struct ist_tee_version *out)
 {
 	if (device && out)
