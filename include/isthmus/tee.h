@@ -75,8 +75,8 @@ IST_API const struct ist_tee_handler *ist_tee_builtin(void);
 /* Zero-initialise, then fill in; every 0 means the default. Members may be added at the end. */
 struct ist_tee_config {
 	/*
-	 * IST_TEE_CAP_...; default all but PRIVILEGED. With REG_MEM clients register memory of this process: a backing
-	 * of all of its address space is added to the manager at user_paddr, unless there is one already.
+	 * IST_TEE_CAP_...; default all but PRIVILEGED. With REG_MEM clients register memory of this process: backings of it,
+	 * of a TiB each, are added to the manager when they are wanted, so that address a lies at user_paddr + a.
 	 */
 	uint32_t caps;
 	uint64_t user_paddr; /* physical address that stands for address 0 of this process; default 2^56 */
@@ -90,7 +90,7 @@ struct ist_tee_config {
 /*
  * A device over a manager, which outlives it. Several devices may share one.
  *
- * Returns 0; -EINVAL a null manager or out, an unknown capability; -ENOMEM; or an error of ist_backing_add. May block.
+ * Returns 0; -EINVAL a null manager or out, an unknown capability; -ENOMEM. May block.
  */
 IST_API int ist_tee_device_create(struct ist_manager *manager, const struct ist_tee_config *config,
                                   struct ist_tee_device **out);

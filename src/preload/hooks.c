@@ -175,7 +175,7 @@ int __openat64_2(int folder, const char *path, int flags)
 }
 
 /* Whether it is ours, errno left as it is. */
-static bool find(int fd, struct found *out)
+static bool find_fd(int fd, struct found *out)
 {
 	int before = errno;
 	bool is_ours =
@@ -201,7 +201,7 @@ HOOK int ioctl(int fd, unsigned long command, ...)
 	if (answer != -ENOTTY)
 		return as_errno(answer);
 	result = real()->ioctl(fd, command, arg);
-	if (result < 0 && errno == ENOTTY && find(fd, &found))
+	if (result < 0 && errno == ENOTTY && find_fd(fd, &found))
 		errno = EINVAL;
 	return result;
 }
@@ -222,7 +222,7 @@ static void *map(void *where, size_t bytes, int protection, int flags, int fd, o
 	struct found found;
 	int error = 0;
 
-	if (!(flags & MAP_ANONYMOUS) && find(fd, &found))
+	if (!(flags & MAP_ANONYMOUS) && find_fd(fd, &found))
 		error = check_map(&found, bytes, offset);
 	if (!error)
 		return real()->mmap(where, bytes, protection, flags, fd, offset);
@@ -260,7 +260,7 @@ HOOK int munmap(void *where, size_t bytes)
 HOOK int close(int fd)
 {
 	struct found found;
-	bool is_ours = find(fd, &found);
+	bool is_ours = find_fd(fd, &found);
 	int result = real()->close(fd);
 
 	if (is_ours)
@@ -271,7 +271,7 @@ HOOK int close(int fd)
 HOOK int dup2(int from, int to)
 {
 	struct found found;
-	bool is_ours = from != to && find(to, &found);
+	bool is_ours = from != to && find_fd(to, &found);
 	int result = real()->dup2(from, to);
 
 	if (is_ours && result >= 0)
@@ -282,7 +282,7 @@ HOOK int dup2(int from, int to)
 HOOK int dup3(int from, int to, int flags)
 {
 	struct found found;
-	bool is_ours = from != to && find(to, &found);
+	bool is_ours = from != to && find_fd(to, &found);
 	int result = real()->dup3(from, to, flags);
 
 	if (is_ours && result >= 0)

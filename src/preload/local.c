@@ -24,17 +24,17 @@ static struct {
 	bool hooked;
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void before_fork(void)
+static void local_before_fork(void)
 {
 	pthread_mutex_lock(&all.lock);
 }
 
-static void after_fork(void)
+static void local_after_fork(void)
 {
 	pthread_mutex_unlock(&all.lock);
 }
 
-static void in_child(void)
+static void local_in_child(void)
 {
 	memset(all.device, 0, sizeof(all.device)); /* the parent's */
 	pthread_mutex_unlock(&all.lock);
@@ -94,8 +94,11 @@ static int make_device(struct ist_tee_device **out)
 	if (error)
 		return error;
 	if (!all.hooked)
-		all.hooked = pthread_atfork(before_fork, after_fork, in_child) == 0;
-	return ist_tee_device_create(manager, &config, out);
+		all.hooked = pthread_atfork(local_before_fork, local_after_fork, local_in_child) == 0;
+	error = ist_tee_device_create(manager, &config, out);
+	if (error)
+		ist_manager_destroy(manager);
+	return error;
 }
 
 static int open_local(unsigned device, int flags)

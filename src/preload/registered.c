@@ -32,13 +32,13 @@ static struct {
 	bool hooked;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void before_fork(void)
+static void table_before_fork(void)
 {
 	pthread_mutex_lock(&table.lock);
 }
 
 /* A child has all of it: the memory is there, too, and so are the descriptors. */
-static void after_fork(void)
+static void table_after_fork(void)
 {
 	pthread_mutex_unlock(&table.lock);
 }
@@ -48,7 +48,7 @@ static struct registered_use **bucket_of(int32_t id)
 	return &table.bucket[(uint32_t)id % BUCKETS];
 }
 
-static void put(struct registered_use *use)
+static void use_put(struct registered_use *use)
 {
 	if (--use->uses)
 		return;
@@ -63,7 +63,7 @@ static void take_out(struct registered_use **link)
 
 	*link = use->next;
 	table.count--;
-	put(use);
+	use_put(use);
 }
 
 /*
@@ -135,7 +135,7 @@ int registered_add(uint64_t context, const struct ist_tee_ioc_register *data, in
 	}
 	pthread_mutex_lock(&table.lock);
 	if (!table.hooked)
-		table.hooked = pthread_atfork(before_fork, after_fork, after_fork) == 0;
+		table.hooked = pthread_atfork(table_before_fork, table_after_fork, table_after_fork) == 0;
 	forget_stale(context, use->id);
 	use->next = *bucket_of(use->id);
 	*bucket_of(use->id) = use;
@@ -144,7 +144,7 @@ int registered_add(uint64_t context, const struct ist_tee_ioc_register *data, in
 	return 0;
 }
 
-static struct registered_use *find(uint64_t context, uint64_t id)
+static struct registered_use *use_find(uint64_t context, uint64_t id)
 {
 	struct registered_use *each;
 
@@ -200,7 +200,7 @@ int registered_copy_in(uint64_t context, const struct ist_tee_ioc_param *param, 
 	for (unsigned i = 0; i < count && !error; i++) {
 		if (param[i].attr < IST_TEE_PARAM_MEMREF_IN || param[i].attr > IST_TEE_PARAM_MEMREF_INOUT)
 			continue;
-		uses[i] = find(context, param[i].c);
+		uses[i] = use_find(context, param[i].c);
 		/* What is not inside the server refuses. What goes out is copied too: not all of it need be written. */
 		if (uses[i] && is_inside(uses[i], param[i].a, param[i].b))
 			error = to_shadow(uses[i], param[i].a, param[i].b);
@@ -229,6 +229,6 @@ void registered_end(unsigned count, struct registered_use **uses)
 	pthread_mutex_lock(&table.lock);
 	for (unsigned i = 0; i < count; i++)
 		if (uses[i])
-			put(uses[i]);
+			use_put(uses[i]);
 	pthread_mutex_unlock(&table.lock);
 }

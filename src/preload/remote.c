@@ -95,6 +95,7 @@ static struct line *line_get(void)
 	if (line && line_is_good(line))
 		return line;
 	free(line); /* of a parent, or closed under us: its numbers are not ours to close */
+	pthread_setspecific(line_key, NULL);
 	return line_make();
 }
 

@@ -9,18 +9,18 @@
 enum { FUNC_ECHO, FUNC_SUM, FUNC_COPY, FUNC_WAIT };
 enum { PIECE = 4096 };
 
-static bool is_input(const struct ist_tee_param *param)
+static bool param_goes_in(const struct ist_tee_param *param)
 {
 	return param->type == IST_TEE_PARAM_MEMREF_IN || param->type == IST_TEE_PARAM_MEMREF_INOUT;
 }
 
-static bool is_output(const struct ist_tee_param *param)
+static bool param_goes_out(const struct ist_tee_param *param)
 {
 	return param->type == IST_TEE_PARAM_MEMREF_OUT || param->type == IST_TEE_PARAM_MEMREF_INOUT;
 }
 
 /* In pieces through a buffer of ours: either side may be missing. */
-static uint32_t copy(const struct ist_tee_param *from, struct ist_tee_param *to)
+static uint32_t builtin_copy(const struct ist_tee_param *from, struct ist_tee_param *to)
 {
 	char piece[PIECE];
 
@@ -40,9 +40,9 @@ static uint32_t copy(const struct ist_tee_param *from, struct ist_tee_param *to)
 
 static uint32_t echo(struct ist_tee_call *call)
 {
-	if (call->count < 2 || !is_input(&call->param[0]) || !is_output(&call->param[1]))
+	if (call->count < 2 || !param_goes_in(&call->param[0]) || !param_goes_out(&call->param[1]))
 		return IST_TEE_ERROR_BAD_PARAMETERS;
-	return copy(&call->param[0], &call->param[1]);
+	return builtin_copy(&call->param[0], &call->param[1]);
 }
 
 static uint32_t add_bytes(const struct ist_tee_param *param, uint64_t *sum)
@@ -69,7 +69,7 @@ static uint32_t sum(struct ist_tee_call *call)
 
 	for (unsigned i = 0; i < call->count; i++) {
 		struct ist_tee_param *param = &call->param[i];
-		uint32_t result = is_input(param) ? add_bytes(param, &total) : IST_TEE_SUCCESS;
+		uint32_t result = param_goes_in(param) ? add_bytes(param, &total) : IST_TEE_SUCCESS;
 
 		if (result)
 			return result;
@@ -97,7 +97,7 @@ static uint32_t copy_all(struct ist_tee_call *call)
 			to++;
 		if (to == call->count)
 			return IST_TEE_ERROR_BAD_PARAMETERS;
-		result = copy(&call->param[from], &call->param[to++]);
+		result = builtin_copy(&call->param[from], &call->param[to++]);
 		if (result)
 			return result;
 	}
@@ -125,7 +125,7 @@ static uint32_t open_any(void *context, struct ist_tee_call *call, void **sessio
 	return IST_TEE_ERROR_ITEM_NOT_FOUND;
 }
 
-static uint32_t invoke(void *context, void *session, struct ist_tee_call *call)
+static uint32_t builtin_invoke(void *context, void *session, struct ist_tee_call *call)
 {
 	(void)context, (void)session;
 	switch (call->func) {
@@ -144,7 +144,7 @@ static uint32_t invoke(void *context, void *session, struct ist_tee_call *call)
 
 const struct ist_tee_handler *ist_tee_builtin(void)
 {
-	static const struct ist_tee_handler handler = {.open = open_any, .invoke = invoke};
+	static const struct ist_tee_handler handler = {.open = open_any, .invoke = builtin_invoke};
 
 	return &handler;
 }

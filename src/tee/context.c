@@ -54,14 +54,14 @@ struct ist_tee_device *ist_tee_context_device(const struct ist_tee_context *cont
 	return context ? context->device : NULL;
 }
 
-static struct ist_tee_context *of_handle(struct handle *handle)
+static struct ist_tee_context *context_of(struct handle *handle)
 {
 	return (struct ist_tee_context *)(void *)((char *)handle - offsetof(struct ist_tee_context, handle));
 }
 
 static void context_gone(struct handle *handle)
 {
-	struct ist_tee_context *context = of_handle(handle);
+	struct ist_tee_context *context = context_of(handle);
 
 	atomic_fetch_sub_explicit(&context->device->descriptors, 1, memory_order_relaxed);
 	ist_tee_context_close(context);
@@ -69,7 +69,7 @@ static void context_gone(struct handle *handle)
 
 static bool context_keep(struct handle *handle)
 {
-	context_get(of_handle(handle)); /* what is in the table has its owner's reference */
+	context_get(context_of(handle)); /* what is in the table has its owner's reference */
 	return true;
 }
 
@@ -101,7 +101,7 @@ static struct ist_tee_context *context_of_fd(int fd, long *error)
 	if (!handle)
 		return NULL;
 	if (handle->gone == context_gone)
-		return of_handle(handle);
+		return context_of(handle);
 	ist_tee_shm_put(
 	        (struct ist_tee_shm *)(void *)((char *)handle - offsetof(struct ist_tee_shm, handle)));
 	*error = -EINVAL;
@@ -129,7 +129,7 @@ int ist_tee_fd_find(int fd, struct ist_tee_fd *out)
 		return out ? -ENOTTY : -EINVAL;
 	if (handle->gone == context_gone) {
 		*out = (struct ist_tee_fd){.key = handle->key, .is_context = true};
-		context_put(of_handle(handle));
+		context_put(context_of(handle));
 		return 0;
 	}
 	shm = (struct ist_tee_shm *)(void *)((char *)handle - offsetof(struct ist_tee_shm, handle));

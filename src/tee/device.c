@@ -6,10 +6,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include <isthmus/backing.h>
-
-#include "base/bits.h"
-
 #define CAPS_KNOWN                                                                                           \
 	(IST_TEE_CAP_GP | IST_TEE_CAP_PRIVILEGED | IST_TEE_CAP_REG_MEM | IST_TEE_CAP_MEMREF_NULL |           \
 	 IST_TEE_CAP_NONE)
@@ -17,31 +13,6 @@
 #define USER_PADDR (UINT64_C(1) << 56)
 #define USER_PADDR_MAX (UINT64_C(1) << 62)
 #define WAIT_NS 2000000
-
-/*
- * All of the address space of this process, so that whatever a client registers has physical addresses. Page 0 is no address. The
- * stack lies at the top: 47 bits on x86-64, 48 on aarch64. What is not there is not there on access.
- */
-static struct ist_backing user_memory(const struct ist_tee_device *device)
-{
-	uint64_t top = (uint64_t)2 << bits_highest((uintptr_t)&device);
-
-	return (struct ist_backing){.paddr = device->config.user_paddr + IST_PAGE_SIZE,
-	                            .size = top - 2 * IST_PAGE_SIZE,
-	                            .vaddr = (void *)(uintptr_t)IST_PAGE_SIZE,
-	                            .fd = -1};
-}
-
-static int add_user_memory(struct ist_tee_device *device)
-{
-	const struct ist_backing all = user_memory(device);
-	struct ist_backing there;
-
-	if (ist_backing_find(device->manager, all.paddr, &there) != 0)
-		return ist_backing_add(device->manager, &all);
-	/* Of another device. */
-	return there.paddr == all.paddr && there.size == all.size && there.vaddr == all.vaddr ? 0 : -EEXIST;
-}
 
 static int fill_config(struct ist_tee_device *device, const struct ist_tee_config *config)
 {
@@ -75,8 +46,6 @@ int ist_tee_device_create(struct ist_manager *manager, const struct ist_tee_conf
 	device->driver = ist_manager_driver_pool(manager);
 	device->client = ist_manager_client_pool(manager);
 	error = fill_config(device, config);
-	if (!error && (device->config.caps & IST_TEE_CAP_REG_MEM))
-		error = add_user_memory(device);
 	if (error) {
 		free(device);
 		return error;

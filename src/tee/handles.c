@@ -22,12 +22,12 @@ static struct {
 	bool hooked;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void before_fork(void)
+static void handles_before_fork(void)
 {
 	pthread_mutex_lock(&table.lock);
 }
 
-static void after_fork(void)
+static void handles_after_fork(void)
 {
 	pthread_mutex_unlock(&table.lock);
 }
@@ -36,7 +36,7 @@ static void after_fork(void)
  * The parent's things stay the parent's: the child forgets them. Its copies of the keepers it closes: they would hold files
  * of things that the parent lets go of.
  */
-static void in_child(void)
+static void handles_in_child(void)
 {
 	for (size_t i = 0; i < table.buckets; i++) {
 		for (struct handle *each = table.bucket[i]; each; each = each->next)
@@ -48,12 +48,12 @@ static void in_child(void)
 	pthread_mutex_unlock(&table.lock);
 }
 
-static size_t place(uint64_t key, size_t buckets)
+static size_t bucket_at(uint64_t key, size_t buckets)
 {
 	return (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (buckets - 1);
 }
 
-static bool grow(void)
+static bool table_grow(void)
 {
 	size_t buckets = table.buckets ? table.buckets * 2 : BUCKETS_MIN;
 	struct handle **grown = calloc(buckets, sizeof(struct handle *)), *each;
@@ -62,7 +62,7 @@ static bool grow(void)
 		return table.buckets != 0; /* longer chains, then */
 	for (size_t i = 0; i < table.buckets; i++) {
 		while ((each = table.bucket[i])) {
-			size_t at = place(each->key, buckets);
+			size_t at = bucket_at(each->key, buckets);
 
 			table.bucket[i] = each->next;
 			each->next = grown[at];
@@ -75,16 +75,16 @@ static bool grow(void)
 	return true;
 }
 
-static int insert(struct handle *handle)
+static int table_insert(struct handle *handle)
 {
 	bool room;
 
 	pthread_mutex_lock(&table.lock);
 	if (!table.hooked)
-		table.hooked = pthread_atfork(before_fork, after_fork, in_child) == 0;
-	room = table.hooked && (table.count < table.buckets || grow());
+		table.hooked = pthread_atfork(handles_before_fork, handles_after_fork, handles_in_child) == 0;
+	room = table.hooked && (table.count < table.buckets || table_grow());
 	if (room) {
-		struct handle **bucket = &table.bucket[place(handle->key, table.buckets)];
+		struct handle **bucket = &table.bucket[bucket_at(handle->key, table.buckets)];
 
 		handle->next = *bucket;
 		*bucket = handle;
@@ -131,7 +131,7 @@ int handles_begin(struct handle *handle, int keeper)
 	handle->key = file.st_ino;
 	handle->device = file.st_dev;
 	handle->keeper = keeper;
-	error = insert(handle);
+	error = table_insert(handle);
 	if (error) {
 		handle->key = 0;
 		close(fd);
@@ -139,13 +139,13 @@ int handles_begin(struct handle *handle, int keeper)
 	return error ? error : fd;
 }
 
-static struct handle **find(uint64_t key)
+static struct handle **table_find(uint64_t key)
 {
 	struct handle **link;
 
 	if (!table.count)
 		return NULL;
-	for (link = &table.bucket[place(key, table.buckets)]; *link; link = &(*link)->next)
+	for (link = &table.bucket[bucket_at(key, table.buckets)]; *link; link = &(*link)->next)
 		if ((*link)->key == key)
 			return link;
 	return NULL;
@@ -159,7 +159,7 @@ struct handle *handles_find(int fd)
 	if (fstat(fd, &file) != 0)
 		return NULL;
 	pthread_mutex_lock(&table.lock);
-	link = find(file.st_ino);
+	link = table_find(file.st_ino);
 	if (link && (*link)->device == file.st_dev && (*link)->keep(*link))
 		found = *link;
 	pthread_mutex_unlock(&table.lock);
@@ -220,7 +220,7 @@ static bool take_out(struct handle **link, struct handle **gone)
 
 static void reap_one(uint64_t key, struct handle **gone)
 {
-	struct handle **link = find(key);
+	struct handle **link = table_find(key);
 
 	if (link && !take_out(link, gone))
 		linger(*link);
@@ -232,7 +232,7 @@ static void reap_lingering(struct handle **gone)
 
 	for (struct handle *each = table.lingering; each; each = next) {
 		next = each->lingering;
-		take_out(find(each->key), gone);
+		take_out(table_find(each->key), gone);
 	}
 }
 

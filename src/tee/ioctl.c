@@ -30,7 +30,7 @@ static int to_user(uint64_t to, const void *from, size_t bytes)
 	return ist_tee_copy((void *)(uintptr_t)to, from, bytes);
 }
 
-static long get_version(struct ist_tee_context *context, uint64_t arg)
+static long ioc_version(struct ist_tee_context *context, uint64_t arg)
 {
 	struct ist_tee_version version;
 
@@ -58,7 +58,7 @@ static long hand_out(struct ist_tee_shm *shm, uint64_t arg, const void *answer, 
 	return fd;
 }
 
-static long shm_alloc(struct ist_tee_context *context, uint64_t arg)
+static long ioc_alloc(struct ist_tee_context *context, uint64_t arg)
 {
 	const uint32_t flags = IST_TEE_SHM_MAPPED | IST_TEE_SHM_DMA_BUF | IST_TEE_SHM_EXPORT;
 	struct ist_tee_ioc_alloc data;
@@ -77,7 +77,7 @@ static long shm_alloc(struct ist_tee_context *context, uint64_t arg)
 	return hand_out(shm, arg, &data, sizeof(data));
 }
 
-static long shm_register(struct ist_tee_context *context, uint64_t arg)
+static long ioc_register(struct ist_tee_context *context, uint64_t arg)
 {
 	struct ist_tee_ioc_register data;
 	struct ist_tee_shm *shm;
@@ -95,7 +95,7 @@ static long shm_register(struct ist_tee_context *context, uint64_t arg)
 	return hand_out(shm, arg, &data, sizeof(data));
 }
 
-static long shm_register_fd(struct ist_tee_context *context, uint64_t arg)
+static long ioc_register_fd(struct ist_tee_context *context, uint64_t arg)
 {
 	struct ist_tee_ioc_register_fd data;
 	struct ist_tee_shm *shm;
@@ -255,7 +255,7 @@ static int open_and_tell(struct ist_tee_context *context, struct ist_tee_ioc_ope
 	return error;
 }
 
-static long open_session(struct ist_tee_context *context, uint64_t at)
+static long ioc_open(struct ist_tee_context *context, uint64_t at)
 {
 	struct ist_tee_ioc_open arg;
 	struct call_data call;
@@ -272,7 +272,7 @@ static long open_session(struct ist_tee_context *context, uint64_t at)
 	return error;
 }
 
-static long invoke(struct ist_tee_context *context, uint64_t at)
+static long ioc_invoke(struct ist_tee_context *context, uint64_t at)
 {
 	struct ist_tee_ioc_invoke arg;
 	struct call_data call;
@@ -333,6 +333,7 @@ int ist_tee_open_session(struct ist_tee_context *context, struct ist_tee_ioc_ope
 
 	if (!context || !arg || !device_use(context->device))
 		return -EINVAL;
+	context_get(context); /* whoever closes it meanwhile */
 	error = params_from_caller(context, &call, param, arg->num_params, IST_TEE_PARAMS_MAX - 2);
 	if (!error && arg->login >= IST_TEE_LOGIN_KERNEL_MIN && arg->login <= IST_TEE_LOGIN_KERNEL_MAX)
 		error = -EPERM;
@@ -342,6 +343,7 @@ int ist_tee_open_session(struct ist_tee_context *context, struct ist_tee_ioc_ope
 		params_to_caller(&call, param);
 	params_put(&call);
 	device_unuse(context->device);
+	context_put(context);
 	return error;
 }
 
@@ -353,6 +355,7 @@ int ist_tee_invoke(struct ist_tee_context *context, struct ist_tee_ioc_invoke *a
 
 	if (!context || !arg || !device_use(context->device))
 		return -EINVAL;
+	context_get(context); /* whoever closes it meanwhile */
 	error = params_from_caller(context, &call, param, arg->num_params, IST_TEE_PARAMS_MAX);
 	if (!error)
 		error = session_invoke(context, arg, call.param);
@@ -360,10 +363,11 @@ int ist_tee_invoke(struct ist_tee_context *context, struct ist_tee_ioc_invoke *a
 		params_to_caller(&call, param);
 	params_put(&call);
 	device_unuse(context->device);
+	context_put(context);
 	return error;
 }
 
-static long cancel(struct ist_tee_context *context, uint64_t at)
+static long ioc_cancel(struct ist_tee_context *context, uint64_t at)
 {
 	struct ist_tee_ioc_cancel arg;
 	int error = from_user(&arg, at, sizeof(arg));
@@ -371,7 +375,7 @@ static long cancel(struct ist_tee_context *context, uint64_t at)
 	return error ? error : session_cancel(context, &arg);
 }
 
-static long close_session(struct ist_tee_context *context, uint64_t at)
+static long ioc_close(struct ist_tee_context *context, uint64_t at)
 {
 	struct ist_tee_ioc_close arg;
 	int error = from_user(&arg, at, sizeof(arg));
@@ -379,23 +383,23 @@ static long close_session(struct ist_tee_context *context, uint64_t at)
 	return error ? error : session_close(context, arg.session);
 }
 
-static long dispatch(struct ist_tee_context *context, uint32_t command, uint64_t arg)
+static long ioc_dispatch(struct ist_tee_context *context, uint32_t command, uint64_t arg)
 {
 	switch (command) {
 	case IST_TEE_IOC_SHM_ALLOC:
-		return shm_alloc(context, arg);
+		return ioc_alloc(context, arg);
 	case IST_TEE_IOC_SHM_REGISTER:
-		return shm_register(context, arg);
+		return ioc_register(context, arg);
 	case IST_TEE_IOC_SHM_REGISTER_FD:
-		return shm_register_fd(context, arg);
+		return ioc_register_fd(context, arg);
 	case IST_TEE_IOC_OPEN_SESSION:
-		return open_session(context, arg);
+		return ioc_open(context, arg);
 	case IST_TEE_IOC_INVOKE:
-		return invoke(context, arg);
+		return ioc_invoke(context, arg);
 	case IST_TEE_IOC_CANCEL:
-		return cancel(context, arg);
+		return ioc_cancel(context, arg);
 	case IST_TEE_IOC_CLOSE_SESSION:
-		return close_session(context, arg);
+		return ioc_close(context, arg);
 	default:
 		return -EINVAL; /* also the supplicant's, which a client's device does not have */
 	}
@@ -411,13 +415,13 @@ long ist_tee_ioctl(struct ist_tee_context *context, unsigned long command, void 
 		return -EINVAL;
 	context_get(context); /* whoever closes it meanwhile */
 	if (number == IST_TEE_IOC_VERSION) {
-		answer = get_version(context, (uintptr_t)arg);
+		answer = ioc_version(context, (uintptr_t)arg);
 	} else if (number == IST_TEE_IOC_CLOSE_SESSION) { /* also when it is detached */
-		answer = close_session(context, (uintptr_t)arg);
+		answer = ioc_close(context, (uintptr_t)arg);
 	} else {
 		answer = -EINVAL;
 		if (device_use(device)) {
-			answer = dispatch(context, number, (uintptr_t)arg);
+			answer = ioc_dispatch(context, number, (uintptr_t)arg);
 			device_unuse(device);
 		}
 	}

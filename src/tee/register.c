@@ -32,7 +32,7 @@ static uint64_t cookie_of(const struct ist_tee_shm *shm)
 }
 
 /* Send a message of one parameter to the trusted side; `set` has filled it. */
-static int send(struct ist_tee_shm *shm, const struct ist_msg *message)
+static int send_one(struct ist_tee_shm *shm, const struct ist_msg *message)
 {
 	uint32_t ret, origin;
 
@@ -49,7 +49,7 @@ static int send_list(struct ist_tee_shm *shm, uint64_t list)
 	if (error)
 		return -ENOMEM;
 	ist_msg_set_list(&message, 0, IST_MSG_TMEM_OUT, list, shm->view.size, cookie_of(shm));
-	error = send(shm, &message);
+	error = send_one(shm, &message);
 	ist_msg_free(&message);
 	return error;
 }
@@ -77,7 +77,10 @@ static int list_alloc(struct ist_tee_device *device, size_t bytes, struct list *
 	if (posix_memalign(&out->at, IST_PAGE_SIZE, bytes) != 0)
 		return -ENOMEM;
 	out->paddr = device->config.user_paddr + (uintptr_t)out->at;
-	return 0;
+	if (user_memory(device, (uintptr_t)out->at, bytes) == 0)
+		return 0;
+	free(out->at);
+	return -ENOMEM;
 }
 
 static void list_free(struct list *list)
@@ -115,7 +118,7 @@ void unregister_pages(struct ist_tee_shm *shm)
 		return;
 	}
 	ist_msg_set_rmem(&message, 0, IST_MSG_RMEM_IN, cookie_of(shm), 0, 0);
-	send(shm, &message);
+	send_one(shm, &message);
 	ist_msg_free(&message);
 }
 
@@ -178,6 +181,8 @@ static int register_kept(struct ist_tee_context *context, void *addr, size_t len
 	if (length == 0)
 		return -ENOMEM;
 	error = register_check((uintptr_t)addr, length);
+	if (!error)
+		error = user_memory(context->device, (uintptr_t)addr, length);
 	if (error)
 		return error;
 	shm = shm_new(context, SHM_USER);

@@ -61,8 +61,8 @@ static void take_params(const struct ist_msg *message, unsigned first, unsigned 
 	}
 }
 
-static void send(struct ist_tee_device *device, const struct ist_msg *message, struct session *session,
-                 struct running *running)
+static void send_call(struct ist_tee_device *device, const struct ist_msg *message, struct session *session,
+                      struct running *running)
 {
 	atomic_fetch_add_explicit(&device->calls, 1, memory_order_relaxed);
 	trusted_call(device, ist_msg_paddr(message), message->memory.view.size, session, running);
@@ -128,7 +128,7 @@ static void end_session(struct session *session)
 	struct ist_msg message;
 
 	if (ist_msg_create(device->driver, IST_MSG_CLOSE_SESSION, 0, &message) == 0) {
-		send(device, &message, session, NULL);
+		send_call(device, &message, session, NULL);
 		ist_msg_free(&message);
 	} else if (device->config.handler->close) {
 		device->config.handler->close(device->config.handler->context, session->of_handler);
@@ -239,7 +239,7 @@ int session_open(struct ist_tee_context *context, struct ist_tee_ioc_open *arg, 
 		session_free(session);
 		return error;
 	}
-	send(context->device, &message, session, &running);
+	send_call(context->device, &message, session, &running);
 	ist_msg_result(&message, &arg->ret, &arg->ret_origin);
 	take_params(&message, OPEN_METAS, arg->num_params, param);
 	ist_msg_free(&message);
@@ -279,7 +279,7 @@ static int invoke_kept(struct session *session, struct ist_tee_ioc_invoke *arg, 
 		return error;
 	begin_call(session, &running, arg->cancel_id);
 	pthread_mutex_lock(&session->busy);
-	send(session->context->device, &message, session, &running);
+	send_call(session->context->device, &message, session, &running);
 	pthread_mutex_unlock(&session->busy);
 	end_call(session, &running);
 	ist_msg_result(&message, &arg->ret, &arg->ret_origin);

@@ -11,14 +11,14 @@
 
 #define FLAGS_KNOWN (IST_TEE_SHM_MAPPED | IST_TEE_SHM_DMA_BUF | IST_TEE_SHM_EXPORT)
 
-static struct ist_tee_shm *of_handle(struct handle *handle)
+static struct ist_tee_shm *shm_of(struct handle *handle)
 {
 	return (struct ist_tee_shm *)(void *)((char *)handle - offsetof(struct ist_tee_shm, handle));
 }
 
 static void shm_gone(struct handle *handle)
 {
-	struct ist_tee_shm *shm = of_handle(handle);
+	struct ist_tee_shm *shm = shm_of(handle);
 
 	atomic_fetch_sub_explicit(&shm->device->descriptors, 1, memory_order_relaxed);
 	shm->keeper = -1; /* the table has closed it */
@@ -27,11 +27,11 @@ static void shm_gone(struct handle *handle)
 
 static bool shm_keep(struct handle *handle)
 {
-	return count_take(&of_handle(handle)->count);
+	return count_take(&shm_of(handle)->count);
 }
 
-static void fill(struct ist_tee_shm *shm, struct ist_tee_device *device, struct ist_tee_context *context,
-                 enum shm_kind kind, uint32_t id)
+static void shm_fill(struct ist_tee_shm *shm, struct ist_tee_device *device, struct ist_tee_context *context,
+                     enum shm_kind kind, uint32_t id)
 {
 	shm->id = id;
 	shm->kind = kind;
@@ -50,7 +50,7 @@ struct ist_tee_shm *shm_new(struct ist_tee_context *context, enum shm_kind kind)
 	struct ist_tee_shm *shm = slots_at(&context->device->shms.slots, id);
 
 	if (shm)
-		fill(shm, context->device, context, kind, id);
+		shm_fill(shm, context->device, context, kind, id);
 	return shm;
 }
 
@@ -112,7 +112,7 @@ static struct ist_tee_shm *new_private(struct ist_tee_device *device, struct ist
 	struct ist_tee_shm *shm = calloc(1, sizeof(*shm));
 
 	if (shm)
-		fill(shm, device, context, SHM_PRIVATE, 0);
+		shm_fill(shm, device, context, SHM_PRIVATE, 0);
 	return shm;
 }
 
@@ -207,7 +207,7 @@ void ist_tee_shm_get(struct ist_tee_shm *shm)
 		count_more(&shm->count);
 }
 
-static void end(struct ist_tee_shm *shm)
+static void shm_end(struct ist_tee_shm *shm)
 {
 	struct ist_tee_device *device = shm->device;
 	bool is_private = shm->kind == SHM_PRIVATE;
@@ -230,7 +230,7 @@ static void end(struct ist_tee_shm *shm)
 void ist_tee_shm_put(struct ist_tee_shm *shm)
 {
 	if (shm && count_drop(&shm->count))
-		end(shm);
+		shm_end(shm);
 }
 
 int shm_export(struct ist_tee_shm *shm)

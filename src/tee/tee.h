@@ -24,6 +24,9 @@
 
 #define E_NOTSUPP 524 /* the kernel's own, which no C library names */
 
+#define USER_REGION_SHIFT 40u
+#define USER_REGIONS 256u /* 48 bits of addresses */
+
 struct ist_tee_device {
 	struct ist_manager *manager;
 	struct ist_driver_pool *driver;
@@ -31,6 +34,7 @@ struct ist_tee_device {
 	struct ist_tee_config config;
 	struct ids shms, sessions;
 	pthread_mutex_t lock;
+	_Atomic uint64_t regions[USER_REGIONS / 64]; /* bits: what of this process's addresses is a backing */
 	_Atomic bool detached;
 	_Atomic uint64_t users;
 	_Atomic uint64_t contexts, live_shms, registered, live_sessions, calls, descriptors, messages;
@@ -89,6 +93,9 @@ void device_unuse(struct ist_tee_device *device);
 /* context.c */
 void context_get(struct ist_tee_context *context);
 void context_put(struct ist_tee_context *context);
+
+/* user.c: [at, at + bytes) of this process has physical addresses from now on. 0, or an error of ist_backing_add. */
+int user_memory(struct ist_tee_device *device, uintptr_t at, size_t bytes);
 
 /* register.c: the driver's side of registered memory. check: 0, -EFAULT, -EINVAL: whether it can be registered. */
 int register_check(uintptr_t start, size_t length);

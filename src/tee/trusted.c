@@ -94,7 +94,7 @@ static void answer_params(const struct request *request)
 	}
 }
 
-static uint32_t open_session(struct request *request)
+static uint32_t ta_open(struct request *request)
 {
 	const struct ist_tee_handler *handler = request->device->config.handler;
 	const struct ist_msg_param *param = request->read.param;
@@ -108,12 +108,12 @@ static uint32_t open_session(struct request *request)
 	return handler->open(handler->context, call, &request->session->of_handler);
 }
 
-static uint32_t run(struct request *request)
+static uint32_t ta_run(struct request *request)
 {
 	const struct ist_tee_handler *handler = request->device->config.handler;
 
 	if (request->read.header.cmd == IST_MSG_OPEN_SESSION)
-		return open_session(request);
+		return ta_open(request);
 	return handler->invoke(handler->context, request->session->of_handler, &request->call);
 }
 
@@ -126,7 +126,7 @@ static bool has_metas(const struct ist_msg_read *read)
 }
 
 /* An open or an invoke. */
-static uint32_t call(struct request *request, uint32_t *origin)
+static uint32_t ta_call(struct request *request, uint32_t *origin)
 {
 	uint32_t result;
 	int error;
@@ -140,7 +140,7 @@ static uint32_t call(struct request *request, uint32_t *origin)
 	if (error)
 		return result_of(error);
 	error = fill_call(request);
-	result = error ? result_of(error) : run(request);
+	result = error ? result_of(error) : ta_run(request);
 	if (!error) {
 		*origin = request->call.ret_origin;
 		answer_params(request);
@@ -149,7 +149,7 @@ static uint32_t call(struct request *request, uint32_t *origin)
 	return result;
 }
 
-static uint32_t serve(struct request *request, uint32_t *origin)
+static uint32_t ta_serve(struct request *request, uint32_t *origin)
 {
 	const struct ist_tee_handler *handler = request->device->config.handler;
 
@@ -159,7 +159,7 @@ static uint32_t serve(struct request *request, uint32_t *origin)
 		return result_of(ist_msg_serve(request->device->manager, HOST, &request->read));
 	case IST_MSG_OPEN_SESSION:
 	case IST_MSG_INVOKE:
-		return request->session ? call(request, origin) : IST_TEE_ERROR_BAD_PARAMETERS;
+		return request->session ? ta_call(request, origin) : IST_TEE_ERROR_BAD_PARAMETERS;
 	case IST_MSG_CLOSE_SESSION:
 		if (!request->session)
 			return IST_TEE_ERROR_BAD_PARAMETERS;
@@ -186,6 +186,6 @@ void trusted_call(struct ist_tee_device *device, uint64_t paddr, size_t room, st
 	error = ist_msg_read(device->manager, paddr, room, &request.read);
 	if (error == -EFAULT)
 		return; /* nowhere to answer */
-	result = error ? result_of(error) : serve(&request, &origin);
+	result = error ? result_of(error) : ta_serve(&request, &origin);
 	ist_msg_answer(&request.read, result, origin, session ? session->id : 0);
 }

@@ -14,8 +14,9 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ist_tee_device *chosen, *own; /* under the lock */
+static void *own_carve_out;
 
-/* Under the lock. It stays as long as the process. */
+/* Under the lock. */
 static struct ist_tee_device *make_own(void)
 {
 	struct ist_manager_config config = {
@@ -26,6 +27,7 @@ static struct ist_tee_device *make_own(void)
 	                    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (config.vaddr == MAP_FAILED)
 		return NULL;
+	own_carve_out = config.vaddr;
 	if (ist_manager_create(&config, &manager) != 0) {
 		munmap(config.vaddr, CARVE_OUT);
 		return NULL;
@@ -35,6 +37,17 @@ static struct ist_tee_device *make_own(void)
 		munmap(config.vaddr, CARVE_OUT);
 	}
 	return own;
+}
+
+/* At the end of the process, or when the library is closed: if nothing of it is in use. */
+static __attribute__((destructor)) void drop_own(void)
+{
+	struct ist_manager *manager = ist_tee_device_manager(own);
+	void *carve_out = own_carve_out;
+
+	if (own && ist_tee_device_destroy(own, false) == 0 && ist_manager_destroy(manager) == 0)
+		munmap(carve_out, CARVE_OUT);
+	own = NULL;
 }
 
 struct ist_tee_device *teec_device(void)

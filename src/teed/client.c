@@ -37,7 +37,7 @@ unsigned client_count(void)
 	return atomic_load_explicit(&clients, memory_order_relaxed);
 }
 
-static void *serve(void *of);
+static void *client_thread(void *of);
 
 /* Under the lock. */
 static int begin_thread(struct client *client)
@@ -49,7 +49,7 @@ static int begin_thread(struct client *client)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK);
-	error = pthread_create(&thread, &attributes, serve, client);
+	error = pthread_create(&thread, &attributes, client_thread, client);
 	pthread_attr_destroy(&attributes);
 	if (!error) {
 		client->threads++;
@@ -263,7 +263,7 @@ static void serve_one(struct client *client, struct remote_request *request, int
 		tell(request, answer_to(client, request, fds[1]), fds[0]);
 }
 
-static void *serve(void *of)
+static void *client_thread(void *of)
 {
 	struct client *client = of;
 	struct remote_request request;
