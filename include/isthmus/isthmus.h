@@ -20,5 +20,8 @@
 #include <isthmus/range.h>
 #include <isthmus/provider.h>
 #include <isthmus/memory.h>
+#include <isthmus/tee_abi.h>
+#include <isthmus/tee.h>
+#include <isthmus/tee_msg.h>
 
 #endif

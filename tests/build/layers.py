@@ -23,6 +23,7 @@ ORDER = [
     {'provider'},
     {'manager'},
     {'tee'},
+    {'preload', 'teed', 'teec'},
 ]
 MAX_LINES = 600
 

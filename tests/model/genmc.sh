@@ -18,6 +18,7 @@ sequences='-DPERCPU_MODEL -DDRAIN_GROUP=64u -DBIAS_GROUP=4u -DPERCPU_TRIES=3 -DM
 model() {
 	case $1 in
 	magazine) echo magazine_genmc.c 3 ;;
+	count) echo count_genmc.c 3 ;;
 	plug) echo genmc/plug.c 4 "$sequences" ;;
 	bias) echo genmc/bias.c 5 "$sequences" ;;
 	buddy) echo genmc/buddy.c 6 -DBUDDY_CHUNK_POWER=6 -DBUDDY_FIT_TRIES=0 ;;
@@ -30,12 +31,13 @@ model() {
 	*) return 1 ;;
 	esac
 }
-models='magazine plug bias record tags room registry buddy index references'
+models='magazine count plug bias record tags room registry buddy index references'
 
 # The twins of each model, and the scenario that must find them.
 twins() {
 	case $1 in
 	magazine) echo 301:0 302:2 303:1 ;;
+	count) echo 401:0 402:0 403:0 404:2 ;;
 	bias) echo 308:0 309:2 310:0 311:1 ;;
 	buddy) echo 101:1 102:5 103:0 104:3 106:4 ;;
 	index) echo 201:0 202:2 203:0 ;;

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * The calls that are taken from the C library. Which descriptors are ours is asked of the front, by the file they lead
+ * to: duplicates, inherited and received ones are known without a book of our own, and dup, fcntl, fork and poll need no hook.
+ */
+#undef _FILE_OFFSET_BITS /* or open would be a name for open64: here both are defined */
+#include "preload/preload.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define HOOK __attribute__((visibility("default")))
+#define TEE_MAGIC 0xa4u
+
+static struct real real_calls;
+static const struct front *the_front;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* Until something of ours is there nobody need look. */
+static _Atomic bool in_use;
+
+static void resolve(void)
+{
+	/* A cast between pointers to data and to code is what dlsym is about. */
+	*(void **)&real_calls.open = dlsym(RTLD_NEXT, "open64");
+	*(void **)&real_calls.openat = dlsym(RTLD_NEXT, "openat64");
+	*(void **)&real_calls.ioctl = dlsym(RTLD_NEXT, "ioctl");
+	*(void **)&real_calls.mmap = dlsym(RTLD_NEXT, "mmap64");
+	*(void **)&real_calls.munmap = dlsym(RTLD_NEXT, "munmap");
+	*(void **)&real_calls.close = dlsym(RTLD_NEXT, "close");
+	*(void **)&real_calls.dup2 = dlsym(RTLD_NEXT, "dup2");
+	*(void **)&real_calls.dup3 = dlsym(RTLD_NEXT, "dup3");
+	*(void **)&real_calls.close_range = dlsym(RTLD_NEXT, "close_range");
+	the_front = getenv("ISTHMUS_TEE_SERVER") ? &remote_front : &local_front;
+	if (the_front == &remote_front) /* descriptors may have come with exec */
+		atomic_store_explicit(&in_use, true, memory_order_relaxed);
+}
+
+const struct real *real(void)
+{
+	pthread_once(&once, resolve);
+	return &real_calls;
+}
+
+const struct front *front(void)
+{
+	pthread_once(&once, resolve);
+	return the_front;
+}
+
+/* The number of a device's path, or -1. */
+static int device_of(const char *path)
+{
+	static const char prefix[] = "/dev/tee";
+	size_t length = sizeof(prefix) - 1;
+
+	if (!path || strncmp(path, prefix, length) != 0)
+		return -1;
+	return path[length] >= '0' && path[length] <= '9' && path[length + 1] == '\0' ? path[length] - '0'
+	                                                                              : -1;
+}
+
+static int as_errno(long answer)
+{
+	if (answer >= 0)
+		return (int)answer;
+	errno = (int)-answer;
+	return -1;
+}
+
+/* O_CREAT and O_EXCL ask for what is not there; O_DIRECTORY for what it is not. */
+static int open_device(int device, int flags)
+{
+	if ((flags & O_CREAT) && (flags & O_EXCL))
+		return as_errno(-EEXIST);
+	if (flags & O_DIRECTORY)
+		return as_errno(-ENOTDIR);
+	atomic_store_explicit(
+	        &in_use, true,
+	        memory_order_relaxed); /* a hint: whoever has a descriptor of ours has seen it */
+	return as_errno(front()->open((unsigned)device, flags));
+}
+
+static mode_t mode_of(int flags, va_list list)
+{
+	return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(list, mode_t) : 0;
+}
+
+HOOK int open(const char *path, int flags, ...)
+{
+	int device = device_of(path);
+	va_list list;
+	mode_t mode;
+
+	va_start(list, flags);
+	mode = mode_of(flags, list);
+	va_end(list);
+	return device >= 0 ? open_device(device, flags) : real()->open(path, flags, mode);
+}
+
+HOOK int open64(const char *path, int flags, ...)
+{
+	int device = device_of(path);
+	va_list list;
+	mode_t mode;
+
+	va_start(list, flags);
+	mode = mode_of(flags, list);
+	va_end(list);
+	return device >= 0 ? open_device(device, flags) : real()->open(path, flags, mode);
+}
+
+HOOK int openat(int folder, const char *path, int flags, ...)
+{
+	int device = device_of(path);
+	va_list list;
+	mode_t mode;
+
+	va_start(list, flags);
+	mode = mode_of(flags, list);
+	va_end(list);
+	return device >= 0 ? open_device(device, flags) : real()->openat(folder, path, flags, mode);
+}
+
+HOOK int openat64(int folder, const char *path, int flags, ...)
+{
+	int device = device_of(path);
+	va_list list;
+	mode_t mode;
+
+	va_start(list, flags);
+	mode = mode_of(flags, list);
+	va_end(list);
+	return device >= 0 ? open_device(device, flags) : real()->openat(folder, path, flags, mode);
+}
+
+/* What open and openat become where the compiler looks out for misuse; never with O_CREAT. */
+HOOK int __open_2(const char *path, int flags);
+HOOK int __open64_2(const char *path, int flags);
+HOOK int __openat_2(int folder, const char *path, int flags);
+HOOK int __openat64_2(int folder, const char *path, int flags);
+
+int __open_2(const char *path, int flags)
+{
+	int device = device_of(path);
+
+	return device >= 0 ? open_device(device, flags) : real()->open(path, flags, 0);
+}
+
+int __open64_2(const char *path, int flags)
+{
+	return __open_2(path, flags);
+}
+
+int __openat_2(int folder, const char *path, int flags)
+{
+	int device = device_of(path);
+
+	return device >= 0 ? open_device(device, flags) : real()->openat(folder, path, flags, 0);
+}
+
+int __openat64_2(int folder, const char *path, int flags)
+{
+	return __openat_2(folder, path, flags);
+}
+
+/* Whether it is ours, errno left as it is. */
+static bool find_fd(int fd, struct found *out)
+{
+	int before = errno;
+	bool is_ours =
+	        fd >= 0 && atomic_load_explicit(&in_use, memory_order_relaxed) && front()->find(fd, out) == 0;
+
+	errno = before;
+	return is_ours;
+}
+
+HOOK int ioctl(int fd, unsigned long command, ...)
+{
+	struct found found;
+	va_list list;
+	void *arg;
+	long answer = -ENOTTY;
+	int result;
+
+	va_start(list, command);
+	arg = va_arg(list, void *);
+	va_end(list);
+	if ((command >> 8 & 0xff) == TEE_MAGIC)
+		answer = front()->ioctl(fd, command, arg);
+	if (answer != -ENOTTY)
+		return as_errno(answer);
+	result = real()->ioctl(fd, command, arg);
+	if (result < 0 && errno == ENOTTY && find_fd(fd, &found))
+		errno = EINVAL;
+	return result;
+}
+
+/* 0, or why it cannot be mapped. */
+static int check_map(const struct found *found, size_t bytes, off_t offset)
+{
+	if (found->is_context)
+		return ENODEV;
+	if (!found->can_map || offset < 0 || (size_t)offset > found->size ||
+	    bytes > found->size - (size_t)offset)
+		return EINVAL;
+	return 0;
+}
+
+static void *map(void *where, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	struct found found;
+	int error = 0;
+
+	if (!(flags & MAP_ANONYMOUS) && find_fd(fd, &found))
+		error = check_map(&found, bytes, offset);
+	if (!error)
+		return real()->mmap(where, bytes, protection, flags, fd, offset);
+	errno = error;
+	return MAP_FAILED;
+}
+
+HOOK void *mmap(void *where, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	return map(where, bytes, protection, flags, fd, offset);
+}
+
+HOOK void *mmap64(void *where, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	return map(where, bytes, protection, flags, fd, offset);
+}
+
+static void tell(uint64_t key)
+{
+	int before = errno;
+
+	front()->closed(key);
+	errno = before;
+}
+
+HOOK int munmap(void *where, size_t bytes)
+{
+	int result = real()->munmap(where, bytes);
+
+	if (result == 0 && atomic_load_explicit(&in_use, memory_order_relaxed))
+		tell(FRONT_UNMAPPED);
+	return result;
+}
+
+HOOK int close(int fd)
+{
+	struct found found;
+	bool is_ours = find_fd(fd, &found);
+	int result = real()->close(fd);
+
+	if (is_ours)
+		tell(found.key);
+	return result;
+}
+
+HOOK int dup2(int from, int to)
+{
+	struct found found;
+	bool is_ours = from != to && find_fd(to, &found);
+	int result = real()->dup2(from, to);
+
+	if (is_ours && result >= 0)
+		tell(found.key);
+	return result;
+}
+
+HOOK int dup3(int from, int to, int flags)
+{
+	struct found found;
+	bool is_ours = from != to && find_fd(to, &found);
+	int result = real()->dup3(from, to, flags);
+
+	if (is_ours && result >= 0)
+		tell(found.key);
+	return result;
+}
+
+HOOK int close_range(unsigned first, unsigned last, int flags)
+{
+	int result = -1;
+
+	errno = ENOSYS;
+	if (real()->close_range)
+		result = real()->close_range(first, last, flags);
+	if (result == 0 && atomic_load_explicit(&in_use, memory_order_relaxed))
+		tell(0);
+	return result;
+}
+
+HOOK void closefrom(int first)
+{
+	if (close_range(first < 0 ? 0 : (unsigned)first, ~0u, 0) == 0)
+		return;
+	for (int fd = first < 0 ? 0 : first; fd < sysconf(_SC_OPEN_MAX); fd++)
+		real()->close(fd);
+	tell(0);
+}
+
+/* What this library itself calls, and what it is made of: straight to the C library (the linker's --wrap). */
+int __wrap_close(int fd);
+int __wrap_munmap(void *where, size_t bytes);
+void *__wrap_mmap(void *where, size_t bytes, int protection, int flags, int fd, off_t offset);
+
+void *__wrap_mmap64(void *where, size_t bytes, int protection, int flags, int fd, off_t offset);
+
+int __wrap_close(int fd)
+{
+	return real()->close(fd);
+}
+
+int __wrap_munmap(void *where, size_t bytes)
+{
+	return real()->munmap(where, bytes);
+}
+
+void *__wrap_mmap(void *where, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	return real()->mmap(where, bytes, protection, flags, fd, offset);
+}
+
+void *__wrap_mmap64(void *where, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	return real()->mmap(where, bytes, protection, flags, fd, offset);
+}

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Devices of a server (tee/remote.h). A context is a connected socket: a file that duplicates, children and programs started by exec
+ * share as they would share the kernel's. Nothing is kept here but the socket each thread is answered on, and what
+ * memory was registered (registered.c).
+ */
+#include "preload/preload.h"
+
+#include <isthmus/tee.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "preload/registered.h"
+#include "tee/packet.h"
+#include "tee/remote.h"
+#include "tee/tee.h"
+
+/* The pair that this thread is answered over. */
+struct line {
+	int mine, theirs;
+	ino_t inode; /* of `mine`: who closes all descriptors there are closes it too */
+	pid_t owner;
+};
+
+static pthread_key_t line_key;
+static pthread_once_t line_once = PTHREAD_ONCE_INIT;
+static bool line_has_key;
+
+/* Keys of descriptors that were closed, to be told with the next request. */
+static struct {
+	pthread_mutex_t lock;
+	uint32_t count;
+	uint64_t key[REMOTE_KEYS];
+} closed_keys = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool line_is_good(const struct line *line)
+{
+	struct stat file;
+
+	return line->owner == getpid() && fstat(line->mine, &file) == 0 && file.st_ino == line->inode;
+}
+
+static void line_drop(void *of)
+{
+	struct line *line = of;
+
+	if (line_is_good(line)) {
+		real()->close(line->mine);
+		real()->close(line->theirs);
+	}
+	free(line);
+}
+
+static void line_start(void)
+{
+	line_has_key = pthread_key_create(&line_key, line_drop) == 0;
+}
+
+static struct line *line_make(void)
+{
+	struct line *line = malloc(sizeof(*line));
+	struct stat file;
+	int both[2];
+
+	if (!line)
+		return NULL;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, both) != 0) {
+		free(line);
+		return NULL;
+	}
+	fstat(both[0], &file);
+	*line = (struct line){both[0], both[1], file.st_ino, getpid()};
+	pthread_setspecific(line_key, line);
+	return line;
+}
+
+static struct line *line_get(void)
+{
+	struct line *line;
+
+	pthread_once(&line_once, line_start);
+	if (!line_has_key)
+		return NULL;
+	line = pthread_getspecific(line_key);
+	if (line && line_is_good(line))
+		return line;
+	free(line); /* of a parent, or closed under us: its numbers are not ours to close */
+	pthread_setspecific(line_key, NULL);
+	return line_make();
+}
+
+/* After a call that did not end as it should: an answer may still come. */
+static void line_spoil(struct line *line)
+{
+	pthread_setspecific(line_key, NULL);
+	line_drop(line);
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (!path || strlen(path) >= sizeof(name.sun_path))
+		return -ENOENT;
+	strcpy(name.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && fchmod(fd, REMOTE_MODE_CONTEXT) == 0)
+		return fd;
+	real()->close(fd);
+	return -ENOENT; /* as if there were no such device */
+}
+
+static void take_keys(struct remote_request *request)
+{
+	pthread_mutex_lock(&closed_keys.lock);
+	request->key_count = closed_keys.count;
+	memcpy(request->key, closed_keys.key, closed_keys.count * sizeof(request->key[0]));
+	closed_keys.count = 0;
+	pthread_mutex_unlock(&closed_keys.lock);
+}
+
+/* Send, with our line and a file: packet_send knows one descriptor only. */
+static int send_two(int socket, const struct remote_request *request, int line, int file)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(2 * sizeof(int))];
+	} control = {.room = {0}};
+	size_t bytes = (file >= 0 ? 2 : 1) * sizeof(int);
+	struct iovec data = {(void *)(uintptr_t)request, sizeof(*request)};
+	struct msghdr message = {.msg_iov = &data,
+	                         .msg_iovlen = 1,
+	                         .msg_control = &control,
+	                         .msg_controllen = CMSG_SPACE(bytes)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	const int fds[2] = {line, file};
+	ssize_t sent;
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(bytes);
+	memcpy(CMSG_DATA(header), fds, bytes);
+	do
+		sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+/* Until there is an answer, or nobody left to give one. */
+static int wait_for(int line, int socket)
+{
+	struct pollfd both[2] = {{.fd = line, .events = POLLIN}, {.fd = socket, .events = POLLRDHUP}};
+
+	for (;;) {
+		if (poll(both, 2, -1) < 0) {
+			if (errno != EINTR)
+				return -errno;
+			continue;
+		}
+		if (both[0].revents & POLLIN)
+			return 0;
+		if (both[1].revents)
+			return -ENODEV;
+	}
+}
+
+/* Ask, and wait for the answer; a descriptor that comes with it in *fd, or -1. A server that is gone: -ENODEV. */
+static int ask(int socket, struct remote_request *request, int file, struct remote_reply *reply, int *fd)
+{
+	struct line *line = line_get();
+	int fds[PACKET_FDS] = {-1, -1}, error;
+
+	*fd = -1;
+	if (!line)
+		return errno == EMFILE ? -EMFILE : -ENOMEM;
+	request->magic = REMOTE_MAGIC;
+	take_keys(request);
+	error = send_two(socket, request, line->theirs, file);
+	if (!error)
+		error = wait_for(line->mine, socket);
+	if (!error && packet_receive(line->mine, reply, sizeof(*reply), fds) != 1)
+		error = -ENODEV;
+	if (error) {
+		line_spoil(line);
+		return error == -EBADF ? -EBADF : -ENODEV;
+	}
+	*fd = fds[0];
+	return (int)reply->answer;
+}
+
+static int open_remote(unsigned device, int flags)
+{
+	struct remote_request request = {.op = REMOTE_OPEN, .device = device};
+	struct remote_reply reply;
+	int none, error, fd = connect_to(getenv("ISTHMUS_TEE_SERVER"));
+
+	if (fd < 0)
+		return fd;
+	error = ask(fd, &request, -1, &reply, &none);
+	if (error) {
+		real()->close(fd);
+		return error;
+	}
+	if (flags & O_CLOEXEC)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return fd;
+}
+
+/* A socket that was marked as one that leads to a server, by whoever connected it; its key. */
+static bool is_context(int fd, uint64_t *key)
+{
+	struct stat file;
+
+	if (fstat(fd, &file) != 0 || !S_ISSOCK(file.st_mode) ||
+	    (file.st_mode & REMOTE_MODE_MASK) != REMOTE_MODE_CONTEXT)
+		return false;
+	*key = file.st_ino;
+	return true;
+}
+
+static int find_remote(int fd, struct found *out)
+{
+	struct stat file;
+	uint64_t key;
+
+	if (fstat(fd, &file) != 0)
+		return -ENOTTY;
+	if (S_ISSOCK(file.st_mode) && is_context(fd, &key)) {
+		*out = (struct found){.key = 0, .is_context = true};
+		return 0;
+	}
+	if (!S_ISREG(file.st_mode) || file.st_nlink != 0)
+		return -ENOTTY;
+	if ((file.st_mode & REMOTE_MODE_MASK) != REMOTE_MODE_MAP &&
+	    (file.st_mode & REMOTE_MODE_MASK) != REMOTE_MODE_REGISTERED)
+		return -ENOTTY;
+	*out = (struct found){.key = file.st_ino,
+	                      .can_map = (file.st_mode & REMOTE_MODE_MASK) == REMOTE_MODE_MAP,
+	                      .size = (size_t)file.st_size};
+	return 0;
+}
+
+/* Ask for an ioctl without a buffer. A descriptor is handed out last, when the client has the answer. */
+static long plain(int socket, uint32_t command, uint64_t arg, size_t bytes)
+{
+	struct remote_request request = {.op = REMOTE_IOCTL, .command = command};
+	struct remote_reply reply;
+	bool writes_back = command != IST_TEE_IOC_CANCEL && command != IST_TEE_IOC_CLOSE_SESSION;
+	int fd, error, file = -1;
+
+	if (command != IST_TEE_IOC_VERSION && ist_tee_copy(request.arg, (void *)(uintptr_t)arg, bytes))
+		return -EFAULT;
+	if (command == IST_TEE_IOC_SHM_REGISTER_FD) {
+		file = (int)request.arg[0];
+		if ((uint64_t)(int64_t)file != request.arg[0] || fcntl(file, F_GETFD) < 0)
+			file = -1;
+	}
+	error = ask(socket, &request, file, &reply, &fd);
+	if (!error && writes_back && ist_tee_copy((void *)(uintptr_t)arg, reply.arg, bytes))
+		error = -EFAULT;
+	if (error && fd >= 0) {
+		real()->close(fd);
+		fd = -1;
+	}
+	if (fd >= 0)
+		fcntl(fd, F_SETFD, 0);
+	return error ? error : fd >= 0 ? fd : 0;
+}
+
+static long register_memory(int socket, uint64_t context, uint64_t arg)
+{
+	struct remote_request request = {.op = REMOTE_IOCTL, .command = IST_TEE_IOC_SHM_REGISTER};
+	struct ist_tee_ioc_register data;
+	struct remote_reply reply;
+	int fd, error;
+
+	if (ist_tee_copy(&data, (void *)(uintptr_t)arg, sizeof(data)))
+		return -EFAULT;
+	if (data.flags)
+		return -EINVAL;
+	error = data.length ? register_check(data.addr, data.length) : -ENOMEM;
+	memcpy(request.arg, &data, sizeof(data));
+	if (error) { /* but that there is no such call comes first */
+		struct ist_tee_version version;
+		long known = plain(socket, IST_TEE_IOC_VERSION, (uintptr_t)&version, sizeof(version));
+
+		return known == 0 && !(version.gen_caps & IST_TEE_CAP_REG_MEM) ? -E_NOTSUPP : error;
+	}
+	error = ask(socket, &request, -1, &reply, &fd);
+	if (error || fd < 0)
+		return error ? error : -ENODEV;
+	memcpy(&data, reply.arg, sizeof(data));
+	error = registered_add(context, &data, fd);
+	if (!error && ist_tee_copy((void *)(uintptr_t)arg, &data, sizeof(data))) {
+		struct found found;
+
+		error = find_remote(fd, &found);
+		real()->close(fd);
+		front()->closed(found.key);
+		return -EFAULT;
+	}
+	if (error)
+		real()->close(fd);
+	else
+		fcntl(fd, F_SETFD, 0);
+	return error ? error : fd;
+}
+
+/* Where in the buffer of a call its parameters begin, and what of the header is written back. */
+struct shape {
+	size_t params, out, out_bytes;
+};
+
+static const struct shape open_shape = {sizeof(struct ist_tee_ioc_open),
+                                        offsetof(struct ist_tee_ioc_open, session), 12};
+static const struct shape invoke_shape = {sizeof(struct ist_tee_ioc_invoke),
+                                          offsetof(struct ist_tee_ioc_invoke, ret), 8};
+
+static unsigned params_in(const struct shape *shape, size_t bytes, struct ist_tee_ioc_param *param,
+                          const unsigned char *buf)
+{
+	unsigned count = bytes > shape->params ? (unsigned)((bytes - shape->params) / sizeof(*param)) : 0;
+
+	memcpy(param, buf + shape->params, count * sizeof(*param));
+	return count;
+}
+
+static int write_back(const struct shape *shape, uint64_t at, const unsigned char *buf, unsigned count)
+{
+	struct ist_tee_ioc_param param[IST_TEE_ARG_MAX / sizeof(struct ist_tee_ioc_param)];
+	int error = ist_tee_copy((void *)(uintptr_t)(at + shape->out), buf + shape->out, shape->out_bytes);
+
+	memcpy(param, buf + shape->params, count * sizeof(param[0]));
+	for (unsigned i = 0; i < count && !error; i++) {
+		uint64_t here = at + shape->params + i * sizeof(param[0]);
+
+		if (param[i].attr == IST_TEE_PARAM_VALUE_OUT || param[i].attr == IST_TEE_PARAM_VALUE_INOUT)
+			error = ist_tee_copy((void *)(uintptr_t)(here + 8), &param[i].a, 24);
+		else if (param[i].attr == IST_TEE_PARAM_MEMREF_OUT ||
+		         param[i].attr == IST_TEE_PARAM_MEMREF_INOUT)
+			error = ist_tee_copy((void *)(uintptr_t)(here + 16), &param[i].b, 8);
+	}
+	return error;
+}
+
+/* The answer could not be told. */
+static void close_opened(int socket, const unsigned char *buf)
+{
+	struct ist_tee_ioc_open opened;
+	struct ist_tee_ioc_close closing;
+
+	memcpy(&opened, buf, sizeof(opened));
+	closing.session = opened.session;
+	if (opened.ret == IST_TEE_SUCCESS)
+		plain(socket, IST_TEE_IOC_CLOSE_SESSION, (uintptr_t)&closing, sizeof(closing));
+}
+
+static long call(int socket, uint64_t context, uint32_t command, uint64_t arg)
+{
+	const struct shape *shape = command == IST_TEE_IOC_INVOKE ? &invoke_shape : &open_shape;
+	struct remote_request request = {.op = REMOTE_IOCTL, .command = command};
+	struct ist_tee_ioc_param param[IST_TEE_ARG_MAX / sizeof(struct ist_tee_ioc_param)];
+	struct registered_use *uses[IST_TEE_ARG_MAX / sizeof(struct ist_tee_ioc_param)];
+	struct remote_reply reply;
+	struct ist_tee_ioc_buf buf;
+	unsigned count;
+	int fd, error;
+
+	if (ist_tee_copy(&buf, (void *)(uintptr_t)arg, sizeof(buf)))
+		return -EFAULT;
+	if (buf.buf_len > IST_TEE_ARG_MAX || buf.buf_len < shape->params)
+		return -EINVAL;
+	if (ist_tee_copy(request.buf, (void *)(uintptr_t)buf.buf_ptr, buf.buf_len))
+		return -EFAULT;
+	request.buf_bytes = (uint32_t)buf.buf_len;
+	count = params_in(shape, buf.buf_len, param, request.buf);
+	for (unsigned i = 0; i < count; i++)
+		uses[i] = NULL;
+	error = registered_copy_in(context, param, count, uses);
+	if (!error)
+		error = ask(socket, &request, -1, &reply, &fd);
+	if (!error && (registered_copy_out(param, count, uses, reply.buf + shape->params) ||
+	               write_back(shape, buf.buf_ptr, reply.buf, count))) {
+		error = -EFAULT;
+		if (command == IST_TEE_IOC_OPEN_SESSION)
+			close_opened(socket, reply.buf);
+	}
+	registered_end(count, uses);
+	return error;
+}
+
+static long ioctl_remote(int fd, unsigned long command, void *arg)
+{
+	uint32_t number = (uint32_t)command;
+	struct found found;
+	uint64_t context;
+
+	if (!is_context(fd, &context))
+		return find_remote(fd, &found) == 0 ? -EINVAL : -ENOTTY;
+	switch (number) {
+	case IST_TEE_IOC_OPEN_SESSION:
+	case IST_TEE_IOC_INVOKE:
+		return call(fd, context, number, (uintptr_t)arg);
+	case IST_TEE_IOC_SHM_REGISTER:
+		return register_memory(fd, context, (uintptr_t)arg);
+	case IST_TEE_IOC_VERSION:
+	case IST_TEE_IOC_SHM_ALLOC:
+	case IST_TEE_IOC_SHM_REGISTER_FD:
+	case IST_TEE_IOC_CANCEL:
+	case IST_TEE_IOC_CLOSE_SESSION:
+		return plain(fd, number, (uintptr_t)arg, number >> 16 & 0x3fff);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Told with the next request; if there are many, the oldest are not: the server finds out when it needs memory. */
+static void closed_remote(uint64_t key)
+{
+	registered_closed(key);
+	if (key == 0 || key == FRONT_UNMAPPED)
+		return;
+	pthread_mutex_lock(&closed_keys.lock);
+	if (closed_keys.count == REMOTE_KEYS)
+		memmove(closed_keys.key, closed_keys.key + 1,
+		        --closed_keys.count * sizeof(closed_keys.key[0]));
+	closed_keys.key[closed_keys.count++] = key;
+	pthread_mutex_unlock(&closed_keys.lock);
+}
+
+const struct front remote_front = {open_remote, ioctl_remote, find_remote, closed_remote};

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "tee/handles.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUCKETS_MIN 64u
+
+static struct {
+	pthread_mutex_t lock;
+	struct handle **bucket;
+	size_t buckets, count;
+	struct handle *lingering;
+	bool hooked;
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void handles_before_fork(void)
+{
+	pthread_mutex_lock(&table.lock);
+}
+
+static void handles_after_fork(void)
+{
+	pthread_mutex_unlock(&table.lock);
+}
+
+/*
+ * The parent's things stay the parent's: the child forgets them. Its copies of the keepers it closes: they would hold files
+ * of things that the parent lets go of.
+ */
+static void handles_in_child(void)
+{
+	for (size_t i = 0; i < table.buckets; i++) {
+		for (struct handle *each = table.bucket[i]; each; each = each->next)
+			close(each->keeper);
+		table.bucket[i] = NULL;
+	}
+	table.count = 0;
+	table.lingering = NULL;
+	pthread_mutex_unlock(&table.lock);
+}
+
+static size_t bucket_at(uint64_t key, size_t buckets)
+{
+	return (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (buckets - 1);
+}
+
+static bool table_grow(void)
+{
+	size_t buckets = table.buckets ? table.buckets * 2 : BUCKETS_MIN;
+	struct handle **grown = calloc(buckets, sizeof(struct handle *)), *each;
+
+	if (!grown)
+		return table.buckets != 0; /* longer chains, then */
+	for (size_t i = 0; i < table.buckets; i++) {
+		while ((each = table.bucket[i])) {
+			size_t at = bucket_at(each->key, buckets);
+
+			table.bucket[i] = each->next;
+			each->next = grown[at];
+			grown[at] = each;
+		}
+	}
+	free(table.bucket);
+	table.bucket = grown;
+	table.buckets = buckets;
+	return true;
+}
+
+static int table_insert(struct handle *handle)
+{
+	bool room;
+
+	pthread_mutex_lock(&table.lock);
+	if (!table.hooked)
+		table.hooked = pthread_atfork(handles_before_fork, handles_after_fork, handles_in_child) == 0;
+	room = table.hooked && (table.count < table.buckets || table_grow());
+	if (room) {
+		struct handle **bucket = &table.bucket[bucket_at(handle->key, table.buckets)];
+
+		handle->next = *bucket;
+		*bucket = handle;
+		table.count++;
+	}
+	pthread_mutex_unlock(&table.lock);
+	return room ? 0 : -ENOMEM;
+}
+
+int handles_file(void)
+{
+	int fd = memfd_create("tee", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* An open file of its own of what the keeper leads to, with a shared lock. */
+static int open_again(int keeper)
+{
+	char path[32];
+	int fd, error;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", keeper);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+int handles_begin(struct handle *handle, int keeper)
+{
+	struct stat file;
+	int fd, error;
+
+	if (fstat(keeper, &file) != 0)
+		return -errno;
+	fd = open_again(keeper);
+	if (fd < 0)
+		return fd;
+	handle->key = file.st_ino;
+	handle->device = file.st_dev;
+	handle->keeper = keeper;
+	error = table_insert(handle);
+	if (error) {
+		handle->key = 0;
+		close(fd);
+	}
+	return error ? error : fd;
+}
+
+static struct handle **table_find(uint64_t key)
+{
+	struct handle **link;
+
+	if (!table.count)
+		return NULL;
+	for (link = &table.bucket[bucket_at(key, table.buckets)]; *link; link = &(*link)->next)
+		if ((*link)->key == key)
+			return link;
+	return NULL;
+}
+
+struct handle *handles_find(int fd)
+{
+	struct handle **link, *found = NULL;
+	struct stat file;
+
+	if (fstat(fd, &file) != 0)
+		return NULL;
+	pthread_mutex_lock(&table.lock);
+	link = table_find(file.st_ino);
+	if (link && (*link)->device == file.st_dev && (*link)->keep(*link))
+		found = *link;
+	pthread_mutex_unlock(&table.lock);
+	return found;
+}
+
+/*
+ * Whether nobody has it but us. A program that closed all descriptors there are has closed the keeper too, and its number may
+ * lead elsewhere by now: then ours are gone as well, but the number is not ours to close.
+ */
+static bool is_let_go(struct handle *handle)
+{
+	struct stat file;
+
+	if (fstat(handle->keeper, &file) != 0 || file.st_ino != handle->key ||
+	    file.st_dev != handle->device) {
+		handle->keeper = -1;
+		return true;
+	}
+	return flock(handle->keeper, LOCK_EX | LOCK_NB) == 0;
+}
+
+static void linger(struct handle *handle)
+{
+	if (handle->link)
+		return;
+	handle->lingering = table.lingering;
+	handle->link = &table.lingering;
+	if (handle->lingering)
+		handle->lingering->link = &handle->lingering;
+	table.lingering = handle;
+}
+
+static void linger_no_more(struct handle *handle)
+{
+	if (!handle->link)
+		return;
+	*handle->link = handle->lingering;
+	if (handle->lingering)
+		handle->lingering->link = handle->link;
+	handle->link = NULL;
+}
+
+/* The one at *link, if it is let go of: out of the table, onto a list. */
+static bool take_out(struct handle **link, struct handle **gone)
+{
+	struct handle *handle = *link;
+
+	if (!is_let_go(handle))
+		return false;
+	*link = handle->next;
+	table.count--;
+	linger_no_more(handle);
+	handle->next = *gone;
+	*gone = handle;
+	return true;
+}
+
+static void reap_one(uint64_t key, struct handle **gone)
+{
+	struct handle **link = table_find(key);
+
+	if (link && !take_out(link, gone))
+		linger(*link);
+}
+
+static void reap_lingering(struct handle **gone)
+{
+	struct handle *next;
+
+	for (struct handle *each = table.lingering; each; each = next) {
+		next = each->lingering;
+		take_out(table_find(each->key), gone);
+	}
+}
+
+static void reap_all(struct handle **gone)
+{
+	for (size_t i = 0; i < table.buckets && table.count; i++)
+		for (struct handle **link = &table.bucket[i]; *link;)
+			if (!take_out(link, gone))
+				link = &(*link)->next;
+}
+
+unsigned handles_reap(uint64_t key)
+{
+	struct handle *gone = NULL;
+	unsigned count = 0;
+
+	pthread_mutex_lock(&table.lock);
+	if (key == 0)
+		reap_all(&gone);
+	else if (key == UINT64_MAX)
+		reap_lingering(&gone);
+	else
+		reap_one(key, &gone);
+	pthread_mutex_unlock(&table.lock);
+	while (gone) {
+		struct handle *each = gone;
+
+		gone = each->next;
+		if (each->keeper >= 0)
+			close(each->keeper);
+		each->key = 0;
+		each->gone(each);
+		count++;
+	}
+	return count;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * Descriptors that stand for something of ours, in this process and in others.
+ *
+ * Each is an open file of its own of a memory file, with a shared lock (flock) on it. A lock of that kind belongs to the open
+ * file: all duplicates, in whatever process, and all mappings made through them hold it, and the kernel drops it with
+ * the last of them. We keep another open file of the same memory file, the keeper, and ask by trying to lock it exclusively.
+ * Nothing depends on our seeing each dup and close.
+ *
+ * Known by the number of the file (st_dev and st_ino), in a hash table. One lock, held for a few instructions and system calls that
+ * do not block. In a child of fork nothing is known: what the table leads to stayed with the parent.
+ */
+#ifndef TEE_HANDLES_H
+#define TEE_HANDLES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct handle {
+	struct handle *next; /* of its bucket */
+	struct handle *lingering,
+	        **link; /* of those that were asked for, and were still held; link null: not there */
+	uint64_t key; /* of the file; 0: none */
+	dev_t device;
+	int keeper;
+	void (*gone)(struct handle *handle); /* lets go of the owner's reference; no lock is held */
+	bool (*keep)(struct handle *handle); /* a reference for whoever found it; under the lock */
+};
+
+/* An empty memory file, close-on-exec; or a negative errno value. */
+int handles_file(void);
+
+/*
+ * Begin: *handle is known from now on, `keeper` is its own. Returns the descriptor, or a negative errno value, and then the keeper
+ * is still the caller's.
+ */
+int handles_begin(struct handle *handle, int keeper);
+
+/* The handle that a descriptor leads to, kept; or null. */
+struct handle *handles_find(int fd);
+
+/* Let go of those of that key, or of all (0), or of those that linger (UINT64_MAX), whose descriptors and mappings are gone. How many were. */
+unsigned handles_reap(uint64_t key);
+
+#endif

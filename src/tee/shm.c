@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/* Shared memory: made, found by id, addressed, exported, given back. What is particular to registered memory is in register.c. */
+#include "tee/tee.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <isthmus/share.h>
+
+#define FLAGS_KNOWN (IST_TEE_SHM_MAPPED | IST_TEE_SHM_DMA_BUF | IST_TEE_SHM_EXPORT)
+
+static struct ist_tee_shm *shm_of(struct handle *handle)
+{
+	return (struct ist_tee_shm *)(void *)((char *)handle - offsetof(struct ist_tee_shm, handle));
+}
+
+static void shm_gone(struct handle *handle)
+{
+	struct ist_tee_shm *shm = shm_of(handle);
+
+	atomic_fetch_sub_explicit(&shm->device->descriptors, 1, memory_order_relaxed);
+	shm->keeper = -1; /* the table has closed it */
+	ist_tee_shm_put(shm);
+}
+
+static bool shm_keep(struct handle *handle)
+{
+	return count_take(&shm_of(handle)->count);
+}
+
+static void shm_fill(struct ist_tee_shm *shm, struct ist_tee_device *device, struct ist_tee_context *context,
+                     enum shm_kind kind, uint32_t id)
+{
+	shm->id = id;
+	shm->kind = kind;
+	shm->device = device;
+	shm->context = context;
+	shm->handle = (struct handle){.keeper = -1, .gone = shm_gone, .keep = shm_keep};
+	shm->keeper = -1;
+	shm->file_paddr = 0;
+	if (context)
+		context_get(context);
+}
+
+struct ist_tee_shm *shm_new(struct ist_tee_context *context, enum shm_kind kind)
+{
+	uint32_t id = ids_take(&context->device->shms);
+	struct ist_tee_shm *shm = slots_at(&context->device->shms.slots, id);
+
+	if (shm)
+		shm_fill(shm, context->device, context, kind, id);
+	return shm;
+}
+
+void shm_begin(struct ist_tee_shm *shm)
+{
+	atomic_fetch_add_explicit(&shm->device->live_shms, 1, memory_order_relaxed);
+	if (shm->kind >= SHM_USER)
+		atomic_fetch_add_explicit(&shm->device->registered, 1, memory_order_relaxed);
+	count_begin(&shm->count); /* last: from here on it is found */
+}
+
+/* The record goes back; whatever it had is given back already. */
+void shm_abandon(struct ist_tee_shm *shm)
+{
+	struct ist_tee_device *device = shm->device;
+	struct ist_tee_context *context = shm->context;
+	uint32_t id = shm->id;
+
+	if (id)
+		ids_give(&device->shms, id); /* whoever takes it next may write there at once */
+	else
+		free(shm);
+	if (context)
+		context_put(context);
+}
+
+static int as_memory_error(int error)
+{
+	return error == -ENOSPC ? -ENOMEM : error;
+}
+
+static int take_memory(struct ist_tee_shm *shm, size_t size, uint32_t flags)
+{
+	const struct ist_client_request request = {.size = size};
+	struct ist_tee_device *device = shm->device;
+	int error;
+
+	if (shm->kind == SHM_PRIVATE)
+		error = ist_driver_pool_alloc(device->driver, size, &shm->memory);
+	else if (flags & IST_TEE_SHM_EXPORT)
+		error = ist_client_pool_alloc_isolated(device->client, &request, &shm->memory, &shm->keeper);
+	else
+		error = ist_client_pool_alloc(device->client, size, &shm->memory);
+	if (!error)
+		shm->view = shm->memory.view;
+	return as_memory_error(error);
+}
+
+static int round_size(size_t *size, size_t granule)
+{
+	if (*size == 0 || *size > SIZE_MAX - granule)
+		return -ENOMEM;
+	*size = (*size + granule - 1) / granule * granule;
+	return 0;
+}
+
+static struct ist_tee_shm *new_private(struct ist_tee_device *device, struct ist_tee_context *context)
+{
+	struct ist_tee_shm *shm = calloc(1, sizeof(*shm));
+
+	if (shm)
+		shm_fill(shm, device, context, SHM_PRIVATE, 0);
+	return shm;
+}
+
+/* The device is kept meanwhile. */
+static int alloc_kept(struct ist_tee_device *device, struct ist_tee_context *context, size_t size,
+                      uint32_t flags, bool exact, struct ist_tee_shm **out)
+{
+	size_t asked = size;
+	bool is_client = flags & IST_TEE_SHM_DMA_BUF;
+	struct ist_tee_shm *shm;
+	int error = round_size(&size, is_client ? IST_PAGE_SIZE : 8);
+
+	if (error)
+		return error;
+	shm = is_client ? shm_new(context, SHM_POOL) : new_private(device, context);
+	if (!shm)
+		return -ENOMEM;
+	error = take_memory(shm, size, flags);
+	if (error == -ENOMEM && handles_reap(0)) /* what others closed and we had not noticed */
+		error = take_memory(shm, size, flags);
+	if (error) {
+		shm_abandon(shm);
+		return error;
+	}
+	if (exact)
+		shm->view.size = asked;
+	if (!is_client)
+		device_hold(device);
+	shm_begin(shm);
+	*out = shm;
+	return 0;
+}
+
+int ist_tee_shm_alloc(struct ist_tee_device *device, struct ist_tee_context *context, size_t size,
+                      uint32_t flags, struct ist_tee_shm **out)
+{
+	int error;
+
+	if (!device || !out || (context && context->device != device) || !(flags & IST_TEE_SHM_MAPPED) ||
+	    flags & ~FLAGS_KNOWN || (flags & IST_TEE_SHM_EXPORT && !(flags & IST_TEE_SHM_DMA_BUF)))
+		return -EINVAL;
+	if (!device_use(device))
+		return -EINVAL;
+	error = flags & IST_TEE_SHM_DMA_BUF && !context
+	                ? -EINVAL
+	                : alloc_kept(device, context, size, flags, false, out);
+	device_unuse(device);
+	return error;
+}
+
+static int shadow_kept(struct ist_tee_context *context, size_t length, struct ist_tee_shm **out)
+{
+	const uint32_t flags = IST_TEE_SHM_MAPPED | IST_TEE_SHM_DMA_BUF | IST_TEE_SHM_EXPORT;
+
+	if (!(context->device->config.caps & IST_TEE_CAP_REG_MEM))
+		return -E_NOTSUPP;
+	return alloc_kept(context->device, context, length, flags, true, out);
+}
+
+int shm_alloc_shadow(struct ist_tee_context *context, uint64_t length, struct ist_tee_shm **out)
+{
+	int error;
+
+	if (!device_use(context->device))
+		return -EINVAL;
+	error = shadow_kept(context, length, out);
+	device_unuse(context->device);
+	return error;
+}
+
+int ist_tee_shm_find(struct ist_tee_context *context, int32_t id, struct ist_tee_shm **out)
+{
+	struct ist_tee_shm *shm;
+
+	if (!context || !out || id <= 0)
+		return -EINVAL;
+	shm = ids_find(&context->device->shms, (uint32_t)id);
+	if (!shm)
+		return -EINVAL;
+	/* Only now, with a reference: the record may have begun another life since we asked for it. */
+	if (shm->context != context) {
+		ist_tee_shm_put(shm);
+		return -EINVAL;
+	}
+	*out = shm;
+	return 0;
+}
+
+void ist_tee_shm_get(struct ist_tee_shm *shm)
+{
+	if (shm)
+		count_more(&shm->count);
+}
+
+static void shm_end(struct ist_tee_shm *shm)
+{
+	struct ist_tee_device *device = shm->device;
+	bool is_private = shm->kind == SHM_PRIVATE;
+
+	atomic_fetch_sub_explicit(&device->live_shms, 1, memory_order_relaxed);
+	if (shm->kind >= SHM_USER) {
+		atomic_fetch_sub_explicit(&device->registered, 1, memory_order_relaxed);
+		unregister_pages(shm);
+		shm_forget_file(shm);
+	} else {
+		ist_shm_free(&shm->memory);
+	}
+	if (shm->keeper >= 0)
+		close(shm->keeper);
+	shm_abandon(shm);
+	if (is_private)
+		device_unuse(device);
+}
+
+void ist_tee_shm_put(struct ist_tee_shm *shm)
+{
+	if (shm && count_drop(&shm->count))
+		shm_end(shm);
+}
+
+int shm_export(struct ist_tee_shm *shm)
+{
+	int fd;
+
+	if (shm->handle.key)
+		return -EINVAL;
+	if (shm->keeper < 0) {
+		shm->keeper = handles_file();
+		if (shm->keeper < 0)
+			return shm->keeper;
+	}
+	fd = handles_begin(&shm->handle, shm->keeper);
+	if (fd >= 0)
+		atomic_fetch_add_explicit(&shm->device->descriptors, 1, memory_order_relaxed);
+	return fd;
+}
+
+int ist_tee_shm_export(struct ist_tee_shm *shm)
+{
+	if (!shm || (shm->kind == SHM_POOL && shm->keeper < 0) || shm->kind == SHM_PRIVATE)
+		return -EINVAL;
+	return shm_export(shm);
+}
+
+int32_t ist_tee_shm_id(const struct ist_tee_shm *shm)
+{
+	return shm && shm->id ? (int32_t)shm->id : -1;
+}
+
+size_t ist_tee_shm_size(const struct ist_tee_shm *shm)
+{
+	return shm ? shm->view.size : 0;
+}
+
+int ist_tee_shm_get_va(const struct ist_tee_shm *shm, size_t offset, void **out)
+{
+	if (!shm || !out || offset >= shm->view.size)
+		return -EINVAL;
+	*out = (char *)shm->view.vaddr + offset;
+	return 0;
+}
+
+int ist_tee_shm_get_pa(const struct ist_tee_shm *shm, size_t offset, uint64_t *out)
+{
+	if (!shm || !out || offset >= shm->view.size)
+		return -EINVAL;
+	*out = shm->view.paddr + offset;
+	return 0;
+}
+
+int ist_tee_shm_va2pa(const struct ist_tee_shm *shm, const void *vaddr, uint64_t *out)
+{
+	if (!shm || !out || !ist_view_contains_vaddr(&shm->view, vaddr))
+		return -EINVAL;
+	*out = shm->view.paddr + (uint64_t)((uintptr_t)vaddr - (uintptr_t)shm->view.vaddr);
+	return 0;
+}
+
+int ist_tee_shm_pa2va(const struct ist_tee_shm *shm, uint64_t paddr, void **out)
+{
+	if (!shm || !out || !ist_view_contains_paddr(&shm->view, paddr))
+		return -EINVAL;
+	*out = (char *)shm->view.vaddr + (paddr - shm->view.paddr);
+	return 0;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+/*
+ * A connection. There is always a thread of it that waits for the next request: who takes one that may last begins another thread
+ * first, if there is none. When the connection ends, its context is closed at once, which asks running calls to end; the last
+ * thread takes the rest apart.
+ */
+#include "teed/server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tee/packet.h"
+#include "tee/remote.h"
+#include "tee/tee.h"
+
+#define STACK ((size_t)256 << 10)
+
+struct client {
+	struct server *server;
+	int socket;
+	pthread_mutex_t lock;
+	unsigned threads, idle;
+	bool ended;
+	struct ist_tee_context *context;
+};
+
+static _Atomic unsigned clients;
+
+unsigned client_count(void)
+{
+	return atomic_load_explicit(&clients, memory_order_relaxed);
+}
+
+static void *client_thread(void *of);
+
+/* Under the lock. */
+static int begin_thread(struct client *client)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int error;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK);
+	error = pthread_create(&thread, &attributes, client_thread, client);
+	pthread_attr_destroy(&attributes);
+	if (!error) {
+		client->threads++;
+		client->idle++;
+	}
+	return -error;
+}
+
+static void client_free(struct client *client)
+{
+	close(client->socket);
+	pthread_mutex_destroy(&client->lock);
+	free(client);
+}
+
+/* The calling thread leaves. */
+static void leave(struct client *client)
+{
+	bool last;
+
+	pthread_mutex_lock(&client->lock);
+	last = --client->threads == 0;
+	pthread_mutex_unlock(&client->lock);
+	if (last)
+		client_free(client);
+}
+
+/* The connection has ended: whoever sees it first closes the context. */
+static void end(struct client *client)
+{
+	struct ist_tee_context *context;
+	bool first;
+
+	pthread_mutex_lock(&client->lock);
+	first = !client->ended;
+	client->ended = true;
+	context = client->context;
+	client->context = NULL;
+	pthread_mutex_unlock(&client->lock);
+	if (!first)
+		return;
+	shutdown(client->socket, SHUT_RDWR); /* also when it is we who want no more of it */
+	ist_tee_context_close(context);
+	atomic_fetch_sub_explicit(&clients, 1, memory_order_relaxed);
+	ist_tee_reap(0);
+}
+
+/* The context, kept; or null. */
+static struct ist_tee_context *context_of(struct client *client)
+{
+	struct ist_tee_context *context;
+
+	pthread_mutex_lock(&client->lock);
+	context = client->context;
+	if (context)
+		context_get(context);
+	pthread_mutex_unlock(&client->lock);
+	return context;
+}
+
+static long open_context(struct client *client, const struct remote_request *request)
+{
+	struct ist_tee_context *context;
+	int error;
+
+	if (request->device >= SERVER_DEVICES)
+		return -ENOENT;
+	error = ist_tee_context_open(client->server->device[request->device], &context);
+	if (error)
+		return error;
+	pthread_mutex_lock(&client->lock);
+	error = client->context || client->ended ? -EINVAL : 0;
+	if (!error)
+		client->context = context;
+	pthread_mutex_unlock(&client->lock);
+	if (error)
+		ist_tee_context_close(context);
+	return error;
+}
+
+/* Memory that the client keeps, and a shadow of it here. The client has looked at the memory. */
+static long register_shadow(struct ist_tee_context *context, struct remote_request *request)
+{
+	struct ist_tee_ioc_register data;
+	struct ist_tee_shm *shm;
+	int fd, error;
+
+	memcpy(&data, request->arg, sizeof(data));
+	error = shm_alloc_shadow(context, data.length, &shm);
+	if (error)
+		return error;
+	data.id = ist_tee_shm_id(shm);
+	memcpy(request->arg, &data, sizeof(data));
+	fd = shm_export(shm);
+	if (fd < 0)
+		ist_tee_shm_put(shm);
+	return fd;
+}
+
+/* An ioctl whose arguments lie in the request. What came beside it is a file to register. */
+static long do_ioctl(struct ist_tee_context *context, struct remote_request *request, int file)
+{
+	struct ist_tee_ioc_register_fd of_file;
+	struct ist_tee_ioc_buf buf;
+
+	switch (request->command) {
+	case IST_TEE_IOC_OPEN_SESSION:
+	case IST_TEE_IOC_INVOKE:
+		buf = (struct ist_tee_ioc_buf){(uintptr_t)request->buf, request->buf_bytes};
+		return ist_tee_ioctl(context, request->command, &buf);
+	case IST_TEE_IOC_SHM_REGISTER:
+		return register_shadow(context, request);
+	case IST_TEE_IOC_SHM_REGISTER_FD:
+		memcpy(&of_file, request->arg, sizeof(of_file));
+		of_file.fd = file;
+		memcpy(request->arg, &of_file, sizeof(of_file));
+		break;
+	default:
+		break;
+	}
+	return ist_tee_ioctl(context, request->command, request->arg);
+}
+
+static bool gives_descriptor(uint32_t command)
+{
+	return command == IST_TEE_IOC_SHM_ALLOC || command == IST_TEE_IOC_SHM_REGISTER ||
+	       command == IST_TEE_IOC_SHM_REGISTER_FD;
+}
+
+static long answer_to(struct client *client, struct remote_request *request, int file)
+{
+	struct ist_tee_context *context;
+	long answer = -EINVAL;
+
+	if (request->op == REMOTE_OPEN)
+		return open_context(client, request);
+	context = context_of(client);
+	if (!context)
+		return -EINVAL;
+	if (request->op == REMOTE_IOCTL && request->buf_bytes <= sizeof(request->buf))
+		answer = do_ioctl(context, request, file);
+	context_put(context);
+	return answer;
+}
+
+/* The answer, and a descriptor if it is one: marked for those who find it, and not ours any more. */
+static void tell(const struct remote_request *request, long answer, int to)
+{
+	bool has_fd = answer >= 0 && request->op == REMOTE_IOCTL && gives_descriptor(request->command);
+	struct remote_reply reply = {.answer = has_fd ? 0 : answer};
+	int fd = has_fd ? (int)answer : -1;
+	struct stat file = {.st_ino = 0};
+
+	memcpy(reply.arg, request->arg, sizeof(reply.arg));
+	memcpy(reply.buf, request->buf, sizeof(reply.buf));
+	if (has_fd) {
+		fstat(fd, &file);
+		fchmod(fd,
+		       request->command == IST_TEE_IOC_SHM_ALLOC ? REMOTE_MODE_MAP : REMOTE_MODE_REGISTERED);
+	}
+	if (packet_send(to, &reply, sizeof(reply), fd) == 0) {
+		if (has_fd)
+			close(fd);
+		return;
+	}
+	if (has_fd) { /* nobody has it */
+		close(fd);
+		ist_tee_reap(file.st_ino);
+	}
+}
+
+static void reap(const struct remote_request *request)
+{
+	uint32_t count = request->key_count < REMOTE_KEYS ? request->key_count : REMOTE_KEYS;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (request->key[i] != 0 && request->key[i] != IST_TEE_REAP_UNMAPPED)
+			ist_tee_reap(request->key[i]);
+	ist_tee_reap(IST_TEE_REAP_UNMAPPED);
+}
+
+/* This thread is busy: another one waits for requests meanwhile. Without one the next request waits. */
+static void be_busy(struct client *client, bool may_last)
+{
+	pthread_mutex_lock(&client->lock);
+	client->idle--;
+	if (may_last && client->idle == 0 && !client->ended)
+		begin_thread(client);
+	pthread_mutex_unlock(&client->lock);
+}
+
+/* False: there are others who wait, this thread can go. */
+static bool be_idle(struct client *client)
+{
+	bool stay;
+
+	pthread_mutex_lock(&client->lock);
+	stay = client->idle == 0 && !client->ended;
+	if (stay)
+		client->idle++;
+	pthread_mutex_unlock(&client->lock);
+	return stay;
+}
+
+static void serve_one(struct client *client, struct remote_request *request, int fds[PACKET_FDS])
+{
+	be_busy(client, request->op == REMOTE_IOCTL && (request->command == IST_TEE_IOC_INVOKE ||
+	                                                request->command == IST_TEE_IOC_OPEN_SESSION));
+	reap(request);
+	if (request->op != REMOTE_CLOSED && fds[0] >= 0)
+		tell(request, answer_to(client, request, fds[1]), fds[0]);
+}
+
+static void *client_thread(void *of)
+{
+	struct client *client = of;
+	struct remote_request request;
+	int fds[PACKET_FDS], got;
+
+	do {
+		got = packet_receive(client->socket, &request, sizeof(request), fds);
+		if (got == 1 && request.magic == REMOTE_MAGIC)
+			serve_one(client, &request, fds);
+		else
+			got = 0;
+		for (int i = 0; i < PACKET_FDS; i++)
+			if (fds[i] >= 0)
+				close(fds[i]);
+	} while (got && be_idle(client));
+	if (!got)
+		end(client);
+	leave(client);
+	return NULL;
+}
+
+int client_serve(struct server *server, int socket)
+{
+	struct client *client = calloc(1, sizeof(*client));
+	int error;
+
+	if (!client)
+		return -ENOMEM;
+	client->server = server;
+	client->socket = socket;
+	pthread_mutex_init(&client->lock, NULL);
+	atomic_fetch_add_explicit(&clients, 1, memory_order_relaxed);
+	pthread_mutex_lock(&client->lock);
+	error = begin_thread(client);
+	pthread_mutex_unlock(&client->lock);
+	if (error) {
+		atomic_fetch_sub_explicit(&clients, 1, memory_order_relaxed);
+		pthread_mutex_destroy(&client->lock);
+		free(client);
+	}
+	return error;
+}
