@@ -189,8 +189,8 @@ IST_API int ist_mapping_segments(struct ist_manager *manager, const struct ist_m
 /*
  * All of a mapping at consecutive addresses, for as long as somebody wants that: for what was registered with IST_MAPPING_SEGMENTS and
  * now and then has to be looked at as a whole. The first call maps its pages side by side (a system call and a mapping of the
- * process each stretch), further ones answer the same address, and the last unmap takes it away again. Each map includes a
- * reference to the mapping, which its unmap puts: so it stays mapped, whatever happens to its owner. What lies in one place
+ * process each stretch), further ones answer the same address, and the last unmap takes it away again. Each map keeps
+ * the mapping as a reference does, until its unmap: so it stays mapped, whatever happens to its owner. What lies in one place
  * is there already, and is only counted. Lookups by physical address answer as before; ist_virt_to_phys knows both.
  *
  * map returns 0; -ENOENT it is gone, or about to go; -EINVAL a null argument, a range or registers of a device; -ENOSPC, -ENOTSUP,

@@ -2,11 +2,12 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * A mapping that lies in several places, mapped side by side as well for as long as somebody wants that. The second mapping is one
- * of the host's, so that no owner's quota or end concerns it. It is unregistered as soon as it is made, and a reference keeps it:
+ * of the host's, so that no owner's quota or end concerns it. It is unregistered as soon as it is made, and a hold keeps it:
  * so no lookup by physical address finds it, and protection, strict registration and the removal of backings see it. The first
  * one counts who wants it (`older`) and has its slot (`run.first`), both under space.lock.
  *
- * Everybody who has it mapped has a reference to the first one, which therefore outlives the second.
+ * For everybody who has it mapped there is a hold on the first one, which therefore outlives the second. Holds, not references: so
+ * a put that is one too many is told.
  */
 #include <errno.h>
 
@@ -36,7 +37,7 @@ static int map_again(struct space *space, uint32_t slot, const struct request *r
 	if (error)
 		return error;
 	/* Relaxed: nobody else has it, and it is LIVE until we end it here. */
-	atomic_fetch_add_explicit(&mapping_at(space, again)->refs, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&mapping_at(space, again)->refs, REFS_HOLD, memory_order_relaxed);
 	space_end(space, again, false, &last);
 	atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed); /* it is no user's: stats */
 	mapping_at(space, slot)->run.first = again;
@@ -56,7 +57,7 @@ static int want(struct space *space, uint32_t slot, const struct request *reques
 	return error;
 }
 
-/* With a reference, whether it can be mapped: ranges and registers count themselves. */
+/* Whether it can be mapped: ranges and registers count themselves. */
 static bool may_be_mapped(const struct mapping *mapping)
 {
 	return mapping->kind == MAPPING_PAGES || mapping->kind == MAPPING_PROVIDED;
@@ -76,7 +77,7 @@ static int try_to_map(struct space *space, uint32_t slot, const struct request *
 	return error;
 }
 
-/* With a reference to it. */
+/* With a hold on it. */
 static int map(struct space *space, uint32_t slot, void **vaddr)
 {
 	struct mapping *mapping = mapping_at(space, slot);
@@ -105,9 +106,12 @@ int ist_mapping_map(struct ist_manager *manager, const struct ist_mapping *handl
 		return -EDEADLK;
 	if (!space_get(space, handle))
 		return -ENOENT;
+	/* Relaxed: what the reference was given to is kept by the one as by the other. */
+	atomic_fetch_add_explicit(&mapping_at(space, handle->slot)->refs, REFS_HOLD - 1,
+	                          memory_order_relaxed);
 	error = map(space, handle->slot, vaddr);
 	if (error)
-		space_put(space, handle);
+		space_drop_hold(space, handle->slot);
 	return error;
 }
 
@@ -117,10 +121,10 @@ static bool unwant(struct space *space, const struct ist_mapping *handle, uint32
 	struct mapping *mapping = mapping_at(space, handle->slot);
 
 	*again = 0;
-	/* Relaxed: what is mapped has a reference, so it is what it was. */
+	/* Relaxed: what is mapped is held, so it is what it was. */
 	if (!mapping ||
 	    atomic_load_explicit(&mapping->generation, memory_order_relaxed) != handle->generation ||
-	    !(atomic_load_explicit(&mapping->refs, memory_order_relaxed) & REFS_COUNT) ||
+	    !(atomic_load_explicit(&mapping->refs, memory_order_relaxed) & REFS_HOLDS) ||
 	    !may_be_mapped(mapping) || mapping->older == 0)
 		return false;
 	if (--mapping->older == 0 && !mapping->vaddr) {
@@ -148,8 +152,8 @@ int ist_mapping_unmap(struct ist_manager *manager, const struct ist_mapping *han
 		return -EINVAL;
 	if (again) {
 		atomic_fetch_add_explicit(&space->referenced, 1, memory_order_relaxed);
-		space_put_slot(space, again);
+		space_drop_hold(space, again);
 	}
-	space_put(space, handle);
+	space_drop_hold(space, handle->slot);
 	return 0;
 }

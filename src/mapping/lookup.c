@@ -70,8 +70,8 @@ int ist_mapping_find(struct ist_manager *manager, uint32_t owner, uint64_t cooki
 	return slot ? 0 : -ENOENT;
 }
 
-/* The count is never near its end: each reference was handed to somebody who has memory for it. */
-static bool take_reference(struct mapping *mapping)
+/* A reference, or a hold. The counts are never near their ends: each was handed to somebody who has memory for it. */
+static bool take(struct mapping *mapping, uint64_t one)
 {
 	uint64_t refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
 
@@ -80,10 +80,15 @@ static bool take_reference(struct mapping *mapping)
 			return false;
 		if ((refs & REFS_COUNT) == REFS_COUNT)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, refs + 1,
+	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, refs + one,
 	                                                memory_order_acquire, /* [S3] */
 	                                                memory_order_relaxed));
 	return true;
+}
+
+static bool take_reference(struct mapping *mapping)
+{
+	return take(mapping, 1);
 }
 
 /* Give back a reference; *ended: it was the last one, and until the slot is in the limbo it is the caller's. False: there is none. */
@@ -150,6 +155,23 @@ bool space_get(struct space *space, const struct ist_mapping *handle)
 	return given && keep_reference(space, handle->slot, find_handle(space, handle) != NULL);
 }
 
+bool space_hold(struct space *space, const struct ist_mapping *handle)
+{
+	struct mapping *mapping;
+	bool given;
+
+	if (!space_is_open(space))
+		return false;
+	rcu_enter();
+	mapping = find_live(space, handle);
+	given = mapping && take(mapping, REFS_HOLD);
+	rcu_leave();
+	if (!given || find_handle(space, handle))
+		return given;
+	space_drop_hold(space, handle->slot); /* as in keep_reference */
+	return false;
+}
+
 int ist_mapping_get(struct ist_manager *manager, const struct ist_mapping *handle)
 {
 	if (!manager || !handle)
@@ -203,11 +225,6 @@ bool space_put(struct space *space, const struct ist_mapping *handle)
 	if (ended)
 		space_ended(space, handle->slot);
 	return had;
-}
-
-void space_put_slot(struct space *space, uint32_t slot)
-{
-	keep_reference(space, slot, false);
 }
 
 int ist_mapping_put(struct ist_manager *manager, const struct ist_mapping *handle)

@@ -10,7 +10,7 @@
  *   refs = {LIVE 1, ENDED 1, holds 31, references 31}
  *
  * References are what users have; holds are the library's own: of an unregister under way, of ranges that lie in the pages of
- * this one (mmio.c), of a range that is being changed. A put takes back a reference and never a hold.
+ * this one (mmio.c), of who has it mapped side by side (contiguous.c), of a range that is being changed. A put takes back a reference and never a hold.
  *
  *   [S1] Registration makes everything ready, enters the indexes, and stores LIVE with release last: its linearization
  *        point for lookups by cookie and for references. Lookups by address do not ask for LIVE and see each stretch from
@@ -376,8 +376,8 @@ bool range_page(const struct mapping *mapping, uint64_t at, uint64_t *page);
 /* A reference to what the handle names, and back (lookup.c). False: it is gone; nobody has one. */
 bool space_get(struct space *space, const struct ist_mapping *handle);
 bool space_put(struct space *space, const struct ist_mapping *handle);
-/* The same for who has a reference. */
-void space_put_slot(struct space *space, uint32_t slot);
+/* A hold; space_drop_hold gives it back. */
+bool space_hold(struct space *space, const struct ist_mapping *handle);
 
 /*
  * End a mapping (unregister.c). Under the lock, and not its owner's. try: -EBUSY if it is referenced. After success *last says whether it has gone

@@ -68,6 +68,7 @@ static void mapped_as_long_as_somebody_wants_it(void **state)
 	assert_int_equal(ist_mapping_map(manager, &mapping, &first), 0);
 	assert_int_equal(ist_mapping_map(manager, &mapping, &second), 0);
 	assert_ptr_equal(first, second);
+	assert_int_equal(ist_mapping_put(manager, &mapping), -EINVAL); /* they are no references */
 	check_pages(manager, first);
 	assert_int_equal(ist_phys_to_virt(manager, page[2], PAGE, &again), 0);
 	assert_ptr_equal(view, again);
