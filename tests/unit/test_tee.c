@@ -152,7 +152,7 @@ static void a_descriptor_and_its_duplicates_keep_it(void **state)
 	assert_int_equal(ist_tee_shm_find(tee.context, id, &found), 0);
 	ist_tee_shm_put(found);
 	munmap(mapped, 8192);
-	assert_int_equal(ist_tee_reap(what.key), 1);
+	assert_int_equal(ist_tee_reap(IST_TEE_REAP_UNMAPPED), 1);
 	assert_int_equal(ist_tee_shm_find(tee.context, id, &found), -EINVAL);
 	assert_int_equal(tee_open_fds(), before);
 	tee_drop(&tee);
