@@ -4,7 +4,7 @@
 #include "teec/teec.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -15,6 +15,17 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ist_tee_device *chosen, *own; /* under the lock */
 static void *own_carve_out;
+
+/* At the end of the process, or when the library is closed: if nothing of it is in use. */
+static void drop_own(void)
+{
+	struct ist_manager *manager = ist_tee_device_manager(own);
+	void *carve_out = own_carve_out;
+
+	if (own && ist_tee_device_destroy(own, false) == 0 && ist_manager_destroy(manager) == 0)
+		munmap(carve_out, CARVE_OUT);
+	own = NULL;
+}
 
 /* Under the lock. */
 static struct ist_tee_device *make_own(void)
@@ -35,19 +46,10 @@ static struct ist_tee_device *make_own(void)
 	if (ist_tee_device_create(manager, NULL, &own) != 0) {
 		ist_manager_destroy(manager);
 		munmap(config.vaddr, CARVE_OUT);
+		return NULL;
 	}
+	atexit(drop_own); /* without it, it stays */
 	return own;
-}
-
-/* At the end of the process, or when the library is closed: if nothing of it is in use. */
-static __attribute__((destructor)) void drop_own(void)
-{
-	struct ist_manager *manager = ist_tee_device_manager(own);
-	void *carve_out = own_carve_out;
-
-	if (own && ist_tee_device_destroy(own, false) == 0 && ist_manager_destroy(manager) == 0)
-		munmap(carve_out, CARVE_OUT);
-	own = NULL;
 }
 
 struct ist_tee_device *teec_device(void)

@@ -127,6 +127,8 @@ static long open_context(struct client *client, const struct remote_request *req
 	pthread_mutex_unlock(&client->lock);
 	if (error)
 		ist_tee_context_close(context);
+	else /* never read: so that poll finds the client's descriptor readable and writable, as a device's */
+		packet_send(client->socket, "", 1, -1);
 	return error;
 }
 

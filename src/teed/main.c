@@ -187,8 +187,8 @@ static int fail(const char *what, int error)
 
 int main(int argc, char **argv)
 {
+	static struct server server; /* as long as threads that serve may run */
 	const struct sigaction on_stop = {.sa_handler = stop};
-	struct server server = {.manager = NULL};
 	struct options options;
 	struct rlimit files;
 	int listener, error;

@@ -152,7 +152,7 @@ static void a_descriptor_and_its_duplicates_keep_it(void **state)
 	assert_int_equal(ist_tee_shm_find(tee.context, id, &found), 0);
 	ist_tee_shm_put(found);
 	munmap(mapped, 8192);
-	assert_int_equal(ist_tee_reap(what.key), 1);
+	assert_int_equal(ist_tee_reap(IST_TEE_REAP_UNMAPPED), 1);
 	assert_int_equal(ist_tee_shm_find(tee.context, id, &found), -EINVAL);
 	assert_int_equal(tee_open_fds(), before);
 	tee_drop(&tee);
@@ -281,6 +281,67 @@ static void ids_are_reused_while_they_are_looked_up(void **state)
 	tee_drop(&race.tee);
 }
 
+/* A client at work with all it can do, until it is told that there is no device any more. */
+static void *work(void *of)
+{
+	struct race *race = of;
+	char memory[3000] = {0};
+	struct ist_tee_context *context;
+	struct tee_call call;
+	int32_t id, other;
+	uint32_t session;
+
+	assert_int_equal(ist_tee_context_open(race->tee.device, &context), 0);
+	atomic_fetch_add(&race->found, 1);
+	tee_fill_open(&call, 0);
+	if (ist_tee_ioctl(context, IST_TEE_IOC_OPEN_SESSION, &call.buf) == 0) {
+		session = call.u.open.arg.session;
+		for (;;) {
+			struct ist_tee_ioc_alloc alloc = {.size = 3000};
+			struct ist_tee_ioc_register reg = {.addr = (uintptr_t)memory, .length = 3000};
+			int fd = (int)ist_tee_ioctl(context, IST_TEE_IOC_SHM_ALLOC, &alloc), fd2;
+
+			if (fd < 0)
+				break;
+			id = alloc.id;
+			fd2 = (int)ist_tee_ioctl(context, IST_TEE_IOC_SHM_REGISTER, &reg);
+			other = reg.id;
+			tee_fill_invoke(&call, session, 0, 2);
+			call.u.invoke.param[0] = tee_memref(IST_TEE_PARAM_MEMREF_IN, id, 0, 3000);
+			call.u.invoke.param[1] = tee_memref(IST_TEE_PARAM_MEMREF_OUT, other, 0, 3000);
+			if (fd2 >= 0) {
+				ist_tee_ioctl(context, IST_TEE_IOC_INVOKE, &call.buf);
+				tee_close(fd2);
+			}
+			tee_close(fd);
+		}
+	}
+	ist_tee_context_close(context);
+	return NULL;
+}
+
+static void detached_in_the_midst(void **state)
+{
+	pthread_t thread[4];
+
+	(void)state;
+	for (int round = 0; round < 10; round++) {
+		struct race race = {.tee = tee_make(4 * MIB, NULL)};
+
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(pthread_create(&thread[i], NULL, work, &race), 0);
+		while (atomic_load(&race.found) < 4)
+			usleep(1000);
+		usleep(20000);
+		ist_tee_context_close(race.tee.context);
+		assert_int_equal(ist_tee_device_destroy(race.tee.device, true), 0);
+		for (int i = 0; i < 4; i++)
+			pthread_join(thread[i], NULL);
+		assert_int_equal(ist_manager_destroy(race.tee.manager), 0);
+		munmap(race.tee.memory, race.tee.size);
+	}
+}
+
 static void many_of_everything(void **state)
 {
 	long count = scaled(100000) < 100000 ? 5000 : 100000;
@@ -315,6 +376,7 @@ int main(void)
 	        cmocka_unit_test(destroy_waits_for_the_last_descriptor),
 	        cmocka_unit_test(a_context_by_descriptor),
 	        cmocka_unit_test(ids_are_reused_while_they_are_looked_up),
+	        cmocka_unit_test(detached_in_the_midst),
 	        cmocka_unit_test(many_of_everything),
 	};
 
