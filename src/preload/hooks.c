@@ -34,6 +34,7 @@ static void resolve(void)
 	/* A cast between pointers to data and to code is what dlsym is about. */
 	*(void **)&real_calls.open = dlsym(RTLD_NEXT, "open64");
 	*(void **)&real_calls.openat = dlsym(RTLD_NEXT, "openat64");
+	*(void **)&real_calls.fopen = dlsym(RTLD_NEXT, "fopen64");
 	*(void **)&real_calls.ioctl = dlsym(RTLD_NEXT, "ioctl");
 	*(void **)&real_calls.mmap = dlsym(RTLD_NEXT, "mmap64");
 	*(void **)&real_calls.munmap = dlsym(RTLD_NEXT, "munmap");
@@ -58,18 +59,6 @@ const struct front *front(void)
 	return the_front;
 }
 
-/* The number of a device's path, or -1. */
-static int device_of(const char *path)
-{
-	static const char prefix[] = "/dev/tee";
-	size_t length = sizeof(prefix) - 1;
-
-	if (!path || strncmp(path, prefix, length) != 0)
-		return -1;
-	return path[length] >= '0' && path[length] <= '9' && path[length + 1] == '\0' ? path[length] - '0'
-	                                                                              : -1;
-}
-
 static int as_errno(long answer)
 {
 	if (answer >= 0)
@@ -81,6 +70,8 @@ static int as_errno(long answer)
 /* O_CREAT and O_EXCL ask for what is not there; O_DIRECTORY for what it is not. */
 static int open_device(int device, int flags)
 {
+	if (device == NAME_BEHIND)
+		return as_errno(-ENOTDIR);
 	if ((flags & O_CREAT) && (flags & O_EXCL))
 		return as_errno(-EEXIST);
 	if (flags & O_DIRECTORY)
@@ -98,50 +89,50 @@ static mode_t mode_of(int flags, va_list list)
 
 HOOK int open(const char *path, int flags, ...)
 {
-	int device = device_of(path);
+	int device = device_named(AT_FDCWD, path);
 	va_list list;
 	mode_t mode;
 
 	va_start(list, flags);
 	mode = mode_of(flags, list);
 	va_end(list);
-	return device >= 0 ? open_device(device, flags) : real()->open(path, flags, mode);
+	return device != NAME_OTHER ? open_device(device, flags) : real()->open(path, flags, mode);
 }
 
 HOOK int open64(const char *path, int flags, ...)
 {
-	int device = device_of(path);
+	int device = device_named(AT_FDCWD, path);
 	va_list list;
 	mode_t mode;
 
 	va_start(list, flags);
 	mode = mode_of(flags, list);
 	va_end(list);
-	return device >= 0 ? open_device(device, flags) : real()->open(path, flags, mode);
+	return device != NAME_OTHER ? open_device(device, flags) : real()->open(path, flags, mode);
 }
 
 HOOK int openat(int folder, const char *path, int flags, ...)
 {
-	int device = device_of(path);
+	int device = device_named(folder, path);
 	va_list list;
 	mode_t mode;
 
 	va_start(list, flags);
 	mode = mode_of(flags, list);
 	va_end(list);
-	return device >= 0 ? open_device(device, flags) : real()->openat(folder, path, flags, mode);
+	return device != NAME_OTHER ? open_device(device, flags) : real()->openat(folder, path, flags, mode);
 }
 
 HOOK int openat64(int folder, const char *path, int flags, ...)
 {
-	int device = device_of(path);
+	int device = device_named(folder, path);
 	va_list list;
 	mode_t mode;
 
 	va_start(list, flags);
 	mode = mode_of(flags, list);
 	va_end(list);
-	return device >= 0 ? open_device(device, flags) : real()->openat(folder, path, flags, mode);
+	return device != NAME_OTHER ? open_device(device, flags) : real()->openat(folder, path, flags, mode);
 }
 
 /* What open and openat become where the compiler looks out for misuse; never with O_CREAT. */
@@ -152,9 +143,9 @@ HOOK int __openat64_2(int folder, const char *path, int flags);
 
 int __open_2(const char *path, int flags)
 {
-	int device = device_of(path);
+	int device = device_named(AT_FDCWD, path);
 
-	return device >= 0 ? open_device(device, flags) : real()->open(path, flags, 0);
+	return device != NAME_OTHER ? open_device(device, flags) : real()->open(path, flags, 0);
 }
 
 int __open64_2(const char *path, int flags)
@@ -164,9 +155,9 @@ int __open64_2(const char *path, int flags)
 
 int __openat_2(int folder, const char *path, int flags)
 {
-	int device = device_of(path);
+	int device = device_named(folder, path);
 
-	return device >= 0 ? open_device(device, flags) : real()->openat(folder, path, flags, 0);
+	return device != NAME_OTHER ? open_device(device, flags) : real()->openat(folder, path, flags, 0);
 }
 
 int __openat64_2(int folder, const char *path, int flags)
@@ -174,12 +165,54 @@ int __openat64_2(int folder, const char *path, int flags)
 	return __openat_2(folder, path, flags);
 }
 
-/* Whether it is ours, errno left as it is. */
-static bool find_fd(int fd, struct found *out)
+/* What fopen's mode asks of open. */
+static int flags_of(const char *mode)
+{
+	int flags = strchr(mode, '+') ? O_RDWR : mode[0] == 'r' ? O_RDONLY : O_WRONLY;
+
+	if (strchr(mode, 'e'))
+		flags |= O_CLOEXEC;
+	return mode[0] == 'r' ? flags : flags | O_CREAT | (strchr(mode, 'x') ? O_EXCL : 0);
+}
+
+HOOK FILE *fopen(const char *path, const char *mode)
+{
+	int device = device_named(AT_FDCWD, path), fd;
+	FILE *file;
+
+	if (device == NAME_OTHER)
+		return real()->fopen(path, mode);
+	fd = open_device(device, flags_of(mode));
+	file = fd >= 0 ? fdopen(fd, mode) : NULL;
+	if (fd >= 0 && !file)
+		close(fd);
+	return file;
+}
+
+HOOK FILE *fopen64(const char *path, const char *mode)
+{
+	return fopen(path, mode);
+}
+
+HOOK int creat(const char *path, mode_t mode)
+{
+	return open(path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+HOOK int creat64(const char *path, mode_t mode)
+{
+	return creat(path, mode);
+}
+
+bool fd_may_be_ours(int fd)
+{
+	return fd >= 0 && atomic_load_explicit(&in_use, memory_order_relaxed);
+}
+
+bool fd_find(int fd, struct found *out)
 {
 	int before = errno;
-	bool is_ours =
-	        fd >= 0 && atomic_load_explicit(&in_use, memory_order_relaxed) && front()->find(fd, out) == 0;
+	bool is_ours = fd_may_be_ours(fd) && front()->find(fd, out) == 0;
 
 	errno = before;
 	return is_ours;
@@ -201,7 +234,7 @@ HOOK int ioctl(int fd, unsigned long command, ...)
 	if (answer != -ENOTTY)
 		return as_errno(answer);
 	result = real()->ioctl(fd, command, arg);
-	if (result < 0 && errno == ENOTTY && find_fd(fd, &found))
+	if (result < 0 && errno == ENOTTY && fd_find(fd, &found))
 		errno = EINVAL;
 	return result;
 }
@@ -222,7 +255,7 @@ static void *map(void *where, size_t bytes, int protection, int flags, int fd, o
 	struct found found;
 	int error = 0;
 
-	if (!(flags & MAP_ANONYMOUS) && find_fd(fd, &found))
+	if (!(flags & MAP_ANONYMOUS) && fd_find(fd, &found))
 		error = check_map(&found, bytes, offset);
 	if (!error)
 		return real()->mmap(where, bytes, protection, flags, fd, offset);
@@ -260,7 +293,7 @@ HOOK int munmap(void *where, size_t bytes)
 HOOK int close(int fd)
 {
 	struct found found;
-	bool is_ours = find_fd(fd, &found);
+	bool is_ours = fd_find(fd, &found);
 	int result = real()->close(fd);
 
 	if (is_ours)
@@ -271,7 +304,7 @@ HOOK int close(int fd)
 HOOK int dup2(int from, int to)
 {
 	struct found found;
-	bool is_ours = from != to && find_fd(to, &found);
+	bool is_ours = from != to && fd_find(to, &found);
 	int result = real()->dup2(from, to);
 
 	if (is_ours && result >= 0)
@@ -282,7 +315,7 @@ HOOK int dup2(int from, int to)
 HOOK int dup3(int from, int to, int flags)
 {
 	struct found found;
-	bool is_ours = from != to && find_fd(to, &found);
+	bool is_ours = from != to && fd_find(to, &found);
 	int result = real()->dup3(from, to, flags);
 
 	if (is_ours && result >= 0)

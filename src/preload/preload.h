@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #define DEVICES 10
@@ -22,6 +23,7 @@
 struct real {
 	int (*open)(const char *path, int flags, ...);
 	int (*openat)(int folder, const char *path, int flags, ...);
+	FILE *(*fopen)(const char *path, const char *mode);
 	int (*ioctl)(int fd, unsigned long command, ...);
 	void *(*mmap)(void *where, size_t bytes, int protection, int flags, int fd, off_t offset);
 	int (*munmap)(void *where, size_t bytes);
@@ -52,5 +54,14 @@ struct front {
 };
 const struct front *front(void);
 extern const struct front local_front, remote_front;
+
+/* Without a lock: false, if nothing of ours is there at all. */
+bool fd_may_be_ours(int fd);
+/* Whether it is ours, errno left as it is. */
+bool fd_find(int fd, struct found *out);
+
+/* The number of the device that a path leads to; or that it leads to none; or through one, which is no folder. */
+enum { NAME_OTHER = -1, NAME_BEHIND = -2 };
+int device_named(int folder, const char *path);
 
 #endif

@@ -15,6 +15,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,13 +103,117 @@ static void opening(void)
 	CHECK(version.impl_id == 1 && version.impl_caps == 1 && version.gen_caps == caps);
 	CHECK(poll(&both, 1, 0) == 1 && both.revents == (POLLIN | POLLOUT));
 	FAILS(open("/dev/tee10", O_RDWR), ENOENT);
-	CHECK(open("/dev/tee0/", O_RDWR) == -1); /* whatever lies there on this machine */
+	FAILS(open("/dev/tee0/", O_RDWR), ENOTDIR);
+	FAILS(open("/dev/tee0/../tee1", O_RDWR), ENOTDIR);
 	FAILS(ioctl(tee, 0x5401, &version), EINVAL);
 	FAILS(ioctl(tee, 0xa4ff, &version), EINVAL);
 	FAILS(ioctl(tee, IST_TEE_IOC_VERSION, (void *)8), EFAULT);
 	FAILS(mmap(NULL, 4096, PROT_READ, MAP_SHARED, tee, 0), ENODEV);
 	CHECK(close(tee) == 0 && close(other) == 0);
 	FAILS(ioctl(tee, IST_TEE_IOC_VERSION, &version), EBADF);
+}
+
+static bool is_tee(int fd)
+{
+	struct ist_tee_version version;
+	bool good = ioctl(fd, IST_TEE_IOC_VERSION, &version) == 0;
+
+	return close(fd) == 0 && good;
+}
+
+/* Other names for it. */
+static void naming(void)
+{
+	int folder = open("/dev", O_RDONLY | O_DIRECTORY), root = open("/", O_RDONLY | O_DIRECTORY), before;
+	FILE *file;
+
+	before = open(".", O_RDONLY | O_DIRECTORY);
+	CHECK(is_tee(open("/dev//tee0", O_RDWR)) && is_tee(open("//dev/./tee0", O_RDWR)));
+	CHECK(is_tee(open("/dev/../dev/tee0", O_RDWR)) && is_tee(open("/../dev/shm/../tee0", O_RDWR)));
+	CHECK(is_tee(openat(folder, "tee0", O_RDWR)) && is_tee(openat(folder, "./tee9", O_RDWR)));
+	CHECK(is_tee(openat(root, "dev/tee0", O_RDWR)) && is_tee(openat(-1, "/dev/tee0", O_RDWR)));
+	CHECK(is_tee(creat("/dev/tee0", 0600)));
+	FAILS(openat(root, "tee0", O_RDWR), ENOENT);
+	FAILS(openat(folder, "tee0/", O_RDWR), ENOTDIR);
+	FAILS(open("/dev/shm/tee0", O_RDWR), ENOENT);
+	FAILS(openat(-1, "tee0", O_RDWR), EBADF);
+	FAILS(open("/dev/tee0", O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST);
+	CHECK(chdir("/dev") == 0 && is_tee(open("tee0", O_RDWR)) && is_tee(open("../dev/tee0", O_RDWR)));
+	CHECK(chdir("/") == 0 && is_tee(open("dev/tee0", O_RDWR)));
+	CHECK(fchdir(before) == 0);
+	file = fopen("/dev/tee0", "r+");
+	CHECK(file && is_tee(dup(fileno(file))));
+	fclose(file);
+	close(before);
+	close(root);
+	close(folder);
+}
+
+static bool is_device(int result, const struct stat *file)
+{
+	return result == 0 && file->st_mode == (S_IFCHR | 0600) && major(file->st_rdev) == 249;
+}
+
+static void looking(void)
+{
+	int folder = open("/dev", O_RDONLY | O_DIRECTORY), tee = open("/dev/tee0", O_RDWR), fd, id;
+	struct stat file, by_fd;
+
+	CHECK(is_device(stat("/dev/tee0", &file), &file) && is_device(lstat("/dev//tee9", &file), &file));
+	CHECK(is_device(fstatat(folder, "tee0", &file, AT_SYMLINK_NOFOLLOW), &file));
+	CHECK(is_device(fstat(tee, &by_fd), &by_fd) && by_fd.st_ino == file.st_ino);
+	CHECK(by_fd.st_dev == file.st_dev && by_fd.st_rdev == file.st_rdev);
+	CHECK(is_device(fstatat(tee, "", &file, AT_EMPTY_PATH), &file));
+	FAILS(stat("/dev/tee0/", &file), ENOTDIR);
+	FAILS(stat("/dev/tee10", &file), ENOENT);
+	FAILS(stat((char *)8, &file), EFAULT);
+	CHECK(access("/dev/tee0", F_OK) == 0 && access("/dev/tee0", R_OK | W_OK) == 0);
+	CHECK(faccessat(folder, "tee0", R_OK, 0) == 0);
+	FAILS(access("/dev/tee0", X_OK), EACCES);
+	FAILS(access("/dev/tee0/", F_OK), ENOTDIR);
+	FAILS(access("/dev/tee10", F_OK), ENOENT);
+	FAILS(access((char *)8, F_OK), EFAULT);
+	fd = alloc(tee, 4096, &id);
+	CHECK(fd >= 0 && fstat(fd, &file) == 0 && !S_ISCHR(file.st_mode));
+	CHECK(fstat(0, &file) == 0 && fstat(folder, &file) == 0 && S_ISDIR(file.st_mode));
+	close(fd);
+	close(tee);
+	close(folder);
+}
+
+/* Neither a device nor shared memory is read or written. */
+static void refusing(int fd)
+{
+	char data[4] = "abc";
+	struct iovec part = {data, sizeof(data)};
+
+	FAILS(read(fd, data, sizeof(data)), EINVAL);
+	FAILS(write(fd, data, sizeof(data)), EINVAL);
+	FAILS(readv(fd, &part, 1), EINVAL);
+	FAILS(writev(fd, &part, 1), EINVAL);
+	FAILS(pread(fd, data, sizeof(data), 0), EINVAL);
+	FAILS(pwrite(fd, data, sizeof(data), 0), EINVAL);
+	FAILS(ftruncate(fd, 0), EINVAL);
+	FAILS(ftruncate(fd, 1 << 20), EINVAL);
+}
+
+static void reading(void)
+{
+	int tee = open("/dev/tee0", O_RDWR), id, fd = alloc(tee, 4096, &id), both[2], memory;
+	char data[4] = "abc";
+
+	refusing(tee);
+	refusing(fd);
+	CHECK(sum(tee, session(tee), id, 4096) == 0); /* and goes on */
+	CHECK(pipe(both) == 0 && write(both[1], data, 3) == 3 && read(both[0], data, 4) == 3);
+	close(both[0]);
+	close(both[1]);
+	memory = memfd_create("mine", 0);
+	CHECK(write(memory, data, 3) == 3 && pread(memory, data, 4, 0) == 3 && ftruncate(memory, 1) == 0);
+	close(memory);
+	FAILS(read(-1, data, 1), EBADF);
+	close(fd);
+	close(tee);
 }
 
 static void memory(void)
@@ -336,6 +443,9 @@ int main(int argc, char **argv)
 	memory();
 	registering();
 	errors_of_calls();
+	naming();
+	looking();
+	reading();
 	other_processes();
 	cycles();
 	if (is_server)
