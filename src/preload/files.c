@@ -5,6 +5,7 @@
  * cannot be ours is told by its mode, without a lock. Paths are given to the C library first, which knows a bad pointer.
  */
 #undef _FILE_OFFSET_BITS /* or fstat would be a name for fstat64: here both are defined */
+#undef _FORTIFY_SOURCE /* or read would be defined already */
 #include "preload/preload.h"
 
 #include <dlfcn.h>
@@ -36,6 +37,7 @@ static struct {
 	int (*stat)(const char *path, void *out);
 	int (*lstat)(const char *path, void *out);
 	int (*fstatat)(int folder, const char *path, void *out, int flags);
+	int (*statx)(int folder, const char *path, int flags, unsigned mask, struct statx *out);
 	int (*access)(const char *path, int mode);
 	int (*faccessat)(int folder, const char *path, int mode, int flags);
 } calls;
@@ -54,6 +56,7 @@ static void calls_resolve(void)
 	*(void **)&calls.stat = dlsym(RTLD_NEXT, "stat64");
 	*(void **)&calls.lstat = dlsym(RTLD_NEXT, "lstat64");
 	*(void **)&calls.fstatat = dlsym(RTLD_NEXT, "fstatat64");
+	*(void **)&calls.statx = dlsym(RTLD_NEXT, "statx");
 	*(void **)&calls.access = dlsym(RTLD_NEXT, "access");
 	*(void **)&calls.faccessat = dlsym(RTLD_NEXT, "faccessat");
 }
@@ -172,6 +175,13 @@ static void device_stat(struct stat *out)
 	out->st_blksize = 4096;
 }
 
+static bool is_device_fd(int fd)
+{
+	struct found found;
+
+	return is_found(fd, &found) && found.is_context;
+}
+
 static int fd_stat(int fd, struct stat *out)
 {
 	struct found found;
@@ -186,21 +196,35 @@ static int fd_stat(int fd, struct stat *out)
 	return result;
 }
 
-/* `result` is what the C library said of the path, with errno. */
+/*
+ * What to answer of a path, of which the C library says `result`, with errno: that (NAME_OTHER), ENOTDIR, or a device, with errno
+ * as it was before.
+ */
+static int answer_of(int result, int before, int folder, const char *path)
+{
+	int device = NAME_OTHER;
+
+	if (result == 0 || (errno != EFAULT && errno != EINVAL))
+		device = device_named(folder, path);
+	if (device != NAME_OTHER)
+		errno = device == NAME_BEHIND ? ENOTDIR : before;
+	return device;
+}
+
 static int path_stat(int result, int before, int folder, const char *path, struct stat *out)
 {
-	int device;
+	int device = answer_of(result, before, folder, path);
 
-	if (result < 0 && (errno == EFAULT || errno == EINVAL))
-		return result;
-	device = device_named(folder, path);
-	if (device == NAME_OTHER)
-		return result;
-	errno = device == NAME_BEHIND ? ENOTDIR : before;
-	if (device == NAME_BEHIND)
-		return -1;
+	if (device == NAME_OTHER || device == NAME_BEHIND)
+		return device == NAME_OTHER ? result : -1;
 	device_stat(out);
 	return 0;
+}
+
+/* Newer kernels take a null for an empty path. */
+static bool names_nothing(const char *path)
+{
+	return !path || !path[0];
 }
 
 static int at_stat(int folder, const char *path, struct stat *out, int flags)
@@ -209,7 +233,7 @@ static int at_stat(int folder, const char *path, struct stat *out, int flags)
 
 	calls_ready();
 	result = calls.fstatat(folder, path, out, flags);
-	if (result == 0 && (flags & AT_EMPTY_PATH) && folder >= 0 && path && !path[0])
+	if (result == 0 && (flags & AT_EMPTY_PATH) && folder >= 0 && names_nothing(path))
 		return fd_stat(folder, out);
 	return path_stat(result, before, folder, path, out);
 }
@@ -270,18 +294,50 @@ HOOK int fstatat64(int folder, const char *path, struct stat64 *out, int flags)
 	return at_stat(folder, path, (struct stat *)(void *)out, flags);
 }
 
-/* As path_stat. */
+static void device_statx(struct statx *out)
+{
+	struct stat file;
+
+	device_stat(&file);
+	memset(out, 0, sizeof(*out));
+	out->stx_mask = STATX_BASIC_STATS;
+	out->stx_mode = (uint16_t)file.st_mode;
+	out->stx_nlink = (uint32_t)file.st_nlink;
+	out->stx_ino = file.st_ino;
+	out->stx_rdev_major = MAJOR_OF_TEE;
+	out->stx_uid = file.st_uid;
+	out->stx_gid = file.st_gid;
+	out->stx_blksize = (uint32_t)file.st_blksize;
+}
+
+HOOK int statx(int folder, const char *path, int flags, unsigned mask, struct statx *out)
+{
+	int before = errno, result, device;
+
+	calls_ready();
+	result = calls.statx(folder, path, flags, mask, out);
+	if (result == 0 && (flags & AT_EMPTY_PATH) && names_nothing(path)) {
+		if (is_device_fd(folder))
+			device_statx(out);
+		return 0;
+	}
+	device = answer_of(result, before, folder, path);
+	if (device == NAME_OTHER || device == NAME_BEHIND)
+		return device == NAME_OTHER ? result : -1;
+	device_statx(out);
+	return 0;
+}
+
 static int path_access(int result, int before, int folder, const char *path, int mode)
 {
-	int device;
+	int device = answer_of(result, before, folder, path);
 
-	if (result < 0 && (errno == EFAULT || errno == EINVAL))
-		return result;
-	device = device_named(folder, path);
-	if (device == NAME_OTHER)
-		return result;
-	errno = device == NAME_BEHIND ? ENOTDIR : mode & X_OK ? EACCES : before;
-	return device == NAME_BEHIND || (mode & X_OK) ? -1 : 0;
+	if (device == NAME_OTHER || device == NAME_BEHIND)
+		return device == NAME_OTHER ? result : -1;
+	if (!(mode & X_OK))
+		return 0;
+	errno = EACCES;
+	return -1;
 }
 
 HOOK int access(const char *path, int mode)

@@ -158,12 +158,17 @@ static void looking(void)
 {
 	int folder = open("/dev", O_RDONLY | O_DIRECTORY), tee = open("/dev/tee0", O_RDWR), fd, id;
 	struct stat file, by_fd;
+	struct statx more;
 
 	CHECK(is_device(stat("/dev/tee0", &file), &file) && is_device(lstat("/dev//tee9", &file), &file));
 	CHECK(is_device(fstatat(folder, "tee0", &file, AT_SYMLINK_NOFOLLOW), &file));
 	CHECK(is_device(fstat(tee, &by_fd), &by_fd) && by_fd.st_ino == file.st_ino);
 	CHECK(by_fd.st_dev == file.st_dev && by_fd.st_rdev == file.st_rdev);
 	CHECK(is_device(fstatat(tee, "", &file, AT_EMPTY_PATH), &file));
+	CHECK(statx(folder, "tee0", 0, STATX_BASIC_STATS, &more) == 0 && more.stx_mode == (S_IFCHR | 0600));
+	CHECK(statx(tee, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &more) == 0 && more.stx_rdev_major == 249);
+	CHECK(statx(folder, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &more) == 0 && S_ISDIR(more.stx_mode));
+	FAILS(statx(folder, "tee0/", 0, STATX_BASIC_STATS, &more), ENOTDIR);
 	FAILS(stat("/dev/tee0/", &file), ENOTDIR);
 	FAILS(stat("/dev/tee10", &file), ENOENT);
 	FAILS(stat((char *)8, &file), EFAULT);
@@ -289,6 +294,50 @@ static void registering(void)
 	munmap(pages, 5 * 4096); /* under what is registered: no crash */
 	sum(tee, in, out, 10000);
 	close(out_fd);
+	close(tee);
+}
+
+/* What is not all there, and what goes away. */
+static void missing(void)
+{
+	char *pages = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int tee = open("/dev/tee0", O_RDWR), id, fd;
+	uint32_t in = session(tee);
+	struct call call = {.arg = {.session = in, .func = SUM}};
+
+	munmap(pages + 4096, 4096);
+	FAILS(reg(tee, pages, 8192, &id), EFAULT);
+	FAILS(reg(tee, pages + 4000, 97, &id), EFAULT);
+	fd = reg(tee, pages, 4096, &id);
+	CHECK(fd >= 0);
+	munmap(pages, 4096);
+	call.param[0] = (struct ist_tee_ioc_param){IST_TEE_PARAM_MEMREF_IN, 0, 4096, (uint64_t)id};
+	call.param[1].attr = IST_TEE_PARAM_VALUE_OUT;
+	if (is_server)
+		FAILS(invoke(tee, &call), EFAULT);
+	else
+		CHECK(invoke(tee, &call) == 0 && call.arg.ret == IST_TEE_ERROR_GENERIC);
+	close(fd);
+	close(tee);
+}
+
+/* A descriptor that goes unseen keeps its id until somebody looks; its bytes are there when they are needed. */
+static void unseen(void)
+{
+	int tee = open("/dev/tee0", O_RDWR), id, fd = alloc(tee, 20 << 20, &id);
+	uint32_t in = session(tee);
+	FILE *file = fdopen(fd, "r+");
+
+	CHECK(file && fclose(file) == 0);
+	CHECK(sum(tee, in, id, 1) == 0);
+	fd = alloc(tee, 20 << 20, &id); /* more than there is, with the other */
+	CHECK(fd >= 0);
+	file = fdopen(fd, "r+");
+	fclose(file);
+	if (!is_server) {
+		CHECK(close_range(~0u - 1, ~0u, 0) == 0);
+		CHECK(sum(tee, in, id, 1) == -1 && errno == EINVAL);
+	}
 	close(tee);
 }
 
@@ -446,6 +495,9 @@ int main(int argc, char **argv)
 	naming();
 	looking();
 	reading();
+	unseen();
+	if (is_full)
+		missing();
 	other_processes();
 	cycles();
 	if (is_server)
