@@ -393,7 +393,7 @@ int client_pool_free_found(struct ist_client_pool *pool, const struct ist_client
 	return end_unbiased(&pool->record[start], &shm, record) ? -ENOENT : bury(pool, &shm, record);
 }
 
-static __attribute__((noinline)) int free_slow(struct ist_client_pool *pool, struct ist_shm *shm)
+static __attribute__((noinline)) int free_run_slow(struct ist_client_pool *pool, struct ist_shm *shm)
 {
 	int error = free_run_judged(pool, shm);
 
@@ -431,7 +431,7 @@ int client_pool_free(struct ist_client_pool *pool, struct ist_shm *shm)
 	    __builtin_expect(!percpu_replace(&pool->slabs.percpu, bias, &pool->record[start],
 	                                     record_live(shm->use, size, false), record_free(shm->use + 1)),
 	                     0))
-		return free_slow(pool, shm);
+		return free_run_slow(pool, shm);
 	at = slabs_at_sure(&pool->slabs, (size - 1) / IST_PAGE_SIZE + 1);
 	tools_freed(pool, shm->view.vaddr, page_count(size) * IST_PAGE_SIZE);
 	*shm = (struct ist_shm){0};

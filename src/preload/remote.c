@@ -39,7 +39,7 @@ static bool line_has_key;
 /* Keys of descriptors that were closed, to be told with the next request. */
 static struct {
 	pthread_mutex_t lock;
-	uint32_t count;
+	uint32_t count; /* or REMOTE_ALL_KEYS */
 	uint64_t key[REMOTE_KEYS];
 } closed_keys = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -127,7 +127,8 @@ static void take_keys(struct remote_request *request)
 {
 	pthread_mutex_lock(&closed_keys.lock);
 	request->key_count = closed_keys.count;
-	memcpy(request->key, closed_keys.key, closed_keys.count * sizeof(request->key[0]));
+	if (closed_keys.count != REMOTE_ALL_KEYS)
+		memcpy(request->key, closed_keys.key, closed_keys.count * sizeof(request->key[0]));
 	closed_keys.count = 0;
 	pthread_mutex_unlock(&closed_keys.lock);
 }
@@ -195,6 +196,7 @@ static int ask(int socket, struct remote_request *request, int file, struct remo
 		error = -ENODEV;
 	if (error) {
 		line_spoil(line);
+		reply->key = 0;
 		return error == -EBADF ? -EBADF : -ENODEV;
 	}
 	*fd = fds[0];
@@ -253,6 +255,33 @@ static int find_remote(int fd, struct found *out)
 	return 0;
 }
 
+/* Told with the next request; if there are many, or nobody knows which, the server looks at all there are. */
+static void tell_closed(uint64_t key)
+{
+	pthread_mutex_lock(&closed_keys.lock);
+	if (key == 0 || closed_keys.count >= REMOTE_KEYS)
+		closed_keys.count = REMOTE_ALL_KEYS;
+	else
+		closed_keys.key[closed_keys.count++] = key;
+	pthread_mutex_unlock(&closed_keys.lock);
+}
+
+static void closed_remote(uint64_t key)
+{
+	registered_closed(key);
+	if (key != FRONT_UNMAPPED)
+		tell_closed(key);
+}
+
+/* A descriptor that was to come with an answer, and that the caller is not going to have. */
+static void give_back(const struct remote_reply *reply, int fd)
+{
+	if (fd >= 0)
+		real()->close(fd);
+	if (reply->key)
+		closed_remote(reply->key);
+}
+
 /* Ask for an ioctl without a buffer. A descriptor is handed out last, when the client has the answer. */
 static long plain(int socket, uint32_t command, uint64_t arg, size_t bytes)
 {
@@ -269,15 +298,19 @@ static long plain(int socket, uint32_t command, uint64_t arg, size_t bytes)
 			file = -1;
 	}
 	error = ask(socket, &request, file, &reply, &fd);
-	if (!error && writes_back && ist_tee_copy((void *)(uintptr_t)arg, reply.arg, bytes))
+	if (error)
+		return error;
+	if (reply.key && fd < 0) /* there was no number for it */
+		error = -EMFILE;
+	else if (writes_back && ist_tee_copy((void *)(uintptr_t)arg, reply.arg, bytes))
 		error = -EFAULT;
-	if (error && fd >= 0) {
-		real()->close(fd);
-		fd = -1;
+	if (error) {
+		give_back(&reply, fd);
+		return error;
 	}
 	if (fd >= 0)
 		fcntl(fd, F_SETFD, 0);
-	return error ? error : fd >= 0 ? fd : 0;
+	return fd >= 0 ? fd : 0;
 }
 
 static long register_memory(int socket, uint64_t context, uint64_t arg)
@@ -300,23 +333,18 @@ static long register_memory(int socket, uint64_t context, uint64_t arg)
 		return known == 0 && !(version.gen_caps & IST_TEE_CAP_REG_MEM) ? -E_NOTSUPP : error;
 	}
 	error = ask(socket, &request, -1, &reply, &fd);
-	if (error || fd < 0)
-		return error ? error : -ENODEV;
-	memcpy(&data, reply.arg, sizeof(data));
-	error = registered_add(context, &data, fd);
-	if (!error && ist_tee_copy((void *)(uintptr_t)arg, &data, sizeof(data))) {
-		struct found found;
-
-		error = find_remote(fd, &found);
-		real()->close(fd);
-		front()->closed(found.key);
-		return -EFAULT;
-	}
 	if (error)
-		real()->close(fd);
-	else
-		fcntl(fd, F_SETFD, 0);
-	return error ? error : fd;
+		return error;
+	memcpy(&data, reply.arg, sizeof(data));
+	error = fd < 0 ? -EMFILE : registered_add(context, &data, fd);
+	if (!error && ist_tee_copy((void *)(uintptr_t)arg, &data, sizeof(data)))
+		error = -EFAULT;
+	if (error) {
+		give_back(&reply, fd);
+		return error;
+	}
+	fcntl(fd, F_SETFD, 0);
+	return fd;
 }
 
 /* Where in the buffer of a call its parameters begin, and what of the header is written back. */
@@ -425,20 +453,6 @@ static long ioctl_remote(int fd, unsigned long command, void *arg)
 	default:
 		return -EINVAL;
 	}
-}
-
-/* Told with the next request; if there are many, the oldest are not: the server finds out when it needs memory. */
-static void closed_remote(uint64_t key)
-{
-	registered_closed(key);
-	if (key == 0 || key == FRONT_UNMAPPED)
-		return;
-	pthread_mutex_lock(&closed_keys.lock);
-	if (closed_keys.count == REMOTE_KEYS)
-		memmove(closed_keys.key, closed_keys.key + 1,
-		        --closed_keys.count * sizeof(closed_keys.key[0]));
-	closed_keys.key[closed_keys.count++] = key;
-	pthread_mutex_unlock(&closed_keys.lock);
 }
 
 const struct front remote_front = {open_remote, ioctl_remote, find_remote, closed_remote};

@@ -39,7 +39,7 @@ static void set_bound(struct room *room, uint32_t leaf, uint64_t bound)
 }
 
 /* Twice as many leaves. */
-static int grow(struct room *room)
+static int add_leaves(struct room *room)
 {
 	uint32_t leaves = room->leaves ? room->leaves * 2 : LEAVES_FIRST;
 	uint64_t *bound = calloc(2 * (size_t)leaves, sizeof(*bound));
@@ -70,7 +70,7 @@ static int grow(struct room *room)
 
 int room_add(struct room *room, struct grown_region *region)
 {
-	int error = room->unused_count ? 0 : grow(room);
+	int error = room->unused_count ? 0 : add_leaves(room);
 
 	if (error)
 		return error;

@@ -17,6 +17,7 @@
 
 #define REMOTE_MAGIC 0x74656531u
 #define REMOTE_KEYS 16u
+#define REMOTE_ALL_KEYS UINT32_MAX /* in the place of their number: too many, or unknown which */
 
 enum remote_op {
 	REMOTE_OPEN, /* the first of a connection: `device` is opened */
@@ -35,6 +36,7 @@ struct remote_request {
 
 struct remote_reply {
 	int64_t answer; /* 0, or a negative errno value; a descriptor comes beside it, and counts as 0 */
+	uint64_t key; /* of that descriptor; 0: there is none. The client says so if it got lost on the way */
 	uint64_t arg[3];
 	unsigned char buf[IST_TEE_ARG_MAX];
 };

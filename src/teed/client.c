@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tee/packet.h"
@@ -209,6 +210,7 @@ static void tell(const struct remote_request *request, long answer, int to)
 	memcpy(reply.buf, request->buf, sizeof(reply.buf));
 	if (has_fd) {
 		fstat(fd, &file);
+		reply.key = file.st_ino;
 		fchmod(fd,
 		       request->command == IST_TEE_IOC_SHM_ALLOC ? REMOTE_MODE_MAP : REMOTE_MODE_REGISTERED);
 	}
@@ -223,10 +225,44 @@ static void tell(const struct remote_request *request, long answer, int to)
 	}
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/*
+ * A client does not say which. It costs what there is of everybody, so all of this together may not take more than a tenth of the
+ * time: who asks for it too soon waits, and so does nobody else.
+ */
+static void reap_all(void)
+{
+	static _Atomic int64_t next, took;
+	int64_t begin, end, turn = atomic_load_explicit(&next, memory_order_relaxed), now = now_ns();
+
+	/* Relaxed: turns are told apart by the one word. */
+	do
+		begin = turn > now ? turn : now;
+	while (!atomic_compare_exchange_weak_explicit(
+	        &next, &turn, begin + 10 * atomic_load_explicit(&took, memory_order_relaxed),
+	        memory_order_relaxed, memory_order_relaxed));
+	if (begin > now)
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
+		                &(struct timespec){begin / 1000000000, begin % 1000000000}, NULL);
+	begin = now_ns();
+	ist_tee_reap(0);
+	end = now_ns();
+	atomic_store_explicit(&took, end - begin, memory_order_relaxed);
+}
+
 static void reap(const struct remote_request *request)
 {
-	uint32_t count = request->key_count < REMOTE_KEYS ? request->key_count : REMOTE_KEYS;
+	uint32_t count = request->key_count <= REMOTE_KEYS ? request->key_count : 0;
 
+	if (request->key_count > REMOTE_KEYS)
+		reap_all();
 	for (uint32_t i = 0; i < count; i++)
 		if (request->key[i] != 0 && request->key[i] != IST_TEE_REAP_UNMAPPED)
 			ist_tee_reap(request->key[i]);
