@@ -30,7 +30,7 @@ static bool looks_like_one(const char *path)
 }
 
 /* Where a relative path begins: its length, 0 if nobody knows. */
-static size_t begin(int folder, char *out, size_t room)
+static size_t name_begin(int folder, char *out, size_t room)
 {
 	char link[32];
 	ssize_t length;
@@ -42,7 +42,7 @@ static size_t begin(int folder, char *out, size_t room)
 	return length > 0 && (size_t)length < room && out[0] == '/' ? (size_t)length : 0;
 }
 
-static size_t parent(const char *out, size_t length)
+static size_t name_parent(const char *out, size_t length)
 {
 	while (length && out[--length] != '/')
 		;
@@ -50,7 +50,7 @@ static size_t parent(const char *out, size_t length)
 }
 
 /* out, `length` bytes without a slash at the end, and then path: a device, or NAME_OTHER or NAME_BEHIND. */
-static int walk(char *out, size_t length, const char *path)
+static int name_walk(char *out, size_t length, const char *path)
 {
 	for (;;) {
 		size_t bytes;
@@ -62,7 +62,7 @@ static int walk(char *out, size_t length, const char *path)
 		if (length + bytes + 2 > PATH_MAX)
 			return NAME_OTHER;
 		if (bytes == 2 && memcmp(path, "..", 2) == 0) {
-			length = parent(out, length);
+			length = name_parent(out, length);
 		} else if (bytes != 1 || path[0] != '.') {
 			out[length++] = '/';
 			memcpy(out + length, path, bytes);
@@ -77,24 +77,24 @@ static int walk(char *out, size_t length, const char *path)
 }
 
 /* By itself, for its stack: signal handlers open things too. */
-__attribute__((noinline)) static int resolve(int folder, const char *path)
+__attribute__((noinline)) static int name_resolve(int folder, const char *path)
 {
 	char out[PATH_MAX];
 	size_t length = 0;
 	int before = errno;
 
 	if (path[0] != '/') {
-		length = begin(folder, out, sizeof(out));
+		length = name_begin(folder, out, sizeof(out));
 		errno = before;
 		if (!length)
 			return NAME_OTHER;
 		if (length == 1) /* the root */
 			length = 0;
 	}
-	return walk(out, length, path);
+	return name_walk(out, length, path);
 }
 
 int device_named(int folder, const char *path)
 {
-	return path && looks_like_one(path) ? resolve(folder, path) : NAME_OTHER;
+	return path && looks_like_one(path) ? name_resolve(folder, path) : NAME_OTHER;
 }
