@@ -213,7 +213,7 @@ static uint64_t address_space_now(void)
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void limit(int which, uint64_t value)
+static void limit(__rlimit_resource_t which, uint64_t value)
 {
 	struct rlimit rlimit;
 
