@@ -86,11 +86,6 @@ static bool take(struct mapping *mapping, uint64_t one)
 	return true;
 }
 
-static bool take_reference(struct mapping *mapping)
-{
-	return take(mapping, 1);
-}
-
 /* Give back a reference; *ended: it was the last one, and until the slot is in the limbo it is the caller's. False: there is none. */
 static bool put_reference(struct mapping *mapping, bool *ended)
 {
@@ -141,7 +136,8 @@ static struct mapping *find_live(struct space *space, const struct ist_mapping *
 	return mapping && is_live(space, mapping) ? mapping : NULL;
 }
 
-bool space_get(struct space *space, const struct ist_mapping *handle)
+/* Take a reference, or a hold, of what the handle names: given, unless it turns out that the slot lives again (keep_reference). */
+static bool take_of(struct space *space, const struct ist_mapping *handle, uint64_t one)
 {
 	struct mapping *mapping;
 	bool given;
@@ -150,24 +146,23 @@ bool space_get(struct space *space, const struct ist_mapping *handle)
 		return false;
 	rcu_enter();
 	mapping = find_live(space, handle);
-	given = mapping && take_reference(mapping);
+	given = mapping && take(mapping, one);
 	rcu_leave();
-	return given && keep_reference(space, handle->slot, find_handle(space, handle) != NULL);
+	return given;
+}
+
+bool space_get(struct space *space, const struct ist_mapping *handle)
+{
+	return take_of(space, handle, 1) &&
+	       keep_reference(space, handle->slot, find_handle(space, handle) != NULL);
 }
 
 bool space_hold(struct space *space, const struct ist_mapping *handle)
 {
-	struct mapping *mapping;
-	bool given;
-
-	if (!space_is_open(space))
+	if (!take_of(space, handle, REFS_HOLD))
 		return false;
-	rcu_enter();
-	mapping = find_live(space, handle);
-	given = mapping && take(mapping, REFS_HOLD);
-	rcu_leave();
-	if (!given || find_handle(space, handle))
-		return given;
+	if (find_handle(space, handle))
+		return true;
 	space_drop_hold(space, handle->slot); /* as in keep_reference */
 	return false;
 }
@@ -201,7 +196,7 @@ int ist_mapping_find_get(struct ist_manager *manager, uint32_t owner, uint64_t c
 		return -ENOENT;
 	rcu_enter();
 	slot = find_cookie(space, owner, cookie);
-	given = slot && take_reference(mapping_at(space, slot));
+	given = slot && take(mapping_at(space, slot), 1);
 	rcu_leave();
 	if (!given)
 		return -ENOENT;

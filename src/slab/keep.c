@@ -155,20 +155,36 @@ void keep_end_batch(struct slabs *slabs)
 	atomic_fetch_add_explicit(&slabs->in_hand, SLAB_HAND_VERSION - 1, memory_order_seq_cst);
 }
 
+/*
+ * Up to `count` objects of a class out of the block's magazine and back to the buddy, no more of them in hand at once than [S2]
+ * says. Returns how many there were.
+ */
+static unsigned give_some(struct slabs *slabs, uint32_t block, unsigned class, unsigned count)
+{
+	size_t granules = slabs->classes.granules[class];
+	unsigned most = (unsigned)bits_max(1, bits_min(slabs->most_batch / granules, SLAB_BATCH)), given = 0,
+	         taken = 1;
+	uint32_t values[SLAB_BATCH];
+
+	while (given < count && taken > 0) {
+		keep_begin_batch(slabs);
+		taken = percpu_take(&slabs->percpu, class, values, (unsigned)bits_min(most, count - given),
+		                    false);
+		note(slabs, block, NOTE_FLUSHED, taken);
+		give_batch(slabs, block, values, taken, granules);
+		keep_end_batch(slabs);
+		given += taken;
+	}
+	return given;
+}
+
 /* Make room in a full magazine: half of it goes back to the buddy. Not when the pool is low. */
 void keep_flush(struct slabs *slabs, unsigned class, uint32_t block)
 {
-	unsigned half = (unsigned)bits_max(1, bits_min(level_of(slabs, block, class) / 2, SLAB_BATCH)), taken;
-	uint32_t values[SLAB_BATCH];
+	unsigned half = (unsigned)bits_max(1, bits_min(level_of(slabs, block, class) / 2, SLAB_BATCH));
+	size_t given = give_some(slabs, block, class, half);
 
-	if (half > 1)
-		keep_begin_batch(slabs);
-	taken = percpu_take(&slabs->percpu, class, values, half, false);
-	note(slabs, block, NOTE_FLUSHED, taken);
-	keep_expect(slabs, block, -(int64_t)(taken * (size_t)slabs->classes.granules[class]));
-	give_batch(slabs, block, values, taken, slabs->classes.granules[class]);
-	if (half > 1)
-		keep_end_batch(slabs);
+	keep_expect(slabs, block, -(int64_t)(given * slabs->classes.granules[class]));
 }
 
 /* The least number of objects that fill whole lines; 0 if a batch would not hold them. */
@@ -191,19 +207,9 @@ static size_t first_capacity(const struct slabs *slabs, unsigned class)
 /* All that this block keeps of other classes than this one. */
 void keep_let_others_go(struct slabs *slabs, uint32_t block, unsigned class)
 {
-	uint32_t values[SLAB_BATCH];
-
-	for (unsigned c = 0; c < slabs->classes.count; c++) {
-		unsigned taken = SLAB_BATCH;
-
-		while (c != class && level_of(slabs, block, c) > 0 && taken == SLAB_BATCH) {
-			keep_begin_batch(slabs);
-			taken = percpu_take(&slabs->percpu, c, values, SLAB_BATCH, false);
-			note(slabs, block, NOTE_FLUSHED, taken);
-			give_batch(slabs, block, values, taken, slabs->classes.granules[c]);
-			keep_end_batch(slabs);
-		}
-	}
+	for (unsigned c = 0; c < slabs->classes.count; c++)
+		if (c != class)
+			give_some(slabs, block, c, level_of(slabs, block, c));
 	survey(slabs, block);
 }
 
