@@ -99,18 +99,6 @@ HOOK int open(const char *path, int flags, ...)
 	return device != NAME_OTHER ? open_device(device, flags) : real()->open(path, flags, mode);
 }
 
-HOOK int open64(const char *path, int flags, ...)
-{
-	int device = device_named(AT_FDCWD, path);
-	va_list list;
-	mode_t mode;
-
-	va_start(list, flags);
-	mode = mode_of(flags, list);
-	va_end(list);
-	return device != NAME_OTHER ? open_device(device, flags) : real()->open(path, flags, mode);
-}
-
 HOOK int openat(int folder, const char *path, int flags, ...)
 {
 	int device = device_named(folder, path);
@@ -123,17 +111,9 @@ HOOK int openat(int folder, const char *path, int flags, ...)
 	return device != NAME_OTHER ? open_device(device, flags) : real()->openat(folder, path, flags, mode);
 }
 
-HOOK int openat64(int folder, const char *path, int flags, ...)
-{
-	int device = device_named(folder, path);
-	va_list list;
-	mode_t mode;
-
-	va_start(list, flags);
-	mode = mode_of(flags, list);
-	va_end(list);
-	return device != NAME_OTHER ? open_device(device, flags) : real()->openat(folder, path, flags, mode);
-}
+/* Offsets have 64 bits, whatever the name. */
+HOOK int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+HOOK int openat64(int folder, const char *path, int flags, ...) __attribute__((alias("openat")));
 
 /* What open and openat become where the compiler looks out for misuse; never with O_CREAT. */
 HOOK int __open_2(const char *path, int flags);

@@ -6,6 +6,8 @@
  */
 #include <isthmus/tee_abi.h>
 
+#include "check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,18 +25,9 @@
 
 enum { ECHO, SUM, COPY, WAIT };
 
-static int faults;
 static const char *program;
 static bool is_server, is_full;
 
-static void check(bool good, int line, const char *what)
-{
-	if (good)
-		return;
-	printf("line %d: not so: %s (errno %d)\n", line, what, errno);
-	faults++;
-}
-#define CHECK(condition) check(condition, __LINE__, #condition)
 #define FAILS(call, error)                                                                                   \
 	check((errno = 0, (long)(call) == -1) && errno == (error), __LINE__, #call " = " #error)
 

@@ -6,6 +6,8 @@
  */
 #include <isthmus/tee_abi.h>
 
+#include "check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,17 +19,8 @@
 
 enum { MANY = 40 };
 
-static int faults, device;
+static int device;
 static int kept[1024];
-
-static void check(bool good, int line, const char *what)
-{
-	if (good)
-		return;
-	printf("line %d: not so: %s (errno %d)\n", line, what, errno);
-	faults++;
-}
-#define CHECK(condition) check(condition, __LINE__, #condition)
 
 static int alloc(struct ist_tee_ioc_alloc *data)
 {
