@@ -200,6 +200,8 @@ static void announce(struct space *space, struct cover *cover, uint32_t id)
 	                                                memory_order_relaxed));
 }
 
+#define LINKS_AT_ONCE 64u
+
 /* A mapping on its way in. */
 struct entry {
 	struct space *space;
@@ -210,19 +212,26 @@ struct entry {
 	        *next; /* the last link of the mapping's list that is in use, and where the next one's number stands */
 };
 
-/* The next link of the mapping's list; taken if there is none yet. Null: no memory. */
+static uint32_t links_at_once(const struct mapping *mapping)
+{
+	uint32_t left = mapping->segments > mapping->linked ? mapping->segments - mapping->linked : 1;
+
+	return left < LINKS_AT_ONCE ? left
+	                            : LINKS_AT_ONCE; /* they are taken under a lock that others wait for */
+}
+
+/*
+ * The next link of the mapping's list; null: no memory. If there is none yet as many are taken as there are segments, which is
+ * mostly all that it needs: one after the other, so that two owners who register at the same time write to lines of their own.
+ */
 static inline struct link *next_link(struct entry *entry)
 {
 	struct link *link;
 
-	if (!*entry->next) {
-		uint32_t taken = stock_take(&entry->space->links);
-
-		if (!taken)
-			return NULL;
-		link_at(entry->space, taken)->sibling = 0;
-		*entry->next = taken;
-	}
+	if (!*entry->next)
+		*entry->next = stock_take_list(&entry->space->links, links_at_once(entry->mapping));
+	if (!*entry->next)
+		return NULL;
 	entry->id = *entry->next;
 	link = link_at(entry->space, entry->id);
 	entry->next = &link->sibling;

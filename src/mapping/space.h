@@ -61,6 +61,7 @@
 #include "mapping/limbo.h"
 #include "mapping/pages.h"
 #include "mapping/ranges.h"
+#include "mapping/resting.h"
 #include "mapping/segment.h"
 #include "mapping/window.h"
 #include "owner/owner.h"
@@ -105,6 +106,7 @@ struct mapping {
 	atomic_bool held; /* unregistered, but referenced: its links stay [C3] */
 	/* Under the lock, and after its end the limbo's: */
 	bool cached; /* unregistered, in the cache */
+	bool rested; /* ended, and its generation is still to change: resting.h */
 	bool changing; /* MAPPING_RANGE: pages are leaving, without the lock */
 	uint32_t linked;
 	uint32_t left, out, out_link; /* links to withdraw, from this segment and link on */

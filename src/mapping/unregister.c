@@ -61,13 +61,23 @@ void space_drop_hold_inside(struct space *space, uint32_t slot)
 	space_owe(space, owner);
 }
 
+/* Nothing is to be unmapped, nothing to be taken out of nodes, nobody waits. */
+static bool is_just_forgotten(const struct mapping *mapping)
+{
+	return mapping->kind == MAPPING_PAGES && mapping->place == PLACE_VIEW &&
+	       !atomic_load_explicit(&mapping->held, memory_order_relaxed);
+}
+
+/* Under the owner's lock. */
 static void end_last(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 	struct owner *owner = mapping_owner(space, mapping);
 	uint64_t pages = mapping->pages, stretches = mapping->stretches;
 
-	if (atomic_load_explicit(&mapping->held, memory_order_relaxed) || !cache_keep(space, slot))
+	if (is_just_forgotten(mapping))
+		rest(space, owner, slot);
+	else if (atomic_load_explicit(&mapping->held, memory_order_relaxed) || !cache_keep(space, slot))
 		space_bury(space, slot);
 	owner_put(owner, pages, stretches, 1);
 }
@@ -140,7 +150,10 @@ static bool finish(struct space *space, uint32_t slot)
 static int end_slot(struct space *space, uint32_t slot, bool try, bool *last)
 {
 	uint32_t all = UINT32_MAX;
-	int error = claim(mapping_at(space, slot), try);
+	int error;
+
+	__builtin_prefetch(link_more(space, mapping_at(space, slot)->links), 1); /* what announces it [C2] */
+	error = claim(mapping_at(space, slot), try);
 
 	if (error)
 		return error;
