@@ -50,14 +50,15 @@ static bool holds(const struct query *query, const struct link *link, const stru
 	       segment_reach(query->space, mapping, link->segment) > query->last;
 }
 
-/* True: the search is over. */
+/* True: the search is over. id 0: there is no link. */
 static bool consider(struct query *query, uint32_t id)
 {
-	const struct link *link = link_at(query->space, id);
 	const struct mapping *mapping;
+	const struct link *link;
 
-	if (!link)
+	if (!id)
 		return false;
+	link = link_at(query->space, id);
 	mapping = mapping_at(query->space, link->slot);
 	if (!holds(query, link, mapping))
 		return false;
@@ -183,9 +184,10 @@ static bool read_announced(struct query *query, uint64_t began)
 			return true;
 		}
 		id = atomic_load_explicit(&more->before, memory_order_relaxed);
-		more = link_more(query->space, id);
-		before = more ? atomic_load_explicit(&more->number, memory_order_relaxed) : 0;
-		if (!more || !is_later(number, before))
+		if (!id)
+			break;
+		before = atomic_load_explicit(&link_more(query->space, id)->number, memory_order_relaxed);
+		if (!is_later(number, before))
 			break;
 		number = before;
 	}

@@ -211,14 +211,21 @@ static inline struct mapping *mapping_at(struct space *space, uint32_t slot)
 	return slots_at(&space->slots, slot);
 }
 
+/* Of a slot that there is. */
+static inline struct mapping *mapping_known(struct space *space, uint32_t slot)
+{
+	return slots_known(&space->slots, slot);
+}
+
+/* Of links that there are: not of 0. */
 static inline struct link *link_at(struct space *space, uint32_t link)
 {
-	return slots_at(&space->links.slots, link);
+	return slots_known(&space->links.slots, link);
 }
 
 static inline struct link_more *link_more(struct space *space, uint32_t link)
 {
-	return slots_at(&space->links.beside, link);
+	return slots_known(&space->links.beside, link);
 }
 
 static inline enum link_kind mapping_link_kind(const struct mapping *mapping)

@@ -149,11 +149,13 @@ static bool finish(struct space *space, uint32_t slot)
 /* Under the owner's lock. */
 static int end_slot(struct space *space, uint32_t slot, bool try, bool *last)
 {
+	struct mapping *mapping = mapping_at(space, slot);
 	uint32_t all = UINT32_MAX;
 	int error;
 
-	__builtin_prefetch(link_more(space, mapping_at(space, slot)->links), 1); /* what announces it [C2] */
-	error = claim(mapping_at(space, slot), try);
+	if (mapping->links)
+		__builtin_prefetch(link_more(space, mapping->links), 1); /* what announces it [C2] */
+	error = claim(mapping, try);
 
 	if (error)
 		return error;
