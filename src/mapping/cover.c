@@ -136,7 +136,7 @@ static inline void make_link(struct link *link, uint32_t slot, uint32_t segment)
 		*link = (struct link){link->sibling, slot, segment};
 }
 
-/* Into its node. [C1] */
+/* Into its node. [mapping.C1] */
 static inline int put_in(struct space *space, struct backing *backing, struct node node, uint32_t id,
                          uint32_t flags)
 {
@@ -156,7 +156,7 @@ static inline int put_in(struct space *space, struct backing *backing, struct no
 
 /*
  * Of a link that is alone in its node, which nobody else takes out: what is kept of the word, and what is added. Release: after
- * the announcement [C2]. False: it is in a group.
+ * the announcement [mapping.C2]. False: it is in a group.
  */
 static inline bool change_alone(_Atomic uint32_t *word, uint32_t keep, uint32_t add)
 {
@@ -175,14 +175,14 @@ static inline void take_out(struct space *space, struct backing *backing, struct
 		cover_part(space, backing, id);
 }
 
-/* [C3] */
+/* [mapping.C3] */
 static void hold(struct space *space, struct backing *backing, struct node node, uint32_t id)
 {
 	if (!change_alone(cover_word(&backing->cover, node), UINT32_MAX, NODE_ODD | NODE_HELD))
 		cover_hold(space, backing, id);
 }
 
-/* [C2] */
+/* [mapping.C2] */
 static void announce(struct space *space, struct cover *cover, uint32_t id)
 {
 	struct link_more *more = link_more(space, id);

@@ -122,7 +122,7 @@ static void land(struct rcu_item *item)
 	ripen(space, refused); /* tried again with the others, and good for use in the meantime */
 	limbo->flying = 0;
 	atomic_store_explicit(&limbo->in_flight, false, memory_order_seq_cst); /* push */
-	atomic_store_explicit(&limbo->done, number(&limbo->batches), memory_order_release); /* [Q3] */
+	atomic_store_explicit(&limbo->done, number(&limbo->batches), memory_order_release); /* [mapping.Q3] */
 	limbo->stuck = runs == 0 && refused != 0;
 	if (atomic_load_explicit(&limbo->first, memory_order_seq_cst) ||
 	    number(&limbo->batches) < number(&limbo->wanted) || (limbo->ripe_count && !limbo->stuck))
@@ -137,7 +137,7 @@ static void send(struct limbo *limbo)
 {
 	atomic_store_explicit(&limbo->in_flight, true, memory_order_relaxed);
 	limbo->flying = atomic_exchange_explicit(&limbo->first, 0, memory_order_acquire); /* push */
-	/* Release: with `done` of the one before [Q4]. Before the grace period, which begins with a full fence [Q1]. */
+	/* Release: with `done` of the one before [mapping.Q4]. Before the grace period, which begins with a full fence [mapping.Q1]. */
 	atomic_store_explicit(&limbo->batches, number(&limbo->batches) + 1, memory_order_release);
 	limbo->item.release = land;
 	rcu_defer(&limbo->item);
@@ -206,9 +206,9 @@ uint64_t limbo_next_batch(struct limbo *limbo)
 	uint64_t next;
 
 	if (!TWIN_BROKEN(217)) /* the number may be read before the links are out */
-		fence_full(); /* [Q1] */
-	next = atomic_load_explicit(&limbo->batches, memory_order_acquire) + 1; /* [Q4] */
-	if (atomic_load_explicit(&limbo->wanted, memory_order_relaxed) >= next) /* [Q2] */
+		fence_full(); /* [mapping.Q1] */
+	next = atomic_load_explicit(&limbo->batches, memory_order_acquire) + 1; /* [mapping.Q4] */
+	if (atomic_load_explicit(&limbo->wanted, memory_order_relaxed) >= next) /* [mapping.Q2] */
 		return next;
 	pthread_mutex_lock(&limbo->lock);
 	if (number(&limbo->batches) < next)

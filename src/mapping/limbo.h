@@ -49,10 +49,10 @@ struct limbo {
 void limbo_init(struct limbo *limbo);
 void limbo_destroy(struct limbo *limbo);
 
-/* The mapping has ended: [S3]. Takes limbo.lock only if somebody may wait for that, or no batch is in flight. */
+/* The mapping has ended: [mapping.S3]. Takes limbo.lock only if somebody may wait for that, or no batch is in flight. */
 void limbo_add(struct space *space, uint32_t slot);
 
-/* The number of the next batch, which is sent or will be: [Q1], [Q2]. Takes limbo.lock once a batch, not each time. */
+/* The number of the next batch, which is sent or will be: [mapping.Q1], [mapping.Q2]. Takes limbo.lock once a batch, not each time. */
 uint64_t limbo_next_batch(struct limbo *limbo);
 /* Whether anything waits for readers. */
 bool limbo_is_busy(struct limbo *limbo);

@@ -179,7 +179,7 @@ static void go_live(struct space *space, struct owner *owner, uint32_t slot)
 
 	space_link(space, &owner->first, slot);
 	space_count(owner, mapping, true);
-	/* Release: with all of the record before it [S1]. */
+	/* Release: with all of the record before it [mapping.S1]. */
 	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release);
 }
 

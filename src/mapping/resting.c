@@ -7,7 +7,7 @@
 #include "mapping/limbo.h"
 #include "mapping/space.h"
 
-/* Acquire: [Q3]. */
+/* Acquire: [mapping.Q3]. */
 static bool is_done(struct limbo *limbo, const struct resting *list)
 {
 	return atomic_load_explicit(&limbo->done, memory_order_acquire) >=
@@ -23,7 +23,7 @@ static uint32_t take(struct resting *list)
 	return first;
 }
 
-/* The list for this batch. [Q4]: the older one, if it has another number, is done. */
+/* The list for this batch. [mapping.Q4]: the older one, if it has another number, is done. */
 static struct resting *list_for(struct space *space, struct owner *owner, uint64_t batch)
 {
 	struct resting *young = &owner->resting[owner->youngest], *old = &owner->resting[!owner->youngest];

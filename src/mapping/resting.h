@@ -7,17 +7,17 @@
  *
  * The batches of the limbo tell when. A slot that comes to rest is given the number of a batch that is not sent yet.
  *
- *   [Q1] The links are out of their nodes, then a full fence, then `batches` is read. The sender stores the next number, and
+ *   [mapping.Q1] The links are out of their nodes, then a full fence, then `batches` is read. The sender stores the next number, and
  *        the grace period of that batch begins, with a full fence of liburcu's. If the number that was read is lower than
  *        the batch's, the first fence came before the second: a read section that is not waited for began after that,
  *        and finds the links gone. So when batch `batches + 1` is done no reader knows the slot.
- *   [Q2] Somebody sends that batch: who comes to rest sees `wanted` at its number or higher, or orders it under limbo.lock.
+ *   [mapping.Q2] Somebody sends that batch: who comes to rest sees `wanted` at its number or higher, or orders it under limbo.lock.
  *        Whoever sees it there reads a number that was set under the lock while a batch was in flight, and the end of that
  *        one sends the next.
- *   [Q3] `done` is stored with release behind the grace period, and read with acquire before the slot lives again: what readers
+ *   [mapping.Q3] `done` is stored with release behind the grace period, and read with acquire before the slot lives again: what readers
  *        did with the record comes before what its next life writes. Its generation changes then, not before: a reader
  *        may still make a handle of what it found, which has to be the old one.
- *   [Q4] A batch is sent only when the one before is done. So what rests waits for one of two batches, and two lists do: when a
+ *   [mapping.Q4] A batch is sent only when the one before is done. So what rests waits for one of two batches, and two lists do: when a
  *        third number comes the older list's is done. Whole lists are taken, no ABA.
  *
  * A thread that stops in here has its owner's lock, and holds up that owner alone.
@@ -31,7 +31,7 @@ struct limbo;
 struct owner;
 struct space;
 
-/* The mapping has ended [S3], and had no run and no parent; readers may know it. Under the owner's lock, which he keeps the slot by. */
+/* The mapping has ended [mapping.S3], and had no run and no parent; readers may know it. Under the owner's lock, which he keeps the slot by. */
 void rest(struct space *space, struct owner *owner, uint32_t slot);
 
 /* Some of the owner's whose rest is over, as a list; 0: none. Under his lock. */

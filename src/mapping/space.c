@@ -255,7 +255,7 @@ uint32_t space_take_slot(struct space *space, struct owner *owner)
 	 * Nobody reads it but with a stale handle, and of that only these two words before the rest is right. Release: with the
 	 * generation, whoever changed that (limbo_wait_end).
 	 */
-	if (mapping->rested) /* [Q3] */
+	if (mapping->rested) /* [mapping.Q3] */
 		atomic_store_explicit(&mapping->generation,
 		                      atomic_load_explicit(&mapping->generation, memory_order_relaxed) + 1,
 		                      memory_order_relaxed);

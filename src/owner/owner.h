@@ -6,7 +6,7 @@
  *
  * State: LIVE until begin of destroy, DYING from then on, GONE when the last thing of it is gone. `left` counts the mappings
  * that count for the quota or are still referenced, and one for everything else until the teardown has walked through.
- * Who brings it to 0 has ended the owner's life: the linearization point of that is this decrement [O1].
+ *   [owner.O1] Who brings it to 0 has ended the owner's life: the linearization point of that is this decrement.
  *
  * A GONE owner stays findable by id until somebody who holds the mutex clears it away; a grace period later its number is used
  * again. All but owner_put and the reading of `state` is under the mutex of whoever has the table.
@@ -56,7 +56,7 @@ struct owner {
 	bool client_done; /* teardown has walked through the client pool */
 	bool elsewhere_done; /* and through what the client pool has grown by */
 	uint64_t client_at, elsewhere_at; /* or has come so far */
-	_Atomic uint64_t left; /* [O1] */
+	_Atomic uint64_t left; /* [owner.O1] */
 	_Atomic uint64_t pages, stretches; /* those that count */
 	_Atomic uint64_t registered, registered_pages; /* alive: changed under its lock, read without */
 	uint64_t cached, refused;

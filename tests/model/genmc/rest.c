@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Slots that rest [Q1] to [Q4], in the memory model of C11: a reader finds a mapping by a link that its owner takes out; the slot
+ * Slots that rest [mapping.Q1] to [mapping.Q4], in the memory model of C11: a reader finds a mapping by a link that its owner takes out; the slot
  * rests, and is used again. The reclaimer is modelled as liburcu promises it: a batch is over when everybody whose section
  * had begun is out of it. The record is plain memory, so that GenMC tells when it is written while somebody reads it.
  */
@@ -79,7 +79,7 @@ static void end_and_begin_again(void)
 		record = 2;
 }
 
-/* The third number says that the first one's batch is done [Q4]. */
+/* The third number says that the first one's batch is done [mapping.Q4]. */
 static void end_three(void)
 {
 	atomic_store_explicit(&link, 0, memory_order_release);
