@@ -120,10 +120,12 @@ int guest_add(struct guest *guest, const struct vu_region *region, int fd)
 		error = check_file(fd, &file);
 	if (!error)
 		error = share(guest, region, fd);
-	if (!error)
-		guest->region[guest->count++] =
-		        (struct guest_region){.at = *region, .device = file.st_dev, .file = file.st_ino};
-	return error;
+	if (error)
+		return error;
+	guest->region[guest->count++] =
+	        (struct guest_region){.at = *region, .device = file.st_dev, .file = file.st_ino};
+	guest->came++;
+	return 0;
 }
 
 /* First no lookup finds it any more; then it goes, when whoever had found it has done with it. */
@@ -141,6 +143,7 @@ static int remove_region(struct guest *guest, unsigned index)
 	if (error)
 		return error;
 	guest->region[index] = guest->region[--guest->count];
+	guest->went++;
 	return remove_backing(guest, paddr);
 }
 

@@ -33,6 +33,7 @@ struct guest_region {
 struct guest {
 	struct ist_manager *manager;
 	uint32_t owner;
+	uint64_t came, went; /* regions, in all */
 	unsigned count;
 	struct guest_region region[GUEST_REGIONS];
 };
