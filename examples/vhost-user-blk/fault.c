@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <ucontext.h>
 
 /* What this thread is looking at, and where it goes on if that is not there. */
 struct guard {
@@ -20,20 +21,22 @@ static void on_sigbus(int signal_number, siginfo_t *info, void *context)
 {
 	struct guard *guard = current;
 
-	(void)context;
-	if (guard && (uintptr_t)info->si_addr - guard->start < guard->size)
+	if (guard && (uintptr_t)info->si_addr - guard->start < guard->size) {
+		/* Leaving a handler by a jump leaves its mask behind as well: the one of before is put back. */
+		pthread_sigmask(SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask, NULL);
 		siglongjmp(guard->landing, 1);
+	}
 	signal(signal_number, SIG_DFL); /* and it happens again, at the same instruction */
 }
 
 int fault_install(void)
 {
-	struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER};
+	struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
 
 	return sigaction(SIGBUS, &action, NULL) ? -errno : 0;
 }
 
-/* The fences are for the compiler: the handler runs in this thread. The mask need not be saved, as SA_NODEFER leaves it alone. */
+/* The fences are for the compiler: the handler runs in this thread. The handler takes care of the mask, so it need not be saved here. */
 static bool guarded(void (*work)(void *, const void *, size_t), void *to, const void *from, size_t size,
                     const void *guest)
 {

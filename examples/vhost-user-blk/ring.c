@@ -47,7 +47,7 @@ int ring_locate(struct ring *ring, const struct guest *guest)
 {
 	const struct vu_ring_addr *user = &ring->user;
 
-	ring->addressed = false;
+	ring->located = false;
 	if (user->desc % sizeof(struct vring_desc) || user->avail % sizeof(uint16_t) ||
 	    user->used % sizeof(uint32_t) || ring->size == 0)
 		return -EINVAL;
@@ -55,7 +55,7 @@ int ring_locate(struct ring *ring, const struct guest *guest)
 	    guest_user_to_paddr(guest, user->avail, avail_bytes(ring), &ring->avail) ||
 	    guest_user_to_paddr(guest, user->used, used_bytes(ring), &ring->used))
 		return -ENOENT;
-	ring->addressed = true;
+	ring->located = true;
 	return 0;
 }
 
@@ -66,6 +66,8 @@ bool ring_is_running(const struct ring *ring)
 
 bool ring_view(const struct ring *ring, const struct guest *guest, struct ring_view *view)
 {
+	if (!ring->located)
+		return false;
 	view->desc = guest_at(guest, ring->desc, desc_bytes(ring));
 	view->avail = guest_at(guest, ring->avail, avail_bytes(ring));
 	view->used = guest_at(guest, ring->used, used_bytes(ring));

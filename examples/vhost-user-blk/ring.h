@@ -16,7 +16,7 @@
 struct ring {
 	uint16_t size; /* descriptors, a power of two; 0: not set */
 	uint16_t next_avail, next_used; /* free-running, as in the ring */
-	bool addressed, enabled, broken, indirect;
+	bool addressed, located, enabled, broken, indirect; /* located: the addresses are in guest memory */
 	struct vu_ring_addr user; /* as the front end said it */
 	uint64_t desc, avail, used; /* the same, as the guest's physical addresses */
 	int kick, call, err; /* eventfds of the front end, or -1 */
@@ -48,7 +48,7 @@ void ring_reset(struct ring *ring);
 /* Closes what the front end gave, and forgets the rest. */
 void ring_close(struct ring *ring);
 
-/* Find where the ring is in guest memory, again after its regions changed. 0; -EINVAL misaligned; -ENOENT in no region. */
+/* Find where the ring is in guest memory, again after its regions changed. 0; -EINVAL misaligned, no size; -ENOENT in no region. */
 int ring_locate(struct ring *ring, const struct guest *guest);
 
 /* Whether there is all that it takes to look into it. */

@@ -320,7 +320,7 @@ static int set_config(struct session *session)
 	return -EINVAL;
 }
 
-/* The regions are others: rings are where they were, as the front end says it, or nowhere. */
+/* The regions are others: rings are where the front end says that they are, or nowhere, which is seen when they are used. */
 static void locate_rings(struct session *session)
 {
 	for (unsigned i = 0; i < SESSION_RINGS; i++) {
@@ -345,9 +345,13 @@ static int set_mem_table(struct session *session)
 
 static int add_mem_reg(struct session *session)
 {
+	int error;
+
 	if (session->wire.fds != 1)
 		return -EPROTO;
-	return guest_add(&session->guest, &session->wire.payload.one.region, session->wire.fd[0]);
+	error = guest_add(&session->guest, &session->wire.payload.one.region, session->wire.fd[0]);
+	locate_rings(session);
+	return error;
 }
 
 /* Some front ends send the descriptor again; the addresses say which one it is. */
@@ -398,11 +402,14 @@ static int set_vring_base(struct session *session)
 static int set_vring_addr(struct session *session)
 {
 	struct ring *ring = idle_ring(session, session->wire.payload.addr.ring);
+	int error;
 
 	if (!ring)
 		return -EINVAL;
 	ring->user = session->wire.payload.addr;
-	return ring_locate(ring, &session->guest);
+	error = ring_locate(ring, &session->guest);
+	ring->addressed = error == 0;
+	return error;
 }
 
 static int get_vring_base(struct session *session)
