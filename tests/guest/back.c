@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +55,8 @@ struct back back_start(const char *program, bool read_only)
 	back.pid = fork();
 	assert_true(back.pid >= 0);
 	if (back.pid == 0) {
+		prctl(PR_SET_PDEATHSIG,
+		      SIGKILL); /* where a test fails, it ends without ending what it began */
 		dup2(said[1], STDOUT_FILENO);
 		if (read_only)
 			execl(program, program, "--read-only", back.socket, back.disk, (char *)NULL);

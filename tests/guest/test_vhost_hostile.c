@@ -5,10 +5,12 @@
  * nothing of it is left: descriptors, mappings, owners. usage: test-vhost_hostile BACK-END
  */
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "guest/fate.h"
@@ -213,6 +215,32 @@ static void hostile_regions(void **state)
 	}
 }
 
+/* Where the front end has it must be clear too, or rings would be in either of two places. And a disk's file is no memory. */
+static void regions_of_no_use(void **state)
+{
+	struct vu_one_region one = {.region = {FRONT_RAM, FRONT_EXTRA, 0, 0}};
+	struct statfs system;
+	struct front front;
+
+	(void)state;
+	front_open(&front, back.socket);
+	front_start(&front);
+	one.region.user = front.at.user;
+	assert_int_equal(front_ask(&front, VU_ADD_MEM_REG, &one, sizeof(one), front.extra), 1);
+	one.region.user = front.at.user + FRONT_RAM - 4096;
+	assert_int_equal(front_ask(&front, VU_ADD_MEM_REG, &one, sizeof(one), front.extra), 1);
+	one.region.user = front.at.user - FRONT_EXTRA + 4096;
+	assert_int_equal(front_ask(&front, VU_ADD_MEM_REG, &one, sizeof(one), front.extra), 1);
+	one.region.user = front.at.user + FRONT_RAM;
+	assert_int_equal(fstatfs(back.image, &system), 0);
+	if (system.f_type != TMPFS_MAGIC)
+		assert_int_equal(front_ask(&front, VU_ADD_MEM_REG, &one, sizeof(one), back.image), 1);
+	assert_int_equal(front_ask(&front, VU_ADD_MEM_REG, &one, sizeof(one), front.extra), 0);
+	fate_expect(&front, SERVED);
+	front_close(&front);
+	back_peer_gone(&back);
+}
+
 /* The records that the back end has for so many it makes in the first turns, and keeps: so the mappings of these settle. */
 static void as_many_regions_as_there_are(void **state)
 {
@@ -351,8 +379,11 @@ static int set_up(void **state)
 int main(int count, char **arguments)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(hostile_messages), cmocka_unit_test(wrong_lengths),
-	        cmocka_unit_test(hostile_regions),  cmocka_unit_test(as_many_regions_as_there_are),
+	        cmocka_unit_test(hostile_messages),
+	        cmocka_unit_test(wrong_lengths),
+	        cmocka_unit_test(hostile_regions),
+	        cmocka_unit_test(regions_of_no_use),
+	        cmocka_unit_test(as_many_regions_as_there_are),
 	        cmocka_unit_test(hostile_settings),
 	};
 	int failed;
