@@ -8,6 +8,8 @@
  */
 #include <isthmus/isthmus.h>
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +22,12 @@
 #include "peers/mempool.h"
 #include "rounds.h"
 
-enum { SIZE = 64, MOST = 64, MESSAGES = 1 << 20, SUBJECTS = MALLOC_PEERS + 3 };
+enum { SIZE = 64, MOST = 64, MESSAGES = 1 << 20, SUBJECTS = MALLOC_PEERS + 2 + MEMPOOL_KINDS };
 
 struct subject {
 	struct ist_driver_pool *pool;
 	const struct malloc_peer *peer;
+	enum mempool_kind kind;
 	unsigned count; /* in a bulk */
 };
 
@@ -99,12 +102,69 @@ static double mempool(void *context)
 	double begin = clock_seconds();
 
 	for (unsigned i = 0; i < MESSAGES; i += subject->count) {
-		if (!mempool_get(messages, subject->count))
+		if (!mempool_get(subject->kind, messages, subject->count))
 			abort();
 		touch(messages, subject->count);
-		mempool_put(messages, subject->count);
+		mempool_put(subject->kind, messages, subject->count);
 	}
 	return (clock_seconds() - begin) * 1e9 / MESSAGES;
+}
+#endif
+
+/*
+ * Two threads that do the same at the same time, each on a CPU of its own: the time that a message takes each. (On one CPU the ring makes whoever comes
+ * wait for a thread that was preempted inside, for as long as that takes.)
+ */
+static double (*twice_measure)(void *);
+static cpu_set_t cpus; /* before DPDK pinned this thread */
+
+static void *run_once(void *context)
+{
+	(void)twice_measure(context);
+	return NULL;
+}
+
+/* The CPU number `which` of those that there are. */
+static void start_on(pthread_t *thread, unsigned which, void *context)
+{
+	pthread_attr_t attributes;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, &cpus) && which-- == 0)
+			CPU_SET(cpu, &one);
+	}
+	pthread_attr_init(&attributes);
+	pthread_attr_setaffinity_np(&attributes, sizeof(one), &one);
+	if (pthread_create(thread, &attributes, run_once, context))
+		abort();
+	pthread_attr_destroy(&attributes);
+}
+
+static double twice(void *context)
+{
+	pthread_t thread[2];
+	double begin = clock_seconds();
+
+	for (unsigned i = 0; i < 2; i++)
+		start_on(&thread[i], i, context);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	return (clock_seconds() - begin) * 1e9 / MESSAGES;
+}
+
+static double pointers_twice(void *context)
+{
+	twice_measure = pointers;
+	return twice(context);
+}
+
+#ifdef HAVE_DPDK
+static double mempool_twice(void *context)
+{
+	twice_measure = mempool;
+	return twice(context);
 }
 #endif
 
@@ -143,8 +203,8 @@ static void one_table(struct ist_driver_pool *pool, unsigned count)
 	}
 	end_peers = subject_count;
 #ifdef HAVE_DPDK
-	if (has_mempool)
-		add("rte_mempool", mempool, &subject);
+	for (subject.kind = 0; has_mempool && subject.kind < MEMPOOL_KINDS; subject.kind++)
+		add(mempool_name(subject.kind), mempool, &subject);
 #endif
 	printf("\n%u of %d bytes allocated, then freed: ns a message, medians of %d rounds [lowest..highest]\n",
 	       count, SIZE, rounds);
@@ -161,6 +221,25 @@ static void one_table(struct ist_driver_pool *pool, unsigned count)
 		     count == 1 ? 1.3 : 2);
 }
 
+/* Threads that are no lcores: DPDK has no caches for them. */
+static void two_threads(struct ist_driver_pool *pool, unsigned count)
+{
+	struct subject subject = {.pool = pool, .count = count};
+
+	subject_count = 0;
+	add("isthmus, by pointer", pointers_twice, &subject);
+#ifdef HAVE_DPDK
+	for (subject.kind = MEMPOOL_RING_BARE; has_mempool && subject.kind < MEMPOOL_KINDS; subject.kind++)
+		add(mempool_name(subject.kind), mempool_twice, &subject);
+#endif
+	printf("\n%u of %d bytes, two threads at once: ns a message for each, medians of %d rounds [lowest..highest]\n",
+	       count, SIZE, rounds);
+	rounds_run(values, subject_count, rounds);
+	for (int i = 0; i < subject_count; i++)
+		printf("  %-34s %9.2f [%.2f..%.2f]\n", values[i].name, values[i].median, values[i].low,
+		       values[i].high);
+}
+
 int main(int argc, char **argv)
 {
 	struct ist_manager_config config = {
@@ -171,6 +250,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[i], "--quick"))
 			rounds = 5;
 	}
+	sched_getaffinity(0, sizeof(cpus), &cpus);
 	machine_print();
 	malloc_peers_load();
 	config.vaddr = mmap(NULL, config.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -186,5 +266,9 @@ int main(int argc, char **argv)
 		        "rte_mempool: not installed (libdpdk-dev), or it did not start; without it\n");
 	for (unsigned count = 1; count <= MOST; count = count == 1 ? 8 : count == 8 ? 32 : count * 2)
 		one_table(ist_manager_driver_pool(manager), count);
+	if (CPU_COUNT(&cpus) > 1) {
+		two_threads(ist_manager_driver_pool(manager), 1);
+		two_threads(ist_manager_driver_pool(manager), 32);
+	}
 	return ist_manager_destroy(manager) != 0;
 }

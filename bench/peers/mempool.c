@@ -5,7 +5,33 @@
 #include <rte_eal.h>
 #include <rte_mempool.h>
 
-static struct rte_mempool *pool;
+#include "mempool_isthmus.h"
+
+static const struct kind {
+	const char *name, *pool, *ops;
+	unsigned cache;
+} kinds[MEMPOOL_KINDS] = {
+        [MEMPOOL_RING] = {"rte_mempool", "ring", "ring_mp_mc", 256},
+        [MEMPOOL_OURS] = {"rte_mempool over isthmus", "ours", MEMPOOL_ISTHMUS, 256},
+        [MEMPOOL_RING_BARE] = {"rte_mempool, no lcore cache", "ring-bare", "ring_mp_mc", 0},
+        [MEMPOOL_OURS_BARE] = {"the same over isthmus", "ours-bare", MEMPOOL_ISTHMUS, 0},
+};
+static struct rte_mempool *pool[MEMPOOL_KINDS];
+
+const char *mempool_name(enum mempool_kind kind)
+{
+	return kinds[kind].name;
+}
+
+static bool make(enum mempool_kind kind, unsigned count, size_t size)
+{
+	const struct kind *how = &kinds[kind];
+
+	pool[kind] =
+	        rte_mempool_create_empty(how->pool, count, (unsigned)size, how->cache, 0, SOCKET_ID_ANY, 0);
+	return pool[kind] && rte_mempool_set_ops_byname(pool[kind], how->ops, NULL) == 0 &&
+	       rte_mempool_populate_default(pool[kind]) >= 0;
+}
 
 bool mempool_start(unsigned count, size_t size)
 {
@@ -16,17 +42,19 @@ bool mempool_start(unsigned count, size_t size)
 
 	if (rte_eal_init(8, arguments) < 0)
 		return false;
-	pool = rte_mempool_create("messages", count, (unsigned)size, 256, 0, NULL, NULL, NULL, NULL,
-	                          SOCKET_ID_ANY, 0);
-	return pool != NULL;
+	for (enum mempool_kind kind = 0; kind < MEMPOOL_KINDS; kind++) {
+		if (!make(kind, count, size))
+			return false;
+	}
+	return true;
 }
 
-bool mempool_get(void **out, unsigned count)
+bool mempool_get(enum mempool_kind kind, void **out, unsigned count)
 {
-	return rte_mempool_get_bulk(pool, out, count) == 0;
+	return rte_mempool_get_bulk(pool[kind], out, count) == 0;
 }
 
-void mempool_put(void *const *objects, unsigned count)
+void mempool_put(enum mempool_kind kind, void *const *objects, unsigned count)
 {
-	rte_mempool_put_bulk(pool, objects, count);
+	rte_mempool_put_bulk(pool[kind], objects, count);
 }

@@ -41,6 +41,7 @@ struct pool {
 	uint32_t slots; /* tickets that there are: at least one an object */
 	uint32_t objects; /* so far */
 	size_t stride; /* from object to object */
+	uint64_t reciprocal; /* 2^64 / stride, rounded up: see number_in */
 	struct chunk *chunk;
 	uint32_t chunks;
 	_Atomic uint64_t strangers; /* addresses put back that are of no object */
@@ -94,6 +95,7 @@ static int pool_alloc(struct rte_mempool *mp)
 	pool->mapped = 2 * bytes;
 	pool->slots = (uint32_t)slots;
 	pool->stride = mp->header_size + mp->elt_size + mp->trailer_size;
+	pool->reciprocal = UINT64_MAX / pool->stride + 1;
 	error = make_tickets(pool);
 	if (error) {
 		free(pool);
@@ -137,6 +139,17 @@ static const struct chunk *chunk_of(const struct pool *pool, const char *object)
 	                                                                                   : NULL;
 }
 
+/*
+ * offset / stride without a division: exact as long as offset * stride is below 2^64, which it is for pools of 2^32 objects of 64 KiB. Were it not,
+ * an object would be refused, as the slot that is found has another.
+ */
+static inline size_t number_in(const struct pool *pool, size_t offset)
+{
+	__extension__ typedef unsigned __int128 wide;
+
+	return (size_t)(((wide)pool->reciprocal * offset) >> 64);
+}
+
 /* Null: it is not the start of an object of this pool. */
 static const struct slot *find_slot(const struct pool *pool, const char *object)
 {
@@ -145,7 +158,7 @@ static const struct slot *find_slot(const struct pool *pool, const char *object)
 
 	if (!chunk)
 		return NULL;
-	slot = &pool->slot[chunk->first + (size_t)(object - chunk->start) / pool->stride];
+	slot = &pool->slot[chunk->first + number_in(pool, (size_t)(object - chunk->start))];
 	return slot->object == object ? slot : NULL;
 }
 
