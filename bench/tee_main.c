@@ -4,7 +4,7 @@
  * The TEE front: the Client API in process, calls beside the registrations they need, ids beside addresses; and (with --device, run with
  * the preloaded library) shared memory through /dev/tee0 beside a memory file. Each figure is the median of rounds that take turns.
  *
- * usage: bench-tee [--device]
+ * usage: bench-tee [--device | --replay RECORDING...]
  */
 #include <isthmus/isthmus.h>
 #include <isthmus/tee_client.h>
@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "median.h"
+#include "tee_replay.h"
 
 enum { ROUNDS = 11, TIMES = 20000, FEW = 2000, REFS = 4, SIZE = 1024, ECHO = 0, NOTHING = 2 };
 
@@ -189,6 +190,10 @@ int main(int argc, char **argv)
 		need(device_fd >= 0, "/dev/tee0 (is the library preloaded?)");
 		compare("SHM_ALLOC, mmap, munmap, close", through_device, "memfd, ftruncate, mmap, ...",
 		        through_memfd, "us", 3);
+		return 0;
+	}
+	if (argc > 1 && strcmp(argv[1], "--replay") == 0) {
+		tee_replay(argv + 2, argc - 2);
 		return 0;
 	}
 	in_process();
