@@ -21,7 +21,7 @@ static void shm_gone(struct handle *handle)
 	struct ist_tee_shm *shm = shm_of(handle);
 
 	atomic_fetch_sub_explicit(&shm->device->descriptors, 1, memory_order_relaxed);
-	shm->keeper = -1; /* the table has closed it */
+	shm->keeper = handle->keeper; /* -1: it is not ours any more */
 	ist_tee_shm_put(shm);
 }
 
@@ -75,6 +75,46 @@ void shm_abandon(struct ist_tee_shm *shm)
 static int as_memory_error(int error)
 {
 	return error == -ENOSPC ? -ENOMEM : error;
+}
+
+/* What is left of shared memory that has ended. */
+struct remains {
+	struct ist_shm memory;
+	int keeper;
+};
+
+static _Thread_local struct {
+	bool on;
+	unsigned count;
+	struct remains remains[SHM_DEFERRED];
+} deferred;
+
+static void bury(struct remains *remains)
+{
+	ist_shm_free(&remains->memory);
+	if (remains->keeper >= 0)
+		close(remains->keeper);
+}
+
+/* Whether there was any. */
+static bool bury_deferred(void)
+{
+	bool any = deferred.count > 0;
+
+	while (deferred.count > 0)
+		bury(&deferred.remains[--deferred.count]);
+	return any;
+}
+
+void shm_defer_begin(void)
+{
+	deferred.on = true;
+}
+
+void shm_defer_end(void)
+{
+	deferred.on = false;
+	bury_deferred();
 }
 
 static int take_memory(struct ist_tee_shm *shm, size_t size, uint32_t flags)
@@ -141,8 +181,12 @@ static int alloc_client(struct ist_tee_context *context, size_t size, uint32_t f
 	if (!shm)
 		return -ENOMEM;
 	error = take_memory(shm, size, flags);
-	if (error == -ENOMEM && handles_reap(0)) /* what others closed and we had not noticed */
+	if (error == -ENOMEM && bury_deferred())
 		error = take_memory(shm, size, flags);
+	if (error == -ENOMEM && handles_reap(0)) { /* what others closed and we had not noticed */
+		bury_deferred();
+		error = take_memory(shm, size, flags);
+	}
 	if (error) {
 		shm_abandon(shm);
 		return error;
@@ -235,17 +279,20 @@ static void private_end(struct ist_tee_shm *shm)
 static void shm_end(struct ist_tee_shm *shm)
 {
 	struct ist_tee_device *device = shm->device;
+	struct remains remains = {shm->memory, shm->keeper};
 
 	atomic_fetch_sub_explicit(&device->live_shms, 1, memory_order_relaxed);
 	if (shm->kind >= SHM_USER) {
 		atomic_fetch_sub_explicit(&device->registered, 1, memory_order_relaxed);
 		unregister_pages(shm);
 		shm_forget_file(shm);
+		if (remains.keeper >= 0)
+			close(remains.keeper);
+	} else if (deferred.on && deferred.count < SHM_DEFERRED) {
+		deferred.remains[deferred.count++] = remains;
 	} else {
-		ist_shm_free(&shm->memory);
+		bury(&remains);
 	}
-	if (shm->keeper >= 0)
-		close(shm->keeper);
 	shm_abandon(shm);
 }
 

@@ -111,6 +111,13 @@ void shm_forget_file(struct ist_tee_shm *shm);
 struct ist_tee_shm *shm_new(struct ist_tee_context *context, enum shm_kind kind);
 void shm_abandon(struct ist_tee_shm *shm);
 void shm_begin(struct ist_tee_shm *shm);
+/*
+ * Of shared memory that ends while this thread defers, the id is free at once, and its bytes when the thread stops deferring, or is
+ * about to be refused some: so that who waits for an answer need not wait for that. They nest not; at most SHM_DEFERRED are kept.
+ */
+#define SHM_DEFERRED 16
+void shm_defer_begin(void);
+void shm_defer_end(void);
 /* A descriptor that owns the caller's reference. For registered memory an empty file is made. */
 int shm_export(struct ist_tee_shm *shm);
 /*
