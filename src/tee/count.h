@@ -79,4 +79,15 @@ static inline bool count_drop(struct count *count)
 #endif
 }
 
+/*
+ * The same for what nobody finds: count_take is never called, so only who has a reference adds one. If ours is the only one, it
+ * stays the only one, and there is nobody to agree with. Acquire: pairs with the release of the drops before [tee.T3].
+ */
+static inline bool count_drop_unfound(struct count *count)
+{
+	uint64_t most = COUNT_ALIVE | (TWIN_BROKEN(405) ? 2 : 1);
+
+	return atomic_load_explicit(&count->word, memory_order_acquire) <= most || count_drop(count);
+}
+
 #endif
