@@ -51,7 +51,7 @@ static void *client_thread(void *of);
 static void *line_thread(void *of);
 
 /* Under the lock. */
-static int begin(struct client *client, void *(*main)(void *of), void *of)
+static int begin(struct client *client, void *(*run)(void *of), void *of)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -60,7 +60,7 @@ static int begin(struct client *client, void *(*main)(void *of), void *of)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK);
-	error = pthread_create(&thread, &attributes, main, of);
+	error = pthread_create(&thread, &attributes, run, of);
 	pthread_attr_destroy(&attributes);
 	client->threads += error == 0;
 	return -error;
