@@ -11,7 +11,7 @@
 
 IST_BEGIN_DECLS
 
-/* Of the headers that a program was compiled with. IST_VERSION can be compared: #if IST_VERSION >= IST_VERSION_OF(0, 2, 0). */
+/* Of the headers that a program was compiled with. IST_VERSION can be compared, by the preprocessor too, with IST_VERSION_OF(0, 2, 0) and the like. */
 #define IST_VERSION_MAJOR 0
 #define IST_VERSION_MINOR 1
 #define IST_VERSION_PATCH 0
