@@ -241,6 +241,40 @@ static void regions_of_no_use(void **state)
 	back_peer_gone(&back);
 }
 
+/* A file that is mostly holes may be of any length: the region is had, or refused, and costs no memory to speak of. */
+static void enormous_regions(void **state)
+{
+	struct vu_one_region one = {.region = {.paddr = FRONT_RAM, .user = USER}};
+	unsigned had = 0;
+	struct front front;
+	int fd;
+
+	(void)state;
+	fd = memfd_create("guest-holes", MFD_CLOEXEC);
+	front_open(&front, back.socket);
+	front_start(&front);
+	for (unsigned order = 30; order <= 51; order++) {
+		double begin = seconds_now();
+		int answer;
+
+		one.region.size = UINT64_C(1) << order;
+		if (ftruncate(fd, (off_t)one.region.size))
+			break;
+		answer = front_ask(&front, VU_ADD_MEM_REG, &one, sizeof(one), fd);
+		assert_true(answer == 0 || answer == 1);
+		had = answer == 0 ? order : had;
+		assert_int_equal(front_ask(&front, VU_REM_MEM_REG, &one, sizeof(one), -1), answer);
+		printf("2^%u bytes: %s, %.1f s\n", order, answer ? "refused" : "had", seconds_now() - begin);
+		fate_expect(&front, SERVED);
+	}
+	assert_true(had >= 36);
+	front_close(&front);
+	close(fd);
+	back.maps = SIZE_MAX; /* of the library's own bookkeeping, which is kept: higher trees */
+	back_peer_gone(&back);
+	back_remember(&back);
+}
+
 /* The records that the back end has for so many it makes in the first turns, and keeps: so the mappings of these settle. */
 static void as_many_regions_as_there_are(void **state)
 {
@@ -379,11 +413,9 @@ static int set_up(void **state)
 int main(int count, char **arguments)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(hostile_messages),
-	        cmocka_unit_test(wrong_lengths),
-	        cmocka_unit_test(hostile_regions),
-	        cmocka_unit_test(regions_of_no_use),
-	        cmocka_unit_test(as_many_regions_as_there_are),
+	        cmocka_unit_test(hostile_messages), cmocka_unit_test(wrong_lengths),
+	        cmocka_unit_test(hostile_regions),  cmocka_unit_test(regions_of_no_use),
+	        cmocka_unit_test(enormous_regions), cmocka_unit_test(as_many_regions_as_there_are),
 	        cmocka_unit_test(hostile_settings),
 	};
 	int failed;
