@@ -422,7 +422,7 @@ int main(int count, char **arguments)
 
 	if (count != 2)
 		return 2;
-	back = back_start(arguments[1], false);
+	back = back_start(arguments[1], NULL);
 	failed = cmocka_run_group_tests(tests, set_up, NULL);
 	if (!failed)
 		back_stop(&back);
