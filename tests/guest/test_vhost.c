@@ -255,18 +255,16 @@ static void no_interrupts(void **state)
 	(void)state;
 	front_open(&front, back.socket);
 	front_start(&front);
-	assert_int_equal(front_request(&front, 0, VIRTIO_BLK_T_IN, 0, FRONT_DATA, 512, 64 * KIB), 0);
-	/* The call may come after the index. */
-	for (end = seconds_now() + 1; seconds_now() < end;)
-		usleep(10000);
 	fcntl(front.queue[0].call, F_SETFL, O_NONBLOCK);
-	(void)eventfd_read(front.queue[0].call, &count);
+	batch(&front, FRONT_DATA, 1, 512);
+	front_await(front.queue[0].call);
+	assert_int_equal(eventfd_read(front.queue[0].call, &count), 0);
 	front.queue[0].avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
 	batch(&front, FRONT_DATA, 1, 512);
 	for (end = seconds_now() + 20; front.queue[0].used->idx != 2 && seconds_now() < end;)
 		usleep(1000);
 	assert_int_equal(front.queue[0].used->idx, 2);
-	usleep(100000);
+	front_sync(&front);
 	assert_int_equal(eventfd_read(front.queue[0].call, &count), -1);
 	finish(&front);
 }
