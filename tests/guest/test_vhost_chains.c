@@ -543,49 +543,6 @@ static void own_rings(void **state)
 	back_peer_gone(&back);
 }
 
-/* Anything: random messages to a running device, and random rings. */
-static void random_front_ends(void **state)
-{
-	long turns = scaled(400);
-	uint64_t seed = 17;
-
-	(void)state;
-	for (long turn = 0; turn < turns; turn++) {
-		uint64_t payload[sizeof(union vu_payload) / 8];
-		struct front front;
-
-		front_open(&front, back.socket);
-		front_start(&front);
-		for (unsigned i = 0; i < 40; i++) {
-			uint32_t request = random_next(&seed) % (VU_REQUESTS + 1);
-			size_t size = random_below(&seed, 6) * 8;
-			unsigned what = random_next(&seed) % 4;
-
-			for (size_t k = 0; k < sizeof(payload) / 8; k++)
-				payload[k] = what == 0   ? random_next(&seed)
-				             : what == 1 ? k == 0
-				                         : random_next(&seed) % 5 * 4096;
-			if (random_next(&seed) % 2) {
-				struct vring_desc *desc =
-				        &front.queue[i % 2].desc[random_next(&seed) % FRONT_RING];
-
-				desc->addr = random_next(&seed) % FRONT_RAM;
-				desc->len = random_next(&seed) % 4096;
-				desc->flags = (uint16_t)(random_next(&seed) % 8);
-				desc->next = (uint16_t)(random_next(&seed) % (FRONT_RING + 1));
-				front_submit(&front, i % 2,
-				             (uint16_t)(random_next(&seed) % (FRONT_RING + 1)));
-			} else if (random_next(&seed) % 4 == 0 &&
-			           !front_send(&front, request, random_next(&seed) % 2 * VU_NEED_REPLY,
-			                       payload, size, &front.extra, random_next(&seed) % 2)) {
-				break;
-			}
-		}
-		front_close(&front);
-		back_peer_gone(&back);
-	}
-}
-
 static int set_up(void **state)
 {
 	(void)state;
@@ -596,9 +553,10 @@ static int set_up(void **state)
 int main(int count, char **arguments)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(hostile_requests),         cmocka_unit_test(hostile_chains),
-	        cmocka_unit_test(chains_that_are_answered), cmocka_unit_test(own_rings),
-	        cmocka_unit_test(random_front_ends),
+	        cmocka_unit_test(hostile_requests),
+	        cmocka_unit_test(hostile_chains),
+	        cmocka_unit_test(chains_that_are_answered),
+	        cmocka_unit_test(own_rings),
 	};
 	int failed;
 
