@@ -52,7 +52,8 @@ static struct step *add_step(struct maker *maker, const struct trace_event *even
 	struct plan *plan = maker->plan;
 	struct step *step = &plan->steps[plan->step_count++];
 
-	*step = (struct step){.slot = slot, .worker = maker->workers[event->cpu], .kind = (uint8_t)kind};
+	*step = (struct step){
+	        .slot = slot, .worker = maker->workers[event->cpu], .kind = (uint8_t)kind, .op = event->op};
 	if (slot != STEP_NO_SLOT)
 		step->ticket = maker->tickets[slot]++;
 	plan->kinds[kind]++;

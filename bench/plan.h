@@ -36,6 +36,7 @@ struct step {
 	uint32_t ticket; /* how many steps on this slot come before */
 	uint16_t worker;
 	uint8_t kind; /* enum step_kind */
+	uint8_t op; /* enum trace_op: what was recorded */
 };
 
 #define PLAN_WORKERS_MAX 64u

@@ -4,7 +4,7 @@
  * The TEE front: the Client API in process, calls beside the registrations they need, ids beside addresses; and (with --device, run with
  * the preloaded library) shared memory through /dev/tee0 beside a memory file. Each figure is the median of rounds that take turns.
  *
- * usage: bench-tee [--device]
+ * usage: bench-tee [--device | --replay RECORDING...]
  */
 #include <isthmus/isthmus.h>
 #include <isthmus/tee_client.h>
@@ -19,6 +19,8 @@
 
 #include "clock.h"
 #include "median.h"
+#include "tee_floor.h"
+#include "tee_replay.h"
 
 enum { ROUNDS = 11, TIMES = 20000, FEW = 2000, REFS = 4, SIZE = 1024, ECHO = 0, NOTHING = 2 };
 
@@ -145,6 +147,19 @@ static double through_memfd(void)
 	return (clock_seconds() - begin) * 1e6 / FEW;
 }
 
+static double round_trip(void)
+{
+	double begin = clock_seconds();
+
+	for (int i = 0; i < FEW; i++) {
+		int fd = tee_floor_ask();
+
+		need(fd >= 0, "round trip");
+		close(fd);
+	}
+	return (clock_seconds() - begin) * 1e6 / FEW;
+}
+
 /* Both in turns; their medians, and how many times the first takes the second. */
 static void compare(const char *what, double (*one)(void), const char *beside, double (*other)(void),
                     const char *unit, double goal)
@@ -187,8 +202,15 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--device") == 0) {
 		device_fd = open("/dev/tee0", O_RDWR);
 		need(device_fd >= 0, "/dev/tee0 (is the library preloaded?)");
+		need(tee_floor_begin(), "another process");
 		compare("SHM_ALLOC, mmap, munmap, close", through_device, "memfd, ftruncate, mmap, ...",
 		        through_memfd, "us", 3);
+		compare("floor of a server: bare round trip", round_trip, "memfd, ftruncate, mmap, ...",
+		        through_memfd, "us", 3);
+		return 0;
+	}
+	if (argc > 1 && strcmp(argv[1], "--replay") == 0) {
+		tee_replay(argv + 2, argc - 2);
 		return 0;
 	}
 	in_process();

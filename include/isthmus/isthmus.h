@@ -5,6 +5,7 @@
 #define ISTHMUS_ISTHMUS_H
 
 #include <isthmus/types.h>
+#include <isthmus/version.h>
 #include <isthmus/view.h>
 #include <isthmus/shm.h>
 #include <isthmus/pool.h>

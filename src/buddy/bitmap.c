@@ -17,7 +17,7 @@ size_t bitmap_claim(bitmap_word *map, size_t start, size_t count)
 		uint64_t mask = bits_mask(first, bits);
 		uint64_t seen = atomic_load_explicit(&map[at / 64], memory_order_relaxed);
 
-		/* Acquire on success: pairs with the release in bitmap_release [B1]. A failure takes nothing over. */
+		/* Acquire on success: pairs with the release in bitmap_release [buddy.B1]. A failure takes nothing over. */
 		do {
 			if (seen & mask && !TWIN_BROKEN(TWIN_CLAIM_BLINDLY))
 				return done;
@@ -36,7 +36,7 @@ bool bitmap_release(bitmap_word *map, size_t start, size_t count)
 		unsigned first = (unsigned)(start % 64);
 		unsigned bits = (unsigned)bits_min(64 - first, count);
 		uint64_t mask = bits_mask(first, bits);
-		/* seq_cst: [B1] towards the next owner, [D1] towards whoever lowers a bound. */
+		/* seq_cst: [buddy.B1] towards the next owner, [buddy.D1] towards whoever lowers a bound. */
 		uint64_t was = atomic_fetch_and_explicit(&map[start / 64], ~mask, memory_order_seq_cst);
 
 		all_were_set = all_were_set && (was & mask) == mask;
@@ -49,7 +49,7 @@ bool bitmap_release(bitmap_word *map, size_t start, size_t count)
 /* Granules of the word at `index` that are in use, or free when `flip` is all ones. */
 static uint64_t load_strict(bitmap_word *map, size_t index, uint64_t flip)
 {
-	return atomic_load_explicit(&map[index], memory_order_seq_cst) ^ flip; /* [D1] */
+	return atomic_load_explicit(&map[index], memory_order_seq_cst) ^ flip; /* [buddy.D1] */
 }
 
 static size_t next_one(bitmap_word *map, size_t from, size_t limit, uint64_t flip)

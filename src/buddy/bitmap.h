@@ -3,11 +3,11 @@
 /*
  * A bitmap of granules in use, shared by all threads: bit g of the map is 1 while granule g is claimed.
  *
- * Orders. A claim is an acquire read-modify-write and a release a seq_cst (hence also release) one, so what an
- * owner did to its memory happens before what the next owner does: every later claim of the bit reads from the
- * release sequence that the release heads, because only read-modify-writes ever change a word [B1].
+ *   [buddy.B1] A claim is an acquire read-modify-write and a release a seq_cst (hence also release) one, so what an
+ *        owner did to its memory happens before what the next owner does: every later claim of the bit reads from the
+ *        release sequence that the release heads, because only read-modify-writes ever change a word.
  * Releases are seq_cst and so are the loads called *_strict: the bounds above the bitmap need a total order
- * between "I released, now I read the bound" and "I lowered the bound, now I read the bits" (bound.h [D1]).
+ * between "I released, now I read the bound" and "I lowered the bound, now I read the bits" (bound.h [buddy.D1]).
  *
  * ABA is harmless here: a claim asks only whether the bits it takes are 0 at the instant of its compare-exchange,
  * and a bit that went 1 and back to 0 in between is as free as one that never changed.

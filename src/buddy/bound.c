@@ -37,7 +37,7 @@ static uint64_t word_next(uint64_t old, size_t bound, bool tentative)
 	return (version + VERSION_ONE) | (tentative ? TENTATIVE : 0) | (BOUND_MAX - bound);
 }
 
-/* Every load of a word is part of [D1] or of a search that ends in a verdict by [I1]. */
+/* Every load of a word is part of [buddy.D1] or of a search that ends in a verdict by [buddy.I1]. */
 static uint64_t word_load(bound_word *word)
 {
 	return atomic_load_explicit(word, memory_order_seq_cst);
@@ -45,7 +45,7 @@ static uint64_t word_load(bound_word *word)
 
 static bool word_change(bound_word *word, uint64_t *seen, uint64_t to)
 {
-	/* seq_cst: steps (1) and (3) and the raise of [D1]. */
+	/* seq_cst: steps (1) and (3) and the raise of [buddy.D1]. */
 	return atomic_compare_exchange_strong_explicit(word, seen, to, memory_order_seq_cst,
 	                                               memory_order_seq_cst);
 }

@@ -9,7 +9,7 @@
  * costs no initialisation. Lengths above BOUND_MAX are stored as BOUND_MAX.
  *
  * The invariant. Call a release complete when its releaser has raised the bounds from the chunk to the root.
- *   [I1] While a word is firm (not tentative), its bound is at least every length that complete releases have made
+ *   [buddy.I1] While a word is firm (not tentative), its bound is at least every length that complete releases have made
  *        available below it and that nobody has claimed since.
  *
  * Raising. After clearing bits the releaser goes from the chunk to the root, and at every level makes sure that
@@ -19,7 +19,7 @@
  *
  * Lowering (bound_settle) has three steps: (1) make the word tentative with the lower bound m; (2) look below
  * again; (3) if nothing above m is to be seen, make it firm with the same m. Anybody may take over from step 1.
- *   [D1] Step (1), the looks of step (2), the releaser's clearing of bits (or raising of the child) and its load of
+ *   [buddy.D1] Step (1), the looks of step (2), the releaser's clearing of bits (or raising of the child) and its load of
  *        the word are all seq_cst. In their single total order either the releaser's load comes after step (1):
  *        then it sees m and raises; or it comes before: then so does its clearing, and step (2) sees it.
  *   Step (3) keeps m rather than what step (2) saw, because m is what releasers have compared with since (1).
@@ -60,7 +60,7 @@ void bound_init(struct bound_tree *tree, void *zeroed_memory, size_t chunks);
 /* After a release in `chunk`: there is a free run of `length` that starts in it. Linearizes a release at the root. */
 void bound_raise(struct bound_tree *tree, size_t chunk, size_t length);
 
-/* The chunk's bound now. Strict load: a releaser may take it for the load of [D1]. */
+/* The chunk's bound now. Strict load: a releaser may take it for the load of [buddy.D1]. */
 size_t bound_of(struct bound_tree *tree, size_t chunk);
 
 /* Lower the bound of a chunk to what `look` sees. Lock-free: it repeats only when somebody released meanwhile. */
@@ -69,7 +69,7 @@ void bound_settle(struct bound_tree *tree, size_t chunk, bound_look *look, void 
 /*
  * The first chunk >= from that may hold a run of `length`: its bound is at least that, or tentative. Returns
  * BOUND_NONE when there is none; for from == 0 that is exact at the instant of the load of the root (its
- * linearization point), by [I1]. Lowers stale bounds above the chunks on its way.
+ * linearization point), by [buddy.I1]. Lowers stale bounds above the chunks on its way.
  */
 #define BOUND_NONE SIZE_MAX
 size_t bound_find(struct bound_tree *tree, size_t from, size_t length);

@@ -12,7 +12,7 @@
 
 /*
  * The watch, for verdicts that the bounds cannot give (aligned and long requests). {version, armed}.
- *   [W1] Who is about to answer "exhausted" arms the watch (or finds it armed), looks through everything once more
+ *   [buddy.W1] Who is about to answer "exhausted" arms the watch (or finds it armed), looks through everything once more
  *        and answers only if the word is still the same. Who releases clears its bits, then loads the watch, and
  *        disarms it if it is armed; this disarming is part of a complete release. Clearing, both loads, arming
  *        and the looks are seq_cst: a release that found the watch unarmed cleared its bits before the look.
@@ -64,7 +64,7 @@ static size_t look_at_chunk(void *context, size_t chunk)
 
 static void watch_disarm(struct buddy *buddy)
 {
-	uint64_t seen = atomic_load_explicit(&buddy->watch, memory_order_seq_cst); /* [W1] */
+	uint64_t seen = atomic_load_explicit(&buddy->watch, memory_order_seq_cst); /* [buddy.W1] */
 
 	/* One try is enough: if it fails, somebody disarmed it after our bits were cleared. */
 	if (seen & WATCH_ARMED && !TWIN_BROKEN(TWIN_NEVER_DISARM))
@@ -75,7 +75,7 @@ static void watch_disarm(struct buddy *buddy)
 
 static uint64_t watch_arm(struct buddy *buddy)
 {
-	uint64_t seen = atomic_load_explicit(&buddy->watch, memory_order_seq_cst); /* [W1] */
+	uint64_t seen = atomic_load_explicit(&buddy->watch, memory_order_seq_cst); /* [buddy.W1] */
 
 	while (!(seen & WATCH_ARMED)) {
 		if (atomic_compare_exchange_weak_explicit(&buddy->watch, &seen, seen | WATCH_ARMED,
@@ -142,7 +142,7 @@ static bool claim(struct buddy *buddy, size_t start, size_t count)
 	if (claimed > 0 && TWIN_BROKEN(TWIN_SILENT_ROLLBACK))
 		bitmap_release(buddy->map, start, claimed);
 	else if (claimed > 0)
-		buddy_free(buddy, start, claimed); /* a rollback is a release like any other [G2] */
+		buddy_free(buddy, start, claimed); /* a rollback is a release like any other [buddy.G2] */
 	return false;
 }
 
@@ -261,7 +261,7 @@ static int alloc_long(struct buddy *buddy, size_t count, struct buddy_alignment 
 	if (alloc_pass(buddy, count, alignment, start))
 		return 0;
 	for (;;) {
-		uint64_t armed = watch_arm(buddy); /* [W1] */
+		uint64_t armed = watch_arm(buddy); /* [buddy.W1] */
 
 		if (alloc_pass(buddy, count, alignment, start))
 			return 0;

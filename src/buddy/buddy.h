@@ -10,14 +10,14 @@
  * its powers of two.
  *
  * Guarantees
- *  [G1] No granule has two owners: it is claimed by a compare-exchange that finds its bit 0 (linearization point
+ *  [buddy.G1] No granule has two owners: it is claimed by a compare-exchange that finds its bit 0 (linearization point
  *       of an allocation: the one that takes its last word).
- *  [G2] No run is lost: whoever clears bits, rollbacks included, raises the bounds afterwards.
- *  [G3] No false exhaustion: -ENOSPC means that at one instant of the call no sufficient run existed. For up to
- *       BUDDY_CHUNK granules without alignment the instant is the load of the root bound [I1]; for others see
+ *  [buddy.G2] No run is lost: whoever clears bits, rollbacks included, raises the bounds afterwards.
+ *  [buddy.G3] No false exhaustion: -ENOSPC means that at one instant of the call no sufficient run existed. For up to
+ *       BUDDY_CHUNK granules without alignment the instant is the load of the root bound [buddy.I1]; for others see
  *       the watch in buddy.c. Granules that a running call has claimed count as in use, also when that call goes
  *       on to meet a conflict and give them back.
- *  [G4] Lock-free: a retry means that another claim, release or lowering succeeded. A thread that stops anywhere
+ *  [buddy.G4] Lock-free: a retry means that another claim, release or lowering succeeded. A thread that stops anywhere
  *       keeps at most the granules of its own call.
  *
  * What others see of a thread that stops for good
@@ -31,7 +31,7 @@
  * between; bounds and the watch carry versions. Pointers there are none.
  *
  * ARM64: the orders are C11's and stated at each operation. A claim is an acquire (LDADDA/CASA or LDAXR), a release
- * of bits and everything of [D1] and [W1] is seq_cst (CASAL, LDAR, STLXR), which on ARM64 keeps a releaser's load of
+ * of bits and everything of [buddy.D1] and [buddy.W1] is seq_cst (CASAL, LDAR, STLXR), which on ARM64 keeps a releaser's load of
  * a bound behind its clearing of bits; release and acquire alone would not.
  * No call blocks or takes a lock; all are usable in a signal handler, also one that interrupted any of them.
  */
@@ -72,7 +72,7 @@ struct buddy_alignment {
 /*
  * Claim `count` granules. Up to a chunk anywhere: in the chunk whose longest run is the smallest that suffices (by
  * estimate, fit.h), the smallest sufficient run, the lowest of equals. Others: the lowest run that suffices. Returns
- * 0 and the first granule in *start; -EINVAL count or align is 0 or align no power of two; -ENOSPC see [G3].
+ * 0 and the first granule in *start; -EINVAL count or align is 0 or align no power of two; -ENOSPC see [buddy.G3].
  */
 int buddy_alloc(struct buddy *buddy, size_t count, struct buddy_alignment alignment, size_t *start);
 

@@ -22,7 +22,7 @@ void scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, 
 
 /*
  * The length of the longest run that starts in the chunk, by strict loads, measured into the next chunk, no further
- * (bound.h [D1]). A run that began in an earlier chunk counts from this chunk's first granule on.
+ * (bound.h [buddy.D1]). A run that began in an earlier chunk counts from this chunk's first granule on.
  */
 size_t scan_longest(bitmap_word *map, size_t chunk, size_t chunks);
 

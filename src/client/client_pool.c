@@ -85,7 +85,7 @@ static inline __attribute__((always_inline)) void publish(struct ist_client_pool
 	size_t end = start + page_count(size);
 	uint64_t use;
 
-	/* Looked at before: 16 pages share a line, which CPUs then only read as a rule. Release: [R2]. */
+	/* Looked at before: 16 pages share a line, which CPUs then only read as a rule. Release: [client.R2]. */
 	if (atomic_load_explicit(&pool->owner[start], memory_order_relaxed) != owner)
 		atomic_store_explicit(&pool->owner[start], owner,
 		                      TWIN_BROKEN(TWIN_OWNER_RELAXED) ? memory_order_relaxed
@@ -97,7 +97,7 @@ static inline __attribute__((always_inline)) void publish(struct ist_client_pool
 	/* Relaxed: the page is ours, and the free that wrote its record last happened before our claim. */
 	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
 	atomic_store_explicit(&pool->record[start], record_live(use, size, isolated),
-	                      memory_order_release); /* [R1] */
+	                      memory_order_release); /* [client.R1] */
 	tags_set(&pool->tags, owner, start);
 	record_make_shm(&pool->pool, use, start, size, out);
 	tools_allocated(pool, out->view.vaddr, size);
@@ -286,7 +286,7 @@ static int find_record(struct ist_client_pool *pool, const struct ist_shm *shm, 
 	if (!pool_shm_is_intact(&pool->pool, shm) || offset != shm->place * (size_t)IST_PAGE_SIZE ||
 	    shm->use > RECORD_USE_MASK)
 		return -EINVAL;
-	/* Acquire: pairs with [R1]. */
+	/* Acquire: pairs with [client.R1]. */
 	*record = atomic_load_explicit(&pool->record[shm->place], memory_order_acquire);
 	return judge(*record, shm);
 }
@@ -388,7 +388,7 @@ int client_pool_free_found(struct ist_client_pool *pool, const struct ist_client
 	if (client_pool_record(pool, found, &record))
 		return -ENOENT;
 	record_make_shm(&pool->pool, record_use(record), start, found->view.size, &shm);
-	/* Its word is with the holder, who may be in the middle of a sequence [B6]. */
+	/* Its word is with the holder, who may be in the middle of a sequence [percpu.B6]. */
 	percpu_unbias_all(&pool->slabs.percpu);
 	return end_unbiased(&pool->record[start], &shm, record) ? -ENOENT : bury(pool, &shm, record);
 }

@@ -9,14 +9,15 @@
 
 /*
  * What starts at `start`, if it is live. The record read first and last must be the same: then the owner between
- * them belongs to it [R1] [R2], and the answer was true at the first load.
+ * them belongs to it [client.R1] [client.R2], and the answer was true at the first load.
  */
 static bool read_allocation(struct ist_client_pool *pool, size_t start, struct ist_client_allocation *out)
 {
 	uint64_t record = atomic_load_explicit(&pool->record[start], memory_order_acquire);
 
 	while (record_is_live(record)) {
-		uint32_t owner = atomic_load_explicit(&pool->owner[start], memory_order_acquire); /* [R2] */
+		uint32_t owner =
+		        atomic_load_explicit(&pool->owner[start], memory_order_acquire); /* [client.R2] */
 		uint64_t again = atomic_load_explicit(&pool->record[start], memory_order_acquire);
 
 		if (again == record) {

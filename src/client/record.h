@@ -9,10 +9,11 @@
  *
  * The owner word of the page that an allocation starts at is its owner's tag. Inside an allocation, the owner word of
  * every page whose number is a multiple of RECORD_LINK_PAGES is a link: the distance in pages down to the start.
- * Both are written by the owner of the page before the record is made live with release [R1]: who finds a live record with
- * acquire finds these or later ones. And they are written with release, after the free of what was at the page before
- * [R2]: who finds them with acquire finds the record of that no more. So who found a live record, then an owner, and
- * then the record unchanged, has read what belongs together.
+ *   [client.R1] Both are written by the owner of the page before the record is made live with release: who finds a live
+ *        record with acquire finds these or later ones.
+ *   [client.R2] And they are written with release, after the free of what was at the page before: who finds them with
+ *        acquire finds the record of that no more.
+ * So who found a live record, then an owner, and then the record unchanged, has read what belongs together.
  */
 #ifndef CLIENT_RECORD_H
 #define CLIENT_RECORD_H

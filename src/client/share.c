@@ -38,6 +38,7 @@ void client_share_drop_file(struct ist_client_pool *pool)
 
 	if (fd >= 0)
 		close(fd);
+	platform_spare_trim();
 }
 
 static int put_back(struct ist_client_pool *pool, size_t start, size_t pages)
@@ -75,7 +76,7 @@ static int share_begin(struct ist_client_pool *pool, size_t start, size_t bytes)
 	if (fd < 0)
 		return fd;
 	platform_spare_hold(); /* until client_share_end */
-	error = platform_map_file_at(pool->pool.vaddr + start * IST_PAGE_SIZE, bytes, fd, 0);
+	error = platform_map_sealed_at(pool->pool.vaddr + start * IST_PAGE_SIZE, bytes, fd);
 	if (!error)
 		return fd;
 	platform_spare_drop();

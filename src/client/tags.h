@@ -5,10 +5,11 @@
  * and each residue of owner ids: while an allocation of an owner starts in the chunk, the bit is set. It may be set for no
  * reason; whoever walks through the chunk then looks, and clears it.
  *
- * The bit of an allocation is looked at after its record was made live, and set if need be; whoever clears one looks at the
- * chunk's records afterwards, and sets it again if one of them wants it. Both put a full fence between the two [T1]: so either
- * the allocation finds the bit cleared, or the other finds the record. Between clearing and setting again the bit is wrong:
- * those who clear and those who walk keep out of each other's way by a lock (the end of an owner: that of the space).
+ *   [client.T1] The bit of an allocation is looked at after its record was made live, and set if need be; whoever clears one
+ *        looks at the chunk's records afterwards, and sets it again if one of them wants it. Both put a full fence
+ *        between the two: so either the allocation finds the bit cleared, or the other finds the record.
+ * Between clearing and setting again the bit is wrong: those who clear and those who walk keep out of each other's way by a
+ * lock (the end of an owner: that of the space).
  *
  * A thread that stops between record and bit has not returned from its call yet: its allocation may outlive an end of
  * its owner that begins meanwhile, like one that is made after it.
@@ -64,7 +65,7 @@ static inline void tags_set(const struct tags *tags, uint32_t owner, size_t page
 		return;
 	word = tags_word(tags, owner, chunk);
 	if (!TWIN_BROKEN(TWIN_TAG_UNFENCED))
-		fence_full(); /* [T1] */
+		fence_full(); /* [client.T1] */
 	if (!(atomic_load_explicit(word, memory_order_relaxed) & tags_bit(chunk)))
 		atomic_fetch_or_explicit(word, tags_bit(chunk), memory_order_relaxed);
 }
@@ -75,7 +76,7 @@ static inline void tags_clear(const struct tags *tags, uint32_t owner, size_t pa
 	size_t chunk = page / TAGS_PAGES;
 
 	atomic_fetch_and_explicit(tags_word(tags, owner, chunk), ~tags_bit(chunk), memory_order_relaxed);
-	fence_full(); /* [T1] */
+	fence_full(); /* [client.T1] */
 }
 
 /* Whether these two owners share their bits. */

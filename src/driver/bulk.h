@@ -5,23 +5,25 @@
  *
  * Allocating. What magazines hold is taken in one sequence a batch; what they lack as ist_driver_pool_alloc takes it. Nothing
  * is alive before all is there, and nothing is written to the caller's array: the first SLAB_BATCH runs are on the stack,
- * those before them in a list through pool->links, whose entries belong to the owners of their granules (slab.h [S1]). So
+ * those before them in a list through pool->links, whose entries belong to the owners of their granules (slab.h [slab.S1]). So
  * that a call that fails gives all back and leaves no trace. A thread that stops inside holds what it has got so far.
  *
  * Freeing. A pointer says where; what lives there says of itself how long it is, and what decides between several who
  * free it at once.
  *  - A bare allocation with room for it says by which word of bias.h its end is decided (its owner, below); without
  *    room it has none, and a compare-exchange decides.
- *  - One with a handle has a word that we do not know. percpu_unbias_all makes it anybody's ([B6] there), then a
+ *  - One with a handle has a word that we do not know. percpu_unbias_all makes it anybody's ([percpu.B6] there), then a
  *    compare-exchange decides. That is slow, and makes frees on the CPU it belongs to slower for a while.
  * As for handles, the linearization point is percpu_retire or the compare-exchange, and bias.h says why they never meet.
  *
- * Which life is it? [F1] What belongs to a number is stored before it, and published with it (arch_publish). A number that is
- * loaded first (acquire), what belongs to it next (acquire), and the number again by what ends the life: if that is the same,
- * so was the life, and what was loaded between is of it; else the call is refused, or tries nothing at all. Only a use count
- * that came round between two loads could deceive, of an allocation that somebody else has freed, and taken again as often.
- * [F2] How long the run is is asked only after the life was ended, by the one who ended it: then nobody else may change
- * what the state says.
+ * Which life is it?
+ *   [driver.F1] What belongs to a number is stored before it, and published with it (arch_publish). A number that is
+ *        loaded first (acquire), what belongs to it next (acquire), and the number again by what ends the life: if that
+ *        is the same, so was the life, and what was loaded between is of it; else the call is refused, or tries nothing
+ *        at all. Only a use count that came round between two loads could deceive, of an allocation that somebody else
+ *        has freed, and taken again as often.
+ *   [driver.F2] How long the run is is asked only after the life was ended, by the one who ended it: then nobody else
+ *        may change what the state says.
  */
 #ifndef DRIVER_BULK_H
 #define DRIVER_BULK_H

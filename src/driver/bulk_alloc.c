@@ -48,7 +48,7 @@ static inline __attribute__((always_inline)) void prepare(struct ist_driver_pool
 		arch_store(state + OWNER_AT, OWNER_BYTES, owner);
 }
 
-/* Publish the number [F1]; the message's address. */
+/* Publish the number [driver.F1]; the message's address. */
 static inline __attribute__((always_inline)) void *begin(struct ist_driver_pool *pool, size_t start,
                                                          enum state_form form, size_t size)
 {

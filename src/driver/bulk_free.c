@@ -65,7 +65,7 @@ static int refuse_pointer(const struct ist_driver_pool *pool, size_t start)
 	return is_inside(pool, start) ? -EINVAL : -EALREADY;
 }
 
-/* As many as were asked for, of a live state, or of one that was ended here [F2]. */
+/* As many as were asked for, of a live state, or of one that was ended here [driver.F2]. */
 static size_t needed_granules(const struct ist_driver_pool *pool, size_t start, enum state_form form,
                               uint32_t state)
 {
@@ -88,7 +88,7 @@ static uint64_t find_bias(struct ist_driver_pool *pool, size_t start, enum state
 	                           arch_load_acquire(&pool->state[start + OWNER_AT], OWNER_BYTES));
 }
 
-/* The granules of a run whose life was ended here [F2]. */
+/* The granules of a run whose life was ended here [driver.F2]. */
 static size_t ended_granules(const struct ist_driver_pool *pool, size_t start, enum state_form form)
 {
 	uint32_t state = bytes_load(&pool->state[start], form);
@@ -153,7 +153,7 @@ static inline void fill(struct bin *bin, unsigned at, size_t start, uint32_t num
 
 /*
  * The usual case: bare, of a class, and this CPU's. Its number, and what is behind that; 0 of any other. Each load in its
- * turn [F1]; the one that loads the number again is in the sequence.
+ * turn [driver.F1]; the one that loads the number again is in the sequence.
  */
 static inline uint32_t look_at(const struct ist_driver_pool *pool, size_t start, uint32_t owner,
                                uint32_t *behind)

@@ -25,7 +25,7 @@
  * the number: if that then tells of the handle's life, it was of this life. It is written before the number: who finds the
  * number without having been given a handle (bulk.h) finds what belongs to it.
  *
- * Only the owner of a run (slab.h [S1]) makes its state live. What makes it not live, in driver_pool_free, is the
+ * Only the owner of a run (slab.h [slab.S1]) makes its state live. What makes it not live, in driver_pool_free, is the
  * linearization point that decides which of several frees is obeyed: percpu_retire on the CPU that the allocation is
  * biased to, else a compare-exchange of the first byte (percpu/bias.h says why these two never meet).
  */

@@ -457,13 +457,14 @@ static uint64_t covers_bytes(struct space *space)
 	return bytes;
 }
 
-static void count_registered(struct space *space, struct ist_mapping_stats *out)
+static void count_of_owners(struct space *space, struct ist_mapping_stats *out)
 {
 	for (uint32_t number = 1; number <= space->owners.slots.made; number++) {
 		struct owner *owner = owner_at(&space->owners, number);
 
 		out->mappings += atomic_load_explicit(&owner->registered, memory_order_relaxed);
 		out->pages += atomic_load_explicit(&owner->registered_pages, memory_order_relaxed);
+		out->waiting += rest_count(space, owner);
 	}
 }
 
@@ -502,6 +503,6 @@ void ist_mapping_stats(struct ist_manager *manager, struct ist_mapping_stats *ou
 	        .bookkeeping = bookkeeping(space),
 	        .refused = atomic_load_explicit(&space->refused, memory_order_relaxed),
 	};
-	count_registered(space, out);
+	count_of_owners(space, out);
 	space_leave(space);
 }

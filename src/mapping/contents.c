@@ -13,7 +13,7 @@ static const struct mapping *find_handle(struct space *space, const struct ist_m
 
 	if (!mapping)
 		return NULL;
-	/* Acquire: the record is behind it [S1]; and so is the generation, if it lives again. */
+	/* Acquire: the record is behind it [mapping.S1]; and so is the generation, if it lives again. */
 	refs = atomic_load_explicit(&mapping->refs, memory_order_acquire);
 	if ((refs & REFS_ENDED) || !(refs & (REFS_LIVE | REFS_ANY)) ||
 	    atomic_load_explicit(&mapping->generation, memory_order_relaxed) != handle->generation)

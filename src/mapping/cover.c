@@ -136,7 +136,7 @@ static inline void make_link(struct link *link, uint32_t slot, uint32_t segment)
 		*link = (struct link){link->sibling, slot, segment};
 }
 
-/* Into its node. [C1] */
+/* Into its node. [mapping.C1] */
 static inline int put_in(struct space *space, struct backing *backing, struct node node, uint32_t id,
                          uint32_t flags)
 {
@@ -156,7 +156,7 @@ static inline int put_in(struct space *space, struct backing *backing, struct no
 
 /*
  * Of a link that is alone in its node, which nobody else takes out: what is kept of the word, and what is added. Release: after
- * the announcement [C2]. False: it is in a group.
+ * the announcement [mapping.C2]. False: it is in a group.
  */
 static inline bool change_alone(_Atomic uint32_t *word, uint32_t keep, uint32_t add)
 {
@@ -175,14 +175,14 @@ static inline void take_out(struct space *space, struct backing *backing, struct
 		cover_part(space, backing, id);
 }
 
-/* [C3] */
+/* [mapping.C3] */
 static void hold(struct space *space, struct backing *backing, struct node node, uint32_t id)
 {
 	if (!change_alone(cover_word(&backing->cover, node), UINT32_MAX, NODE_ODD | NODE_HELD))
 		cover_hold(space, backing, id);
 }
 
-/* [C2] */
+/* [mapping.C2] */
 static void announce(struct space *space, struct cover *cover, uint32_t id)
 {
 	struct link_more *more = link_more(space, id);
@@ -200,6 +200,8 @@ static void announce(struct space *space, struct cover *cover, uint32_t id)
 	                                                memory_order_relaxed));
 }
 
+#define LINKS_AT_ONCE 64u
+
 /* A mapping on its way in. */
 struct entry {
 	struct space *space;
@@ -210,19 +212,26 @@ struct entry {
 	        *next; /* the last link of the mapping's list that is in use, and where the next one's number stands */
 };
 
-/* The next link of the mapping's list; taken if there is none yet. Null: no memory. */
+static uint32_t links_at_once(const struct mapping *mapping)
+{
+	uint32_t left = mapping->segments > mapping->linked ? mapping->segments - mapping->linked : 1;
+
+	return left < LINKS_AT_ONCE ? left
+	                            : LINKS_AT_ONCE; /* they are taken under a lock that others wait for */
+}
+
+/*
+ * The next link of the mapping's list; null: no memory. If there is none yet as many are taken as there are segments, which is
+ * mostly all that it needs: one after the other, so that two owners who register at the same time write to lines of their own.
+ */
 static inline struct link *next_link(struct entry *entry)
 {
 	struct link *link;
 
-	if (!*entry->next) {
-		uint32_t taken = stock_take(&entry->space->links);
-
-		if (!taken)
-			return NULL;
-		link_at(entry->space, taken)->sibling = 0;
-		*entry->next = taken;
-	}
+	if (!*entry->next)
+		*entry->next = stock_take_list(&entry->space->links, links_at_once(entry->mapping));
+	if (!*entry->next)
+		return NULL;
 	entry->id = *entry->next;
 	link = link_at(entry->space, entry->id);
 	entry->next = &link->sibling;

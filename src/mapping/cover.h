@@ -9,10 +9,10 @@
  * A node is a word: 0; the number of the one link there; or the number of the first *group* of links (sharing.c), where several
  * mappings have just that node. Nodes are made with the first link in their block of 4096 pages, and stay as long as the backing.
  *
- *   [C1] A link is in its node from a compare-exchange (release: with all of the mapping behind it) until one that takes it out.
+ *   [mapping.C1] A link is in its node from a compare-exchange (release: with all of the mapping behind it) until one that takes it out.
  *        Between the two, lookups that read the node find it: they linearize where they read the node. A link, its mapping and
  *        its group are not used again until a grace period after they were taken out, so in a read section they stay what they were.
- *   [C2] A lookup of a page reads one node a level, one after the other. It would miss a page that is registered all the time, if
+ *   [mapping.C2] A lookup of a page reads one node a level, one after the other. It would miss a page that is registered all the time, if
  *        one mapping of it comes in a node that was read already and then another goes from one that was not. So before
  *        a link is taken out it is *announced*: pushed on a list of the backing, with a number. A lookup that finds nothing
  *        remembers the number, reads the nodes again, and if it finds nothing again looks through what was announced meanwhile.
@@ -22,7 +22,7 @@
  *        The list is walked while numbers fall and are above the remembered one: those links were announced inside this read
  *        section, so they are not used again. The first other one ends the walk, whatever it has become. Numbers have 32
  *        bits: a lookup would have to stop for 2^31 announcements.
- *   [C3] A link whose mapping is unregistered but referenced is *held*: it stays, so that the pages count as mapped, and is
+ *   [mapping.C3] A link whose mapping is unregistered but referenced is *held*: it stays, so that the pages count as mapped, and is
  *        not found. Alone in its node, the word says so; in a group, it is out of the group's list.
  *
  * A thread that stops in a lookup holds back the limbo. One that stops between an announcement and the removal leaves the
@@ -80,7 +80,7 @@ struct link {
 /* What only a link in a group has, or one that was announced. */
 struct link_more {
 	uint32_t group;
-	bool held; /* [C3] */
+	bool held; /* [mapping.C3] */
 	uint32_t previous; /* in the group's list */
 	_Atomic uint32_t next;
 	uint32_t left, right; /* in the group's tree */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* Lookups by address: no lock, no waiting, no retrying. See [C1] and [C2] in cover.h. */
+/* Lookups by address: no lock, no waiting, no retrying. See [mapping.C1] and [mapping.C2] in cover.h. */
 #include "base/twin.h"
 #include "mapping/sharing.h"
 #include "mapping/space.h"
@@ -50,14 +50,15 @@ static bool holds(const struct query *query, const struct link *link, const stru
 	       segment_reach(query->space, mapping, link->segment) > query->last;
 }
 
-/* True: the search is over. */
+/* True: the search is over. id 0: there is no link. */
 static bool consider(struct query *query, uint32_t id)
 {
-	const struct link *link = link_at(query->space, id);
 	const struct mapping *mapping;
+	const struct link *link;
 
-	if (!link)
+	if (!id)
 		return false;
+	link = link_at(query->space, id);
 	mapping = mapping_at(query->space, link->slot);
 	if (!holds(query, link, mapping))
 		return false;
@@ -76,7 +77,7 @@ static bool consider_range_links(struct query *query, uint32_t id)
 	return false;
 }
 
-/* Acquires: with what the links lead to, and with what was announced before they changed [C2]. */
+/* Acquires: with what the links lead to, and with what was announced before they changed [mapping.C2]. */
 static bool consider_group(struct query *query, const struct group *group)
 {
 	uint32_t first = atomic_load_explicit(&group->first, memory_order_acquire);
@@ -128,7 +129,7 @@ static uint32_t read_node(const struct query *query, struct node node)
 {
 	const _Atomic uint32_t *word = cover_word(&query->backing->cover, node);
 
-	return word ? atomic_load_explicit(word, memory_order_acquire) : 0; /* [C1], [C2] */
+	return word ? atomic_load_explicit(word, memory_order_acquire) : 0; /* [mapping.C1], [mapping.C2] */
 }
 
 static bool read_nodes(struct query *query)
@@ -167,7 +168,7 @@ static bool held(const struct query *query, const struct link *link)
 	return false;
 }
 
-/* [C2]: among what was announced since `began`. */
+/* [mapping.C2]: among what was announced since `began`. */
 static bool read_announced(struct query *query, uint64_t began)
 {
 	uint64_t last = atomic_load_explicit(&query->backing->cover.ended, memory_order_acquire);
@@ -183,9 +184,10 @@ static bool read_announced(struct query *query, uint64_t began)
 			return true;
 		}
 		id = atomic_load_explicit(&more->before, memory_order_relaxed);
-		more = link_more(query->space, id);
-		before = more ? atomic_load_explicit(&more->number, memory_order_relaxed) : 0;
-		if (!more || !is_later(number, before))
+		if (!id)
+			break;
+		before = atomic_load_explicit(&link_more(query->space, id)->number, memory_order_relaxed);
+		if (!is_later(number, before))
 			break;
 		number = before;
 	}
@@ -320,7 +322,7 @@ static bool run_to_paddr(struct space *space, const struct mapping *mapping, uin
 /*
  * The owner of a run, who may be unregistered and stay for the sake of others in his pages (mmio.c): as long as one of these is
  * there, all of the run is found. What is there for the sake of another one (contiguous.c) is found as long as that is, which it
- * keeps. The record is readable as long as it is LIVE or somebody has it: acquire, [S1].
+ * keeps. The record is readable as long as it is LIVE or somebody has it: acquire, [mapping.S1].
  */
 static bool window_to_paddr(struct space *space, uint64_t at, uint64_t len, uint64_t *to)
 {

@@ -96,7 +96,7 @@ static void land_group(struct landing *landing)
 			first = last = 0;
 		}
 		strip(space, mapping);
-		/* Before the slot lives again [S4]: limbo_wait_end reads refs before this. */
+		/* Before the slot lives again [mapping.S4]: limbo_wait_end reads refs before this. */
 		atomic_fetch_add_explicit(&mapping->generation, 1, memory_order_release);
 		landed++;
 		mapping->next = first;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "base/fence.h"
 #include "base/twin.h"
 #include "mapping/space.h"
 
@@ -94,6 +95,12 @@ static bool is_in_flight(struct limbo *limbo)
 	return atomic_load_explicit(&limbo->in_flight, memory_order_relaxed);
 }
 
+/* One of the batches' numbers, under the lock. */
+static uint64_t number(const _Atomic uint64_t *of)
+{
+	return atomic_load_explicit(of, memory_order_relaxed);
+}
+
 static void send(struct limbo *limbo);
 
 /* In the reclaimer, a grace period after the batch was sent. */
@@ -115,10 +122,10 @@ static void land(struct rcu_item *item)
 	ripen(space, refused); /* tried again with the others, and good for use in the meantime */
 	limbo->flying = 0;
 	atomic_store_explicit(&limbo->in_flight, false, memory_order_seq_cst); /* push */
-	limbo->done = limbo->batches;
+	atomic_store_explicit(&limbo->done, number(&limbo->batches), memory_order_release); /* [mapping.Q3] */
 	limbo->stuck = runs == 0 && refused != 0;
-	if (atomic_load_explicit(&limbo->first, memory_order_seq_cst) || limbo->batches < limbo->wanted ||
-	    (limbo->ripe_count && !limbo->stuck))
+	if (atomic_load_explicit(&limbo->first, memory_order_seq_cst) ||
+	    number(&limbo->batches) < number(&limbo->wanted) || (limbo->ripe_count && !limbo->stuck))
 		send(limbo);
 	pthread_cond_broadcast(&limbo->changed);
 	pthread_mutex_unlock(&limbo->lock);
@@ -130,7 +137,8 @@ static void send(struct limbo *limbo)
 {
 	atomic_store_explicit(&limbo->in_flight, true, memory_order_relaxed);
 	limbo->flying = atomic_exchange_explicit(&limbo->first, 0, memory_order_acquire); /* push */
-	limbo->batches++;
+	/* Release: with `done` of the one before [mapping.Q4]. Before the grace period, which begins with a full fence [mapping.Q1]. */
+	atomic_store_explicit(&limbo->batches, number(&limbo->batches) + 1, memory_order_release);
 	limbo->item.release = land;
 	rcu_defer(&limbo->item);
 }
@@ -184,12 +192,34 @@ void limbo_add(struct space *space, uint32_t slot)
 /* Under limbo.lock. */
 static uint64_t order_batch(struct limbo *limbo)
 {
-	if (!is_in_flight(limbo)) {
+	uint64_t next = number(&limbo->batches) + 1;
+
+	if (is_in_flight(limbo))
+		atomic_store_explicit(&limbo->wanted, next, memory_order_relaxed);
+	else
 		send(limbo);
-		return limbo->batches;
-	}
-	limbo->wanted = limbo->batches + 1;
-	return limbo->wanted;
+	return next;
+}
+
+uint64_t limbo_next_batch(struct limbo *limbo)
+{
+	uint64_t next;
+
+	if (!TWIN_BROKEN(217)) /* the number may be read before the links are out */
+		fence_full(); /* [mapping.Q1] */
+	next = atomic_load_explicit(&limbo->batches, memory_order_acquire) + 1; /* [mapping.Q4] */
+	if (atomic_load_explicit(&limbo->wanted, memory_order_relaxed) >= next) /* [mapping.Q2] */
+		return next;
+	pthread_mutex_lock(&limbo->lock);
+	if (number(&limbo->batches) < next)
+		order_batch(limbo);
+	pthread_mutex_unlock(&limbo->lock);
+	return next;
+}
+
+bool limbo_is_busy(struct limbo *limbo)
+{
+	return is_in_flight(limbo) || atomic_load_explicit(&limbo->waiting, memory_order_relaxed) != 0;
 }
 
 uint64_t limbo_ticket(struct space *space)
@@ -207,7 +237,7 @@ bool limbo_is_done(struct space *space, uint64_t ticket)
 	bool done;
 
 	pthread_mutex_lock(&space->limbo.lock);
-	done = space->limbo.done >= ticket;
+	done = number(&space->limbo.done) >= ticket;
 	pthread_mutex_unlock(&space->limbo.lock);
 	return done;
 }
@@ -234,13 +264,13 @@ static bool wait_for_batch(struct limbo *limbo, const struct timespec *until)
 {
 	uint64_t ticket = order_batch(limbo);
 
-	while (limbo->done < ticket) {
+	while (number(&limbo->done) < ticket) {
 		bool helped;
 
 		pthread_mutex_unlock(&limbo->lock);
 		helped = rcu_help(); /* where no thread is to be had, somebody who waits does the work */
 		pthread_mutex_lock(&limbo->lock);
-		if (!helped && limbo->done < ticket && !wait_for_change(limbo, until))
+		if (!helped && number(&limbo->done) < ticket && !wait_for_change(limbo, until))
 			return false;
 	}
 	return true;

@@ -10,6 +10,8 @@
  * as for one), and puts the slots on a stack of their owner, which is emptied as a whole (so no ABA: nothing is ever popped
  * singly).
  *
+ * Mappings that had nothing to unmap take a shorter way (resting.h), unless somebody had a reference when they were unregistered.
+ *
  * What the system refuses to unmap (vm.max_map_count, when a neighbour's mapping would have to be split) stays ripe until
  * the next batch.
  */
@@ -36,18 +38,24 @@ struct limbo {
 	bool stuck; /* what is ripe the system refused to unmap: tried again with the next batch */
 	uint32_t flying; /* slots of the batch under way */
 	atomic_bool in_flight;
-	uint64_t batches, done, wanted; /* the number of the last one that is sent, done, to be sent */
+	/* The number of the last one that is sent, done, to be sent: changed under the lock. */
+	_Atomic uint64_t batches, done, wanted;
 	uint32_t ripe[LIMBO_KINDS]; /* slots */
 	uint64_t ripe_count;
-	_Atomic uint64_t waiting; /* slots in all these lists */
+	_Atomic uint64_t waiting; /* slots in all these lists; those that rest are not among them */
 	struct rcu_item item;
 };
 
 void limbo_init(struct limbo *limbo);
 void limbo_destroy(struct limbo *limbo);
 
-/* The mapping has ended: [S3]. Takes limbo.lock only if somebody may wait for that, or no batch is in flight. */
+/* The mapping has ended: [mapping.S3]. Takes limbo.lock only if somebody may wait for that, or no batch is in flight. */
 void limbo_add(struct space *space, uint32_t slot);
+
+/* The number of the next batch, which is sent or will be: [mapping.Q1], [mapping.Q2]. Takes limbo.lock once a batch, not each time. */
+uint64_t limbo_next_batch(struct limbo *limbo);
+/* Whether anything waits for readers. */
+bool limbo_is_busy(struct limbo *limbo);
 
 /* The number of a batch that begins no earlier than now, and whether it is done. */
 uint64_t limbo_ticket(struct space *space);

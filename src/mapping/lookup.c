@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Lookups and references: no lock, no waiting, but for the last put of a mapping that was unregistered meanwhile. See [S1]
- * to [S4] in space.h.
+ * Lookups and references: no lock, no waiting, but for the last put of a mapping that was unregistered meanwhile. See [mapping.S1]
+ * to [mapping.S4] in space.h.
  */
 #include <errno.h>
 
@@ -26,7 +26,7 @@ bool ist_read_inside(void)
 
 static bool is_live(struct space *space, struct mapping *mapping)
 {
-	/* Acquire: the record behind it [S1]. */
+	/* Acquire: the record behind it [mapping.S1]. */
 	return (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_LIVE) &&
 	       owner_is_live(mapping_owner(space, mapping));
 }
@@ -81,7 +81,7 @@ static bool take(struct mapping *mapping, uint64_t one)
 		if ((refs & REFS_COUNT) == REFS_COUNT)
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, refs + one,
-	                                                memory_order_acquire, /* [S3] */
+	                                                memory_order_acquire, /* [mapping.S3] */
 	                                                memory_order_relaxed));
 	return true;
 }
@@ -94,7 +94,7 @@ static bool put_reference(struct mapping *mapping, bool *ended)
 	do {
 		if ((refs & REFS_COUNT) == 0)
 			return false;
-		/* Release: what was done with it; acquire: for the last one, what all others did [S3]. */
+		/* Release: what was done with it; acquire: for the last one, what all others did [mapping.S3]. */
 	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, refs - 1, memory_order_acq_rel,
 	                                                memory_order_relaxed));
 	*ended = refs == 1;

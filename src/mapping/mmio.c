@@ -159,7 +159,7 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 	space_link(space, &owner->first, slot);
 	space_count(owner, mapping, true);
 	pthread_mutex_unlock(&owner->lock);
-	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release); /* [S1] */
+	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release); /* [mapping.S1] */
 	return enter_mmio(space, slot);
 }
 

@@ -2,8 +2,6 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "mapping/pages.h"
 
-#include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +23,7 @@ void pages_drop(struct page_list *list)
 		free(list->extent);
 }
 
-static bool grow(struct page_list *list)
+bool pages_grow(struct page_list *list)
 {
 	struct extent *made = malloc(2 * list->room * sizeof(*made));
 
@@ -36,31 +34,6 @@ static bool grow(struct page_list *list)
 	list->extent = made;
 	list->room *= 2;
 	return true;
-}
-
-int pages_add(struct page_list *list, uint64_t page, uint64_t pages)
-{
-	struct extent *last = list->count ? &list->extent[list->count - 1] : NULL;
-
-	if (last && last->page + last->pages == page) {
-		last->pages += pages;
-	} else {
-		if (list->count == list->room && !grow(list))
-			return -ENOMEM;
-		list->extent[list->count++] = (struct extent){page, pages};
-	}
-	list->pages += pages;
-	return 0;
-}
-
-int pages_read(const uint64_t *from, uint64_t *page)
-{
-	uint64_t address = atomic_load_explicit((const _Atomic uint64_t *)from, memory_order_relaxed);
-
-	if (address % IST_PAGE_SIZE)
-		return -EINVAL;
-	*page = address / IST_PAGE_SIZE;
-	return 0;
 }
 
 uint64_t pages_needed(uint64_t offset, uint64_t size)

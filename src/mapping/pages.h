@@ -4,9 +4,13 @@
 #ifndef MAPPING_PAGES_H
 #define MAPPING_PAGES_H
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <isthmus/types.h>
 
 struct extent {
 	uint64_t page, pages;
@@ -24,13 +28,39 @@ struct page_list {
 void pages_init(struct page_list *list);
 void pages_drop(struct page_list *list);
 /* -ENOMEM */
-int pages_add(struct page_list *list, uint64_t page, uint64_t pages);
+
+/* Room for more. False: no memory. */
+bool pages_grow(struct page_list *list);
+
+/* -ENOMEM */
+static inline int pages_add(struct page_list *list, uint64_t page, uint64_t pages)
+{
+	struct extent *last = list->extent + list->count;
+
+	list->pages += pages;
+	if (list->count && last[-1].page + last[-1].pages == page) {
+		last[-1].pages += pages;
+		return 0;
+	}
+	if (list->count == list->room && !pages_grow(list))
+		return -ENOMEM;
+	list->extent[list->count++] = (struct extent){page, pages};
+	return 0;
+}
 
 /*
  * The number of the page whose address stands at `from`, in an array of somebody else's: it is read once, here and nowhere
  * else, for it may change at any time. -EINVAL: not a multiple of IST_PAGE_SIZE.
  */
-int pages_read(const uint64_t *from, uint64_t *page);
+static inline int pages_read(const uint64_t *from, uint64_t *page)
+{
+	uint64_t address = atomic_load_explicit((const _Atomic uint64_t *)from, memory_order_relaxed);
+
+	if (address % IST_PAGE_SIZE)
+		return -EINVAL;
+	*page = address / IST_PAGE_SIZE;
+	return 0;
+}
 
 /* How many pages [offset, offset + size) touches, offset below a page; 0 if there are more than 2^40. */
 uint64_t pages_needed(uint64_t offset, uint64_t size);

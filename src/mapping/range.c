@@ -65,7 +65,7 @@ bool range_held(const struct mapping *mapping, uint64_t at, uint64_t first, uint
 
 void range_withdraw(struct space *space, uint32_t slot, uint32_t *budget)
 {
-	struct mapping *mapping = mapping_at(space, slot);
+	struct mapping *mapping = mapping_known(space, slot);
 	bool held = atomic_load_explicit(&mapping->held, memory_order_relaxed), second = mapping->linked == 0;
 	uint64_t visits = (uint64_t)*budget * VISITS;
 

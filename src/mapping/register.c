@@ -7,7 +7,8 @@
 #include "base/fence.h"
 #include "mapping/space.h"
 
-#define WAITING_MAX (1u << 20) /* mappings that may wait for readers */
+#define WAITING_MAX                                                                                          \
+	(1u << 20) /* mappings that may wait for readers: in the limbo, or of one owner without it */
 #define CROWDED (1u << 14)
 
 /* Also of those that are being registered or going: under the owner's lock a cookie is in use as long as it is in the index. */
@@ -118,8 +119,7 @@ bool space_make_room(struct space *space)
 
 	if (space_enter(space))
 		return false;
-	some = space->cache.count != 0 ||
-	       atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) != 0;
+	some = space->cache.count != 0 || limbo_is_busy(&space->limbo);
 	cache_shrink(space, 0);
 	space_leave(space);
 	if (some)
@@ -179,7 +179,7 @@ static void go_live(struct space *space, struct owner *owner, uint32_t slot)
 
 	space_link(space, &owner->first, slot);
 	space_count(owner, mapping, true);
-	/* Release: with all of the record before it [S1]. */
+	/* Release: with all of the record before it [mapping.S1]. */
 	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release);
 }
 
@@ -190,7 +190,8 @@ static int charge(struct space *space, const struct request *request, struct own
 		return -ENOENT;
 	if (cookie_is_used(space, owner, request->cookie))
 		return -EEXIST;
-	if (atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) > WAITING_MAX)
+	if (atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) > WAITING_MAX ||
+	    rest_count(space, owner) > WAITING_MAX)
 		return -EAGAIN;
 	return owner_charge(owner, request->list.pages, stretches_of(request));
 }
@@ -279,7 +280,7 @@ static int plan_alone(struct space *space, const struct request *request, struct
 	return plan->in_views || (space->config.cache_size == 0 && !plan->needs_lock) ? 0 : NOT_ALONE;
 }
 
-/* In a read section: it is placed, or will be found where it lies. */
+/* It is placed, or will be found where it lies. Its backings are pinned. */
 static int publish_alone(struct space *space, const struct request *request, struct owner *owner,
                          uint32_t slot)
 {
@@ -317,7 +318,7 @@ static bool pin(struct space *space, const struct mapping *mapping)
 	return true;
 }
 
-/* In a read section: all but the mapping itself. */
+/* In a read section: all but to make its pages accessible. */
 static int prepare_alone(struct space *space, const struct request *request, struct owner *owner,
                          const struct placing *plan, uint32_t *slot)
 {
@@ -326,9 +327,7 @@ static int prepare_alone(struct space *space, const struct request *request, str
 	if (error)
 		return error;
 	error = space_make_segments(space, *slot, request, plan);
-	if (!error && plan->in_views)
-		error = place(space, *slot, request, plan);
-	else if (!error && !pin(space, mapping_at(space, *slot)))
+	if (!error && !pin(space, mapping_at(space, *slot)))
 		error = NOT_ALONE;
 	if (error)
 		limbo_add(space, *slot);
@@ -357,24 +356,22 @@ static int place_alone(struct space *space, const struct request *request, struc
 {
 	const struct mapping *mapping = mapping_at(space, slot);
 	const struct segment *all = mapping_segments(mapping);
-	int before, error;
+	int error = plan->in_views ? place(space, slot, request, plan)
+	                           : place_unlocked(space, request, owner, plan, slot);
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* or they would be pinned for ever */
-	error = place_unlocked(space, request, owner, plan, slot);
-	if (error) {
-		unpin(space, all, mapping->segments);
+	if (error)
 		limbo_add(space, slot);
-	} else {
-		rcu_enter();
+	else
 		error = publish_alone(space, request, owner, slot);
-		unpin(space, all, mapping->segments);
-		rcu_leave();
-	}
-	pthread_setcancelstate(before, &before);
+	/* Whatever became of it: its next life begins under the owner's lock, which is ours. */
+	unpin(space, all, mapping->segments);
 	return error;
 }
 
-/* Under the owner's lock alone, after he was charged. NOT_ALONE: it takes the lock of the space. */
+/*
+ * Under the owner's lock alone, after he was charged. NOT_ALONE: it takes the lock of the space. The read section ends as soon
+ * as the backings are pinned: a thread that is preempted in one holds up the grace periods of all.
+ */
 static int register_alone(struct space *space, const struct request *request, struct owner *owner,
                           uint32_t *slot)
 {
@@ -385,10 +382,8 @@ static int register_alone(struct space *space, const struct request *request, st
 	error = plan_alone(space, request, &plan);
 	if (!error)
 		error = prepare_alone(space, request, owner, &plan, slot);
-	if (!error && plan.in_views)
-		error = publish_alone(space, request, owner, *slot);
 	rcu_leave();
-	if (!error && !plan.in_views)
+	if (!error)
 		error = place_alone(space, request, owner, &plan, *slot);
 	return error;
 }

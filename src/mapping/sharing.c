@@ -7,7 +7,7 @@
  * furthest, which holds all pages that any of them holds. So nothing that one owner has makes another one's lookup longer,
  * and coming and going costs log n of the links in the group.
  *
- * The word of a node with groups is changed under the lock alone; readers follow it as it is [C1]. A group stays until its last
+ * The word of a node with groups is changed under the lock alone; readers follow it as it is [mapping.C1]. A group stays until its last
  * link is gone, also a held one, and is used again with the link that it went with.
  */
 #include <errno.h>
@@ -180,7 +180,7 @@ static uint32_t make_group(struct space *space, struct cover *cover, const struc
 	return 0;
 }
 
-/* What an old announcement says of the link stays: [C2]. */
+/* What an old announcement says of the link stays: [mapping.C2]. */
 static void enter_group(struct space *space, uint32_t id, uint32_t number, bool held)
 {
 	struct link_more *link = link_more(space, id);
@@ -213,7 +213,7 @@ static void remove_link(struct space *space, struct group *group, uint32_t id)
 	uint32_t next = atomic_load_explicit(&link->next, memory_order_relaxed);
 
 	tree_remove(space, &group->root, id);
-	/* Release: after the announcement [C2]. */
+	/* Release: after the announcement [mapping.C2]. */
 	atomic_store_explicit(&group->furthest, tree_last(space, group->root), memory_order_release);
 	if (link->previous)
 		atomic_store_explicit(&link_more(space, link->previous)->next, next, memory_order_release);
@@ -305,7 +305,7 @@ static int join(struct space *space, struct cover *cover, struct node node, uint
 	_Atomic uint32_t *word = cover_word(cover, node);
 
 	for (;;) {
-		uint32_t found = atomic_load_explicit(word, memory_order_acquire); /* [C1] */
+		uint32_t found = atomic_load_explicit(word, memory_order_acquire); /* [mapping.C1] */
 		uint32_t flag = query_of(space, node, id).kind == LINK_IN_VIEW ? 0 : NODE_ODD;
 
 		if (found & NODE_GROUP)
@@ -351,7 +351,7 @@ static void drop_group(struct space *space, struct cover *cover, uint32_t number
 		if (next)
 			group_at(space, next)->tail = group->tail;
 		atomic_store_explicit(word, next ? NODE_GROUP | NODE_ODD | next : 0,
-		                      memory_order_release); /* [C2] */
+		                      memory_order_release); /* [mapping.C2] */
 	}
 	index_remove(&cover->groups, hash_of(cover, &query), number);
 }

@@ -13,7 +13,7 @@ struct group {
 	struct node node;
 	_Atomic uint32_t first, furthest; /* links */
 	uint32_t last, root;
-	uint32_t held; /* links that are held [C3] */
+	uint32_t held; /* links that are held [mapping.C3] */
 	_Atomic uint32_t next; /* of the node's groups */
 	uint32_t previous, tail; /* tail: of the first group alone */
 };

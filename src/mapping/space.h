@@ -12,19 +12,19 @@
  * References are what users have; holds are the library's own: of an unregister under way, of ranges that lie in the pages of
  * this one (mmio.c), of who has it mapped side by side (contiguous.c), of a range that is being changed. A put takes back a reference and never a hold.
  *
- *   [S1] Registration makes everything ready, enters the indexes, and stores LIVE with release last: its linearization
+ *   [mapping.S1] Registration makes everything ready, enters the indexes, and stores LIVE with release last: its linearization
  *        point for lookups by cookie and for references. Lookups by address do not ask for LIVE and see each stretch from
  *        the moment it is in its nodes until it is out; it is accessible by then and until a grace period later.
- *   [S2] Unregistering begins with the compare-exchange that clears LIVE and takes a hold: its linearization
+ *   [mapping.S2] Unregistering begins with the compare-exchange that clears LIVE and takes a hold: its linearization
  *        point. From then on no reference is given. It leaves the indexes and puts its hold.
- *   [S3] A reference is given by a compare-exchange that finds LIVE (acquire: with the record behind it), and put by one with
+ *   [mapping.S3] A reference is given by a compare-exchange that finds LIVE (acquire: with the record behind it), and put by one with
  *        release. Who brings a mapping without LIVE to 0 references and holds (acquire: after all that others did with it) has ended
  *        it, alone: it goes into the limbo.
- *   [S4] A grace period after it came there, what it had mapped is unmapped and the slot may be used again, with the next
+ *   [mapping.S4] A grace period after it came there, what it had mapped is unmapped and the slot may be used again, with the next
  *        generation. So inside a read section a record that an index led to stays the same mapping, its address stays
  *        mapped, and no handle is mistaken (generations have 32 bits; a stale handle is mistaken only for the use of the
  *        same slot 2^32 uses later, at a million a second for one slot after more than an hour of nothing else).
- *   [S5] Nothing of ours lies in shared memory; whatever is read there is copied once (wire.c).
+ *   [mapping.S5] Nothing of ours lies in shared memory; whatever is read there is copied once (wire.c).
  *
  * A thread that stops:
  *   in a lookup: holds back the limbo, by its read section; nothing else;
@@ -45,7 +45,7 @@
  * sharing.c (log n of a node's links, also by the last put), those of stocks, limbo.working (the reclaimer, while it unmaps), limbo.lock
  * (a few instructions, also by the last put), the reclaimer's own.
  *
- * Whoever holds space.lock or an owner's does not wait for readers (but for the 100 ms of pamap.h [A5], when backings come and go and
+ * Whoever holds space.lock or an owner's does not wait for readers (but for the 100 ms of pamap.h [pamap.A5], when backings come and go and
  * too much waits for them), for references or for foreign pages, and calls nobody outside the library. What needs such a wait has two halves: what it takes
  * away is marked under the lock (a backing or a range `leaving`, a protection set), so that nothing new comes there; the lock is
  * given back; and when it is taken again the mark is removed or the rest done.
@@ -61,6 +61,7 @@
 #include "mapping/limbo.h"
 #include "mapping/pages.h"
 #include "mapping/ranges.h"
+#include "mapping/resting.h"
 #include "mapping/segment.h"
 #include "mapping/window.h"
 #include "owner/owner.h"
@@ -82,8 +83,8 @@ enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_PROVIDED
 enum mapping_place { PLACE_NONE, PLACE_RUN, PLACE_VIEW, PLACE_PARENT };
 
 struct mapping {
-	_Atomic uint64_t refs; /* [S1] to [S3] */
-	_Atomic uint32_t generation; /* [S4] */
+	_Atomic uint64_t refs; /* [mapping.S1] to [mapping.S3] */
+	_Atomic uint32_t generation; /* [mapping.S4] */
 	/* What the slot keeps for its next use: */
 	uint32_t room; /* segments, at `many` */
 	struct segment *many;
@@ -102,9 +103,10 @@ struct mapping {
 	uint8_t kind;
 	uint8_t place;
 	atomic_bool guarded;
-	atomic_bool held; /* unregistered, but referenced: its links stay [C3] */
+	atomic_bool held; /* unregistered, but referenced: its links stay [mapping.C3] */
 	/* Under the lock, and after its end the limbo's: */
 	bool cached; /* unregistered, in the cache */
+	bool rested; /* ended, and its generation is still to change: resting.h */
 	bool changing; /* MAPPING_RANGE: pages are leaving, without the lock */
 	uint32_t linked;
 	uint32_t left, out, out_link; /* links to withdraw, from this segment and link on */
@@ -209,14 +211,21 @@ static inline struct mapping *mapping_at(struct space *space, uint32_t slot)
 	return slots_at(&space->slots, slot);
 }
 
+/* Of a slot that there is. */
+static inline struct mapping *mapping_known(struct space *space, uint32_t slot)
+{
+	return slots_known(&space->slots, slot);
+}
+
+/* Of links that there are: not of 0. */
 static inline struct link *link_at(struct space *space, uint32_t link)
 {
-	return slots_at(&space->links.slots, link);
+	return slots_known(&space->links.slots, link);
 }
 
 static inline struct link_more *link_more(struct space *space, uint32_t link)
 {
-	return slots_at(&space->links.beside, link);
+	return slots_known(&space->links.beside, link);
 }
 
 static inline enum link_kind mapping_link_kind(const struct mapping *mapping)
@@ -389,7 +398,7 @@ void space_end_some(struct space *space, uint32_t slot, uint32_t *budget);
 /* Errors of ist_mapping_unregister_one. Takes the lock. */
 int space_unregister_handle(struct space *space, const struct ist_mapping *handle, enum mapping_kind kind,
                             unsigned flags);
-/* After the compare-exchange that ended it [S3]. */
+/* After the compare-exchange that ended it [mapping.S3]. */
 void space_ended(struct space *space, uint32_t slot);
 /* Give back a hold. Takes limbo.lock if it was the last of an unregistered mapping. */
 void space_drop_hold(struct space *space, uint32_t slot);

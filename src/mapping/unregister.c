@@ -34,7 +34,7 @@ void space_ended(struct space *space, uint32_t slot)
 void space_drop_hold(struct space *space, uint32_t slot)
 {
 	if (atomic_fetch_sub_explicit(&mapping_at(space, slot)->refs, REFS_HOLD, memory_order_acq_rel) ==
-	    REFS_HOLD) /* [S3] */
+	    REFS_HOLD) /* [mapping.S3] */
 		space_ended(space, slot);
 }
 
@@ -53,7 +53,7 @@ void space_drop_hold_inside(struct space *space, uint32_t slot)
 	uint64_t pages = mapping->pages, stretches = mapping->stretches;
 
 	if (atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) !=
-	    REFS_HOLD) /* [S3] */
+	    REFS_HOLD) /* [mapping.S3] */
 		return;
 	atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
 	space_bury(space, slot);
@@ -61,19 +61,29 @@ void space_drop_hold_inside(struct space *space, uint32_t slot)
 	space_owe(space, owner);
 }
 
+/* Nothing is to be unmapped, nothing to be taken out of nodes, nobody waits. */
+static bool is_just_forgotten(const struct mapping *mapping)
+{
+	return mapping->kind == MAPPING_PAGES && mapping->place == PLACE_VIEW &&
+	       !atomic_load_explicit(&mapping->held, memory_order_relaxed);
+}
+
+/* Under the owner's lock. */
 static void end_last(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 	struct owner *owner = mapping_owner(space, mapping);
 	uint64_t pages = mapping->pages, stretches = mapping->stretches;
 
-	if (atomic_load_explicit(&mapping->held, memory_order_relaxed) || !cache_keep(space, slot))
+	if (is_just_forgotten(mapping))
+		rest(space, owner, slot);
+	else if (atomic_load_explicit(&mapping->held, memory_order_relaxed) || !cache_keep(space, slot))
 		space_bury(space, slot);
 	owner_put(owner, pages, stretches, 1);
 }
 
 /*
- * Clear LIVE and take a hold: [S2]. Whoever has references then, and nobody else, keeps the pages in their nodes: there is
+ * Clear LIVE and take a hold: [mapping.S2]. Whoever has references then, and nobody else, keeps the pages in their nodes: there is
  * none but those, for nobody gets one any more.
  */
 static int claim(struct mapping *mapping, bool try)
@@ -128,7 +138,7 @@ static bool finish(struct space *space, uint32_t slot)
 		last = (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_ANY) == 0;
 	else
 		last = atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) ==
-		       REFS_HOLD; /* [S3] */
+		       REFS_HOLD; /* [mapping.S3] */
 	if (last) {
 		atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
 		end_last(space, slot);
@@ -139,8 +149,13 @@ static bool finish(struct space *space, uint32_t slot)
 /* Under the owner's lock. */
 static int end_slot(struct space *space, uint32_t slot, bool try, bool *last)
 {
+	struct mapping *mapping = mapping_at(space, slot);
 	uint32_t all = UINT32_MAX;
-	int error = claim(mapping_at(space, slot), try);
+	int error;
+
+	if (mapping->links)
+		__builtin_prefetch(link_more(space, mapping->links), 1); /* what announces it [mapping.C2] */
+	error = claim(mapping, try);
 
 	if (error)
 		return error;
@@ -291,7 +306,7 @@ int ist_mapping_unregister(struct ist_manager *manager, uint32_t owner, uint64_t
 /* Under the lock of the space or the owner. A slot that lives again has the next generation; one that is not registered no LIVE. */
 static bool is_what_it_was(const struct mapping *mapping, const struct ist_mapping *handle)
 {
-	/* Acquire: with the record, for who has neither lock yet [S1]. */
+	/* Acquire: with the record, for who has neither lock yet [mapping.S1]. */
 	return mapping && (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_LIVE) &&
 	       atomic_load_explicit(&mapping->generation, memory_order_relaxed) == handle->generation;
 }

@@ -180,7 +180,7 @@ void owner_put(struct owner *owner, uint64_t pages, uint64_t stretches, uint64_t
 	        owner->config; /* the record may be cleared away after the decrement */
 
 	owner_give_back(owner, pages, stretches);
-	/* Release: what was done with the mapping comes before; acquire: for the last one, after all others' [O1]. */
+	/* Release: what was done with the mapping comes before; acquire: for the last one, after all others' [owner.O1]. */
 	if (atomic_fetch_sub_explicit(&owner->left, count, memory_order_acq_rel) != count)
 		return;
 	atomic_store_explicit(&owner->state, OWNER_GONE, memory_order_relaxed);

@@ -6,7 +6,7 @@
  *
  * State: LIVE until begin of destroy, DYING from then on, GONE when the last thing of it is gone. `left` counts the mappings
  * that count for the quota or are still referenced, and one for everything else until the teardown has walked through.
- * Who brings it to 0 has ended the owner's life: the linearization point of that is this decrement [O1].
+ *   [owner.O1] Who brings it to 0 has ended the owner's life: the linearization point of that is this decrement.
  *
  * A GONE owner stays findable by id until somebody who holds the mutex clears it away; a grace period later its number is used
  * again. All but owner_put and the reading of `state` is under the mutex of whoever has the table.
@@ -19,7 +19,9 @@
 #include <isthmus/owner.h>
 
 #include <pthread.h>
+#include <stdalign.h>
 
+#include "base/bits.h"
 #include "table/index.h"
 #include "table/slots.h"
 
@@ -28,11 +30,21 @@ enum owner_state { OWNER_NONE, OWNER_LIVE, OWNER_DYING, OWNER_GONE };
 #define OWNER_HOST 1u /* the number of owner 0 */
 #define OWNER_NUMBER_MAX 65535u
 
+/* Slots that wait for a batch, first to last: see mapping/resting.h. Under the lock; the atomics are read without. */
+struct resting {
+	uint32_t first, last;
+	_Atomic uint64_t count, batch;
+};
+
 struct owner {
-	pthread_mutex_t lock; /* what one owner does holds up no other: see mapping/space.h */
+	/* Aligned, and so is the next one: two owners' threads write to no line together. */
+	alignas(CACHE_LINE)
+	        pthread_mutex_t lock; /* what one owner does holds up no other: see mapping/space.h */
 	uint32_t number;
 	uint32_t unused; /* slots of mappings, a list */
 	_Atomic uint32_t landed; /* the same, of the limbo: only ever taken as a whole, so no ABA */
+	struct resting resting[2]; /* slots whose readers may still be there */
+	uint8_t youngest; /* which of the two has the higher batch */
 	/* From here on anew in each life, written under both locks: */
 	uint32_t id;
 	struct index cookies; /* its mappings */
@@ -44,7 +56,7 @@ struct owner {
 	bool client_done; /* teardown has walked through the client pool */
 	bool elsewhere_done; /* and through what the client pool has grown by */
 	uint64_t client_at, elsewhere_at; /* or has come so far */
-	_Atomic uint64_t left; /* [O1] */
+	_Atomic uint64_t left; /* [owner.O1] */
 	_Atomic uint64_t pages, stretches; /* those that count */
 	_Atomic uint64_t registered, registered_pages; /* alive: changed under its lock, read without */
 	uint64_t cached, refused;

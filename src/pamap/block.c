@@ -16,7 +16,7 @@ unsigned block_palette(struct block *block, uint16_t owner, uint8_t attributes)
 		if (block->palette[i] == wanted)
 			return i;
 		if (block->palette[i] == 0) {
-			block->palette[i] = wanted; /* no reader has met this number yet [P1] */
+			block->palette[i] = wanted; /* no reader has met this number yet [pamap.P1] */
 			return i;
 		}
 	}
@@ -106,7 +106,9 @@ static bool make_block(struct store *store, struct spot *spot, int32_t start, un
 	block = store_block(store);
 	memset(block, 0, sizeof(*block));
 	for (unsigned i = from; i < to; i++) {
-		if (!move_leaf(block, node_leaf(atomic_load_explicit(&parent->child[i], memory_order_relaxed)), start)) {
+		if (!move_leaf(block,
+		               node_leaf(atomic_load_explicit(&parent->child[i], memory_order_relaxed)),
+		               start)) {
 			store_discard_block(store, block);
 			return false;
 		}
@@ -115,7 +117,8 @@ static bool make_block(struct store *store, struct spot *spot, int32_t start, un
 	swap.key[0] = parent->key[from] < start ? start : parent->key[from];
 	swap.ref[0] = block_ref(block);
 	for (unsigned i = from; i < to; i++)
-		store_retire_leaf(store, node_leaf(atomic_load_explicit(&parent->child[i], memory_order_relaxed)));
+		store_retire_leaf(store,
+		                  node_leaf(atomic_load_explicit(&parent->child[i], memory_order_relaxed)));
 	tree_swap(store, spot, &swap);
 	return true;
 }

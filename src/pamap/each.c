@@ -19,7 +19,8 @@ static bool visit_list(const struct walk *walk, uint64_t page, struct list list)
 	for (uint32_t i = 0; i < list.count; i++) {
 		const struct pamap_entry *e = &list.entry[i];
 
-		if (e->page == page && !owner_is_hidden(walk->map, e->owner) && !walk->visit(walk->context, e))
+		if (e->page == page && !owner_is_hidden(walk->map, e->owner) &&
+		    !walk->visit(walk->context, e))
 			return false;
 	}
 	return true;
@@ -35,7 +36,7 @@ static bool visit_leaf(const struct walk *walk, const struct leaf *leaf, uint64_
 	struct pamap_entry one;
 
 	for (unsigned i = 0; i < leaf->count; i++) {
-		uint64_t word = atomic_load_explicit(&leaf->word[i], memory_order_acquire); /* [P1] */
+		uint64_t word = atomic_load_explicit(&leaf->word[i], memory_order_acquire); /* [pamap.P1] */
 		uint64_t page = base + (uint64_t)leaf->key[i];
 
 		if (word && !visit_piece(walk, page, leaf_list(page, word, leaf->extra[i], &one)))
@@ -49,7 +50,7 @@ static bool visit_block(const struct walk *walk, const struct block *block, uint
 	struct pamap_entry one;
 
 	for (unsigned i = 0; i < BLOCK_PAGES; i++) {
-		uint64_t word = atomic_load_explicit(&block->word[i], memory_order_acquire); /* [P1] */
+		uint64_t word = atomic_load_explicit(&block->word[i], memory_order_acquire); /* [pamap.P1] */
 
 		if (word && !visit_piece(walk, start + i, block_list(block, start + i, word, &one)))
 			return false;
@@ -72,7 +73,8 @@ static void walk_regions(struct walk *walk)
 			walk->first = page = region << REGION_BITS;
 		tree_find(map_root(walk->map, region), (int32_t)(page & (uint64_t)REGION_LAST), &spot);
 		if (node_kind(spot.target) == NODE_BLOCK)
-			more = visit_block(walk, node_block(spot.target), (region << REGION_BITS) + (uint64_t)block_start(&spot));
+			more = visit_block(walk, node_block(spot.target),
+			                   (region << REGION_BITS) + (uint64_t)block_start(&spot));
 		else if (spot.target)
 			more = visit_leaf(walk, node_leaf(spot.target), region << REGION_BITS);
 		walk->first = (region << REGION_BITS) + (uint64_t)spot.high + 1;

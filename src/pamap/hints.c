@@ -56,13 +56,13 @@ static void forget(struct hints *hints, int64_t bucket, node_ref ref)
 	if (has_bucket(hints, bucket) &&
 	    hint_node(atomic_load_explicit(&hints->slot[bucket], memory_order_relaxed)) == ref &&
 	    !TWIN_BROKEN(4)) /* the twin leaves the way to a node that is gone */
-		atomic_store_explicit(&hints->slot[bucket], 0, memory_order_relaxed); /* [P3] */
+		atomic_store_explicit(&hints->slot[bucket], 0, memory_order_relaxed); /* [pamap.P3] */
 }
 
 static void learn(struct hints *hints, int64_t bucket, struct span span, node_ref hint)
 {
 	if (bucket >= span.first && bucket <= span.last)
-		atomic_store_explicit(&hints->slot[bucket], hint, memory_order_release); /* [P1] */
+		atomic_store_explicit(&hints->slot[bucket], hint, memory_order_release); /* [pamap.P1] */
 }
 
 /* The buckets that a node may be named in, one after the other; -1: no more. */
@@ -367,5 +367,5 @@ void hints_fill(struct root *root, struct hints *made, size_t count)
 	made->exact = can_be_exact(root);
 	learn_below(made, atomic_load_explicit(&root->top, memory_order_relaxed), 0, 0, REGION_LAST);
 	root->hinted = root->leaves + root->blocks;
-	atomic_store_explicit(&root->hints, made, memory_order_release); /* [P1] */
+	atomic_store_explicit(&root->hints, made, memory_order_release); /* [pamap.P1] */
 }

@@ -8,16 +8,16 @@
  * lost but the hints. While leaves are few there are so many buckets that most have one mapping at most; then a slot
  * also guesses the entry of its leaf. Whether the guess is right, the entry's key and length say.
  *
- *   [P3] Between updates a slot is 0 or names a node that is in the tree and covers the bucket. Before a node leaves
+ *   [pamap.P3] Between updates a slot is 0 or names a node that is in the tree and covers the bucket. Before a node leaves
  *        the tree, or comes to cover less, its slots are set to 0, and these stores come before the one that publishes
- *        the change, which is a release [P1]: whoever has seen the change, or begins after it, finds no hint that leads
+ *        the change, which is a release [pamap.P1]: whoever has seen the change, or begins after it, finds no hint that leads
  *        around it. Slots of the new nodes are set after it, each by a release. So every change still has one
  *        linearization point, the store in the tree, whether lookups come by a hint or by the root.
  *        When a leaf is replaced by another for the same pages, it is enough that this is so of the buckets with pages
  *        that change. Of all other pages both leaves say the same until the update ends, and by then no slot names
  *        the old one: a lookup by such a slot linearizes where it loads the word.
  *        A lookup that loaded a slot before it was set to 0 is in a node that may have been replaced, as one that has
- *        loaded a child's pointer is: it linearizes in the same way, and [P2] keeps the node. So does one that loaded
+ *        loaded a child's pointer is: it linearizes in the same way, and [pamap.P2] keeps the node. So does one that loaded
  *        the pointer to hints that others have replaced since: what these name was in the tree at that moment.
  *
  * Which slots a node may be named in follows from what never changes in it: its keys (so no list is kept of them).
@@ -60,13 +60,13 @@ static inline node_ref hints_find(const struct hints *hints, uint64_t at)
 
 	if (bucket >= hints->count)
 		return 0;
-	return atomic_load_explicit(&hints->slot[bucket], memory_order_acquire); /* [P1] */
+	return atomic_load_explicit(&hints->slot[bucket], memory_order_acquire); /* [pamap.P1] */
 }
 
 /* What the hints of the root's region say of an address; 0: nothing. For readers, inside a section, and the writer. */
 static inline node_ref root_hint(struct root *root, uint64_t at)
 {
-	struct hints *hints = atomic_load_explicit(&root->hints, memory_order_acquire); /* [P1] */
+	struct hints *hints = atomic_load_explicit(&root->hints, memory_order_acquire); /* [pamap.P1] */
 
 	return hints ? hints_find(hints, at) : 0;
 }

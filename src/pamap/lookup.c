@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Readers. A lookup goes from a root, or from where a hint leads (hints.h [P3]), to a leaf or block, at most one load of
+ * Readers. A lookup goes from a root, or from where a hint leads (hints.h [pamap.P3]), to a leaf or block, at most one load of
  * a pointer a level, then to one word: wait-free, since the height is bounded by the fill of nodes and nothing is ever
  * tried again. It may pass nodes that have been replaced meanwhile; these still hold what they held when they were
- * [P2], so the answer is the one of an instant between the replacement and the load that led here, which lies within
+ * [pamap.P2], so the answer is the one of an instant between the replacement and the load that led here, which lies within
  * the lookup. Its linearization point is the load of the word; or, when that is in a leaf that had been replaced, the
  * replacement.
  */
@@ -32,7 +32,7 @@ static inline bool step_to(struct place *place, unsigned rank)
 	if (rank == 0)
 		return false;
 	place->from = inner->key[rank - 1];
-	place->ref = atomic_load_explicit(&inner->child[rank - 1], memory_order_acquire); /* [P1] */
+	place->ref = atomic_load_explicit(&inner->child[rank - 1], memory_order_acquire); /* [pamap.P1] */
 	return true;
 }
 
@@ -103,7 +103,7 @@ static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, unsi
 
 	if (rank == 0)
 		return false;
-	word = atomic_load_explicit(&leaf->word[rank - 1], memory_order_acquire); /* [P1] */
+	word = atomic_load_explicit(&leaf->word[rank - 1], memory_order_acquire); /* [pamap.P1] */
 	if (word_pages(word) == 0)
 		return word != 0 && answer_from_cover(map, word_cover(word), query, out);
 	offset = (uint64_t)(x - leaf->key[rank - 1]);
@@ -121,7 +121,7 @@ static inline bool find_in_block(struct pamap *map, const struct place *place, i
 
 	if (offset >= BLOCK_PAGES) /* the range that leads here may go on behind the block */
 		return false;
-	word = atomic_load_explicit(&block->word[offset], memory_order_acquire); /* [P1] */
+	word = atomic_load_explicit(&block->word[offset], memory_order_acquire); /* [pamap.P1] */
 	if (block_word_palette(word) == PALETTE_COVER)
 		return answer_from_cover(map, block_word_cover(word), query, out);
 	if (block_word_palette(word) == 0 || query->more != 0)
@@ -150,7 +150,7 @@ static inline struct place start(struct pamap *map, uint64_t at)
 	if (root)
 		place.ref = root_hint(root, at);
 	if (root && !place.ref)
-		place.ref = atomic_load_explicit(&root->top, memory_order_acquire); /* [P1] */
+		place.ref = atomic_load_explicit(&root->top, memory_order_acquire); /* [pamap.P1] */
 	return place;
 }
 
@@ -169,7 +169,7 @@ static inline bool guess_finds(struct pamap *map, node_ref hint, int32_t x, cons
 
 	if (guess == LEAF_MAX || !hint)
 		return false;
-	word = atomic_load_explicit(&leaf->word[guess], memory_order_acquire); /* [P1] */
+	word = atomic_load_explicit(&leaf->word[guess], memory_order_acquire); /* [pamap.P1] */
 	offset = (uint32_t)(x - leaf->key[guess]);
 	return offset + query->more < word_pages(word) &&
 	       answer_from_word(map, leaf, guess, word, offset, query, out);

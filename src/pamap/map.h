@@ -21,35 +21,37 @@ struct region {
 
 /* All regions but the first one, ascending. Immutable; a new region makes a new array. */
 struct regions {
-	struct rcu_item item; /* to free it when a new one has replaced it [P2] */
+	struct rcu_item item; /* to free it when a new one has replaced it [pamap.P2] */
 	size_t count;
 	struct region *region[];
 };
 
 /*
- * Readers load: home.root (hints.h), then home.number (written once, before the first root is published [P1]); or the
- * regions [P1]. The owners: [H1] hide stores hidden and the owner's flag before it returns; a lookup that begins later loads
- * both. They are cleared after a grace period that began when none of the owner's words was left, so no reader holds
- * a word of his that it has yet to compare with the flag.
+ * Readers load: home.root (hints.h), then home.number (written once, before the first root is published [pamap.P1]); or the
+ * regions [pamap.P1]. And the owners:
+ *   [pamap.H1] hide stores hidden and the owner's flag before it returns; a lookup that begins later loads both. They are
+ *        cleared after a grace period that began when none of the owner's words was left, so no reader holds a word of
+ *        his that it has yet to compare with the flag.
  */
 struct pamap {
-	struct region home;                      /* the first region that was written: found by one comparison */
+	struct region home; /* the first region that was written: found by one comparison */
 	_Atomic uint64_t home_number;
-	_Atomic(struct regions *) regions;       /* null: none */
-	_Atomic uint32_t hidden;                 /* number of hidden owners */
-	_Atomic(_Atomic uint32_t *) owners;      /* of each owner: OWNER_HIDDEN and the number of mappings; null: none */
+	_Atomic(struct regions *) regions; /* null: none */
+	_Atomic uint32_t hidden; /* number of hidden owners */
+	_Atomic(_Atomic uint32_t *)
+	        owners; /* of each owner: OWNER_HIDDEN and the number of mappings; null: none */
 
 	char apart[CACHE_LINE]; /* readers' lines end before, the writer's begin behind it */
 	pthread_mutex_t writer;
 	struct store store;
 	uint64_t mappings;
 	bool has_home;
-	struct pamap *next, **link;              /* the list of all maps, for fork */
+	struct pamap *next, **link; /* the list of all maps, for fork */
 };
 
 static inline bool any_hidden(struct pamap *map)
 {
-	return atomic_load_explicit(&map->hidden, memory_order_acquire) != 0; /* [H1] */
+	return atomic_load_explicit(&map->hidden, memory_order_acquire) != 0; /* [pamap.H1] */
 }
 
 static inline bool owner_is_hidden(struct pamap *map, uint16_t owner)
@@ -79,7 +81,7 @@ static inline struct root *map_root(struct pamap *map, uint64_t region)
 
 	if (atomic_load_explicit(&map->home_number, memory_order_relaxed) == region)
 		return &map->home.root;
-	regions = atomic_load_explicit(&map->regions, memory_order_acquire); /* [P1] */
+	regions = atomic_load_explicit(&map->regions, memory_order_acquire); /* [pamap.P1] */
 	high = regions ? regions->count : 0;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;

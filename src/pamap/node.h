@@ -17,12 +17,12 @@
  *   - keys, extras and covers never do: an update copies the leaf and publishes the copy in its parent;
  *   - the child pointers of inner nodes, the roots, the words of a block and (only to 0, which means that the piece
  *     is gone) the words of a leaf do, each by one store.
- *   [P1] Each of these stores is a release, and each load of them by a reader an acquire: what the reader then finds
+ *   [pamap.P1] Each of these stores is a release, and each load of them by a reader an acquire: what the reader then finds
  *        behind the pointer, or in the palette of a block, was written before. Readers could do with the dependency
  *        from the pointer to what is behind it, but C11's consume is no weaker than acquire in any compiler; on ARM64
  *        the acquire is one ldar(pr) a level, which waits for nothing but itself.
- *        The slots of the hints (hints.h) are such pointers too, with a rule of their own, [P3].
- *   [P2] What was replaced is reused only after a grace period that began after the store which replaced it [G1].
+ *        The slots of the hints (hints.h) are such pointers too, with a rule of their own, [pamap.P3].
+ *   [pamap.P2] What was replaced is reused only after a grace period that began after the store which replaced it [rcu.G1].
  *
  * ABA: readers compare no pointer with another and retry nothing. The writer is alone.
  */
@@ -86,7 +86,7 @@ struct inner {
 struct block {
 	_Atomic uint64_t word[BLOCK_PAGES];
 	uint32_t palette[PALETTE_MAX +
-	                 2]; /* 0: unused; written before the first word that refers to it [P1] */
+	                 2]; /* 0: unused; written before the first word that refers to it [pamap.P1] */
 	struct block *next;
 	uint16_t live;
 } __attribute__((aligned(NODE_ALIGN)));

@@ -26,7 +26,7 @@ int pamap_owner_hide(struct pamap *map, uint16_t owner, struct pamap_reap *out)
 		uint32_t hidden = atomic_load_explicit(&map->hidden, memory_order_relaxed);
 
 		atomic_store_explicit(&owners[owner], count | OWNER_HIDDEN, memory_order_relaxed);
-		atomic_store_explicit(&map->hidden, hidden + 1, memory_order_release); /* [H1] */
+		atomic_store_explicit(&map->hidden, hidden + 1, memory_order_release); /* [pamap.H1] */
 		*out = (struct pamap_reap){owner, 0};
 	}
 	pthread_mutex_unlock(&map->writer);
@@ -60,7 +60,8 @@ static bool reap_leaf(struct pamap *map, struct leaf *leaf, uint16_t owner, stru
 {
 	for (unsigned i = 0; i < leaf->count; i++) {
 		uint64_t word = atomic_load_explicit(&leaf->word[i], memory_order_relaxed);
-		const struct pamap_entry *e = word && word_pages(word) == 0 ? in_cover(word_cover(word), owner) : NULL;
+		const struct pamap_entry *e =
+		        word && word_pages(word) == 0 ? in_cover(word_cover(word), owner) : NULL;
 
 		if (e) {
 			*found = *e;
@@ -79,7 +80,8 @@ static bool reap_block(struct pamap *map, struct block *block, uint16_t owner, s
 	for (unsigned i = 0; i < BLOCK_PAGES; i++) {
 		uint64_t word = atomic_load_explicit(&block->word[i], memory_order_relaxed);
 		unsigned palette = block_word_palette(word);
-		const struct pamap_entry *e = palette == PALETTE_COVER ? in_cover(block_word_cover(word), owner) : NULL;
+		const struct pamap_entry *e =
+		        palette == PALETTE_COVER ? in_cover(block_word_cover(word), owner) : NULL;
 
 		if (e) {
 			*found = *e;
@@ -108,8 +110,8 @@ static int reap_step(struct pamap *map, struct pamap_reap *reap)
 		reap->at = region << REGION_BITS;
 	tree_find(root, (int32_t)(reap->at & (uint64_t)REGION_LAST), &spot);
 	covered = node_kind(spot.target) == NODE_BLOCK
-			  ? reap_block(map, node_block(spot.target), reap->owner, &found)
-			  : spot.target && reap_leaf(map, node_leaf(spot.target), reap->owner, &found);
+	                  ? reap_block(map, node_block(spot.target), reap->owner, &found)
+	                  : spot.target && reap_leaf(map, node_leaf(spot.target), reap->owner, &found);
 	if (covered) {
 		op.entry = &found;
 		error = plan_run(map, &op);
@@ -148,7 +150,7 @@ int pamap_owner_reap(struct pamap *map, struct pamap_reap *reap, unsigned budget
 	if (error)
 		return error;
 
-	rcu_wait(); /* [H1] */
+	rcu_wait(); /* [pamap.H1] */
 	pthread_mutex_lock(&map->writer);
 	if (owner_is_hidden(map, reap->owner))
 		show_again(map, reap->owner);

@@ -48,7 +48,8 @@ static void drop_covers(struct store *store, node_ref ref)
 	switch (node_kind(ref)) {
 	case NODE_INNER:
 		for (unsigned i = 0; i < node_inner(ref)->count; i++)
-			drop_covers(store, atomic_load_explicit(&node_inner(ref)->child[i], memory_order_relaxed));
+			drop_covers(store,
+			            atomic_load_explicit(&node_inner(ref)->child[i], memory_order_relaxed));
 		return;
 	case NODE_LEAF:
 		for (unsigned i = 0; i < node_leaf(ref)->count; i++) {
@@ -103,7 +104,7 @@ void pamap_set_backlog_limit(struct pamap *map, uint64_t bytes)
 
 uint64_t map_next_region(struct pamap *map, uint64_t number)
 {
-	struct regions *regions = atomic_load_explicit(&map->regions, memory_order_acquire); /* [P1] */
+	struct regions *regions = atomic_load_explicit(&map->regions, memory_order_acquire); /* [pamap.P1] */
 	uint64_t home = atomic_load_explicit(&map->home_number, memory_order_relaxed);
 	uint64_t best = home != NO_REGION && home >= number ? home : NO_REGION;
 
@@ -159,7 +160,7 @@ struct root *map_make_root(struct pamap *map, uint64_t number)
 		free(region);
 		return NULL;
 	}
-	atomic_store_explicit(&map->regions, made, memory_order_release); /* [P1] */
+	atomic_store_explicit(&map->regions, made, memory_order_release); /* [pamap.P1] */
 	if (old) {
 		old->item.release = free_regions;
 		rcu_defer(&old->item);
@@ -177,7 +178,7 @@ static int make_ready(struct pamap *map)
 	owners = platform_map(OWNERS * sizeof(*owners));
 	if (!owners)
 		return -ENOMEM;
-	atomic_store_explicit(&map->owners, owners, memory_order_release); /* [P1] */
+	atomic_store_explicit(&map->owners, owners, memory_order_release); /* [pamap.P1] */
 	return 0;
 }
 
@@ -250,7 +251,8 @@ static size_t insert_run(struct pamap *map, const struct pamap_entry *entries, s
 	return run;
 }
 
-int pamap_insert_many(struct pamap *map, const struct pamap_entry *entries, size_t count, unsigned flags, size_t *done)
+int pamap_insert_many(struct pamap *map, const struct pamap_entry *entries, size_t count, unsigned flags,
+                      size_t *done)
 {
 	size_t in = 0;
 	int error = begin_update(map);

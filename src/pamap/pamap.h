@@ -9,18 +9,18 @@
  * owner, if it asks for that), whatever else covers parts of it; when that one goes, with the next oldest.
  *
  * Guarantees
- *   [A1] Lookups are wait-free: a number of steps bounded by the height of the tree and the number of mappings of
+ *   [pamap.A1] Lookups are wait-free: a number of steps bounded by the height of the tree and the number of mappings of
  *        one page, no retry, no store but the read section's own. They never meet a lock (a thread's first section
  *        registers it, see rcu/rcu.h; a map that was never written needs no section).
- *   [A2] Updates are one after the other (a mutex a map) and never wait for readers. Each page changes at one instant,
+ *   [pamap.A2] Updates are one after the other (a mutex a map) and never wait for readers. Each page changes at one instant,
  *        from all that covered it before to all that covers it after: its linearization point is the store of the
  *        pointer to the new leaf, of the word of one page in a block, or of an emptied word. A mapping of which all
  *        pages lie in one leaf (or are one page) appears, goes and is replaced as a whole at one instant; others page
  *        by page, from the lowest up. A page that is mapped before and after is mapped in between.
- *   [A3] An update that fails has changed nothing.
- *   [A4] What a lookup returned is about the moment of the lookup. Inside a read section what the value names is kept
+ *   [pamap.A3] An update that fails has changed nothing.
+ *   [pamap.A4] What a lookup returned is about the moment of the lookup. Inside a read section what the value names is kept
  *        by whoever waits for readers (rcu_wait, rcu_defer) between pamap_remove and its release.
- *   [A5] A thread that stops in a lookup holds back reclamation. Memory that waits for readers is bounded by the
+ *   [pamap.A5] A thread that stops in a lookup holds back reclamation. Memory that waits for readers is bounded by the
  *        backlog limit plus what one update replaces; at the limit updates wait 100 ms, then fail with -EAGAIN.
  *        Removal of a mapping of one page or leaf that overlaps no other takes nothing from the backlog, and works on.
  *        A thread that stops in an update holds the map's mutex: updates are control path; readers do not notice.
@@ -37,22 +37,22 @@
 
 #define PAMAP_PAGE_SHIFT 12u
 #define PAMAP_PAGE_SIZE (UINT64_C(1) << PAMAP_PAGE_SHIFT)
-#define PAMAP_PAGES_MAX (UINT64_C(1) << 40)     /* of one mapping: 4 PiB, all that an x86-64 can address */
-#define PAMAP_OVERLAP_MAX 1024u                 /* mappings of one page */
+#define PAMAP_PAGES_MAX (UINT64_C(1) << 40) /* of one mapping: 4 PiB, all that an x86-64 can address */
+#define PAMAP_OVERLAP_MAX 1024u /* mappings of one page */
 
 struct pamap;
 
 /* A mapping: pages [page, page + pages) lie at [to, to + pages) on the other side (numbers of pages, not addresses). */
 struct pamap_entry {
 	uint64_t page, pages, to;
-	uint32_t handle;    /* whatever the caller wants to find; below 2^24 costs no extra memory */
+	uint32_t handle; /* whatever the caller wants to find; below 2^24 costs no extra memory */
 	uint16_t owner;
 	uint8_t attributes;
 };
 
 /* What a lookup finds. */
 struct pamap_value {
-	uint64_t to;        /* address on the other side of the first byte looked up */
+	uint64_t to; /* address on the other side of the first byte looked up */
 	uint32_t handle;
 	uint16_t owner;
 	uint8_t attributes;
@@ -61,10 +61,10 @@ struct pamap_value {
 
 struct pamap_stats {
 	uint64_t mappings;
-	uint64_t bytes;         /* of bookkeeping, with what waits for readers and what is kept for reuse */
+	uint64_t bytes; /* of bookkeeping, with what waits for readers and what is kept for reuse */
 	uint64_t backlog_bytes; /* of it, waiting for readers, or until it is worth waiting for them */
 	uint64_t backlog_limit;
-	uint64_t refused;       /* updates that failed with -EAGAIN */
+	uint64_t refused; /* updates that failed with -EAGAIN */
 };
 
 /* Install the fork hooks. Idempotent; before the first lock of a module whose lock is taken before a map's. */
@@ -82,7 +82,7 @@ void pamap_set_backlog_limit(struct pamap *map, uint64_t bytes);
  *   -EINVAL   no pages, or a range past the top of the 64-bit address space on either side;
  *   -EFBIG    more than PAMAP_PAGES_MAX pages;
  *   -ENOMEM   no memory for bookkeeping;
- *   -EAGAIN   too much waits for readers [A5];
+ *   -EAGAIN   too much waits for readers [pamap.A5];
  *   -EDEADLK  called inside a read section;
  * and what stands beside them.
  */
@@ -92,7 +92,8 @@ void pamap_set_backlog_limit(struct pamap *map, uint64_t bytes);
 /* -EBUSY: the owner is being removed; -EMLINK: more than PAMAP_OVERLAP_MAX mappings of a page. */
 int pamap_insert(struct pamap *map, const struct pamap_entry *entry, unsigned flags);
 /* One after the other with one lock; *done (may be null) of them are in when it fails. */
-int pamap_insert_many(struct pamap *map, const struct pamap_entry *entries, size_t count, unsigned flags, size_t *done);
+int pamap_insert_many(struct pamap *map, const struct pamap_entry *entries, size_t count, unsigned flags,
+                      size_t *done);
 /* Remove the (oldest) mapping that is equal in every member. -ENOENT: none is. Readers may still be using it. */
 int pamap_remove(struct pamap *map, const struct pamap_entry *entry);
 /* Put `with` in the place, and age, of the oldest mapping equal to `entry`; same page and pages, or -EINVAL. -ENOENT */
@@ -118,7 +119,8 @@ void pamap_owner_show(struct pamap *map, uint16_t owner);
 
 /* Whether [at, at + len) lies in a mapping, and where. len is not 0, and the range does not wrap. Wait-free. */
 bool pamap_lookup(struct pamap *map, uint64_t at, uint64_t len, struct pamap_value *out);
-bool pamap_lookup_owner(struct pamap *map, uint16_t owner, uint64_t at, uint64_t len, struct pamap_value *out);
+bool pamap_lookup_owner(struct pamap *map, uint16_t owner, uint64_t at, uint64_t len,
+                        struct pamap_value *out);
 /* The same, for who wants only the address: touches one cache line less. */
 bool pamap_translate(struct pamap *map, uint64_t at, uint64_t len, uint64_t *to);
 /* The same for `count` single bytes; overlaps the cache misses. Returns how many were found. */

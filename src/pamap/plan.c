@@ -23,7 +23,8 @@ struct draft {
 	int32_t first, last;
 	uint32_t count;
 	struct pamap_entry entry[PAMAP_OVERLAP_MAX + 1];
-	struct cover *kept; /* its cover in the tree if it stays as it is; then, or if `packed`, word and extra count */
+	struct cover *
+	        kept; /* its cover in the tree if it stays as it is; then, or if `packed`, word and extra count */
 	bool packed;
 	uint64_t word;
 	uint32_t extra;
@@ -52,8 +53,12 @@ struct list leaf_list(uint64_t page, uint64_t word, uint32_t extra, struct pamap
 {
 	if (word_pages(word) == 0)
 		return (struct list){word_cover(word)->entry, word_cover(word)->count};
-	*one = (struct pamap_entry){page, word_pages(word), word_to(word), extra & WORD_HANDLE_MAX, word_owner(word),
-				    (uint8_t)(extra >> 24)};
+	*one = (struct pamap_entry){page,
+	                            word_pages(word),
+	                            word_to(word),
+	                            extra & WORD_HANDLE_MAX,
+	                            word_owner(word),
+	                            (uint8_t)(extra >> 24)};
 	return (struct list){one, 1};
 }
 
@@ -65,8 +70,12 @@ struct list block_list(const struct block *block, uint64_t page, uint64_t word, 
 		return (struct list){one, 0};
 	if (block_word_palette(word) == PALETTE_COVER)
 		return (struct list){block_word_cover(word)->entry, block_word_cover(word)->count};
-	*one = (struct pamap_entry){page, 1, block_word_to(word), block_word_handle(word), (uint16_t)palette,
-				    (uint8_t)(palette >> 16)};
+	*one = (struct pamap_entry){page,
+	                            1,
+	                            block_word_to(word),
+	                            block_word_handle(word),
+	                            (uint16_t)palette,
+	                            (uint8_t)(palette >> 16)};
 	return (struct list){one, 1};
 }
 
@@ -177,13 +186,15 @@ static void finish_draft(struct plan *plan)
 	} else {
 		cover = make_cover(plan, draft->entry, draft->count);
 		if (cover)
-			add_piece(plan, draft->first, cover_word(cover), (uint32_t)(draft->last - draft->first));
+			add_piece(plan, draft->first, cover_word(cover),
+			          (uint32_t)(draft->last - draft->first));
 	}
 }
 
 static bool continues(const struct draft *before, const struct draft *draft)
 {
-	if (before->packed || draft->packed || before->last + 1 != draft->first || before->count != draft->count)
+	if (before->packed || draft->packed || before->last + 1 != draft->first ||
+	    before->count != draft->count)
 		return false;
 	for (uint32_t i = 0; i < draft->count; i++)
 		if (!entry_equal(&before->entry[i], &draft->entry[i]))
@@ -266,7 +277,8 @@ static void plan_leaf(struct plan *plan, const struct leaf *leaf, int32_t first,
 		int32_t begin = pieces.first[i], end = piece_last(begin, pieces.word[i], pieces.extra[i]);
 		int32_t from = begin > first ? begin : first, to = end < last ? end : last;
 		struct pamap_entry one;
-		struct list list = leaf_list(plan->base + (uint64_t)begin, pieces.word[i], pieces.extra[i], &one);
+		struct list list =
+		        leaf_list(plan->base + (uint64_t)begin, pieces.word[i], pieces.extra[i], &one);
 
 		if (add && begin > at && at <= last) {
 			put_run(plan, at, begin - 1 < last ? begin - 1 : last, nothing, true);
@@ -310,7 +322,8 @@ static void plan_block(struct plan *plan, struct block *block, int32_t start, in
 		if (fits_whole(plan, draft))
 			palette = block_palette(block, draft->entry[0].owner, draft->entry[0].attributes);
 		if (palette) {
-			add_piece(plan, x, block_word_make(draft->entry[0].to, draft->entry[0].handle, palette), 0);
+			add_piece(plan, x,
+			          block_word_make(draft->entry[0].to, draft->entry[0].handle, palette), 0);
 			continue;
 		}
 		cover = make_cover(plan, draft->entry, draft->count);
@@ -370,7 +383,7 @@ static void execute_block(const struct plan *plan, const struct part *part, stru
 		_Atomic uint64_t *word = &block->word[plan->pieces[i].first - block_start(spot)];
 		bool before = atomic_load_explicit(word, memory_order_relaxed) != 0;
 
-		atomic_store_explicit(word, plan->pieces[i].word, memory_order_release); /* [P1] */
+		atomic_store_explicit(word, plan->pieces[i].word, memory_order_release); /* [pamap.P1] */
 		block->live = (uint16_t)(block->live - before + (plan->pieces[i].word != 0));
 	}
 }
@@ -382,14 +395,16 @@ static void execute(struct plan *plan)
 		struct pieces pieces;
 		struct spot spot;
 
-		tree_find(map_root(plan->map, part->page >> REGION_BITS), (int32_t)(part->page & (uint64_t)REGION_LAST), &spot);
+		tree_find(map_root(plan->map, part->page >> REGION_BITS),
+		          (int32_t)(part->page & (uint64_t)REGION_LAST), &spot);
 		if (node_kind(spot.target) == NODE_BLOCK) {
 			execute_block(plan, part, &spot);
 			continue;
 		}
 		pieces.count = 0;
 		for (size_t i = part->begin; i < part->begin + part->count; i++)
-			pieces_add(&pieces, plan->pieces[i].first, plan->pieces[i].word, plan->pieces[i].extra);
+			pieces_add(&pieces, plan->pieces[i].first, plan->pieces[i].word,
+			           plan->pieces[i].extra);
 		tree_put(&plan->map->store, &spot, &pieces, JOIN_NONE);
 	}
 	for (struct cover *cover = plan->gone, *next; cover; cover = next) {
@@ -402,7 +417,7 @@ static void execute(struct plan *plan)
 		struct spot spot;
 
 		tree_find(map_root(plan->map, plan->parts[p].page >> REGION_BITS),
-			  (int32_t)(plan->parts[p].page & (uint64_t)REGION_LAST), &spot);
+		          (int32_t)(plan->parts[p].page & (uint64_t)REGION_LAST), &spot);
 		tree_shrink(&plan->map->store, &spot, true);
 	}
 }
@@ -422,7 +437,7 @@ static bool is_there(struct pamap *map, const struct pamap_entry *entry)
 	tree_find(root, x, &spot);
 	if (node_kind(spot.target) == NODE_BLOCK) {
 		uint64_t word = atomic_load_explicit(&node_block(spot.target)->word[x - block_start(&spot)],
-						     memory_order_relaxed);
+		                                     memory_order_relaxed);
 
 		list = block_list(node_block(spot.target), entry->page, word, &one);
 	} else if (spot.target && (rank = leaf_rank(node_leaf(spot.target), x)) > 0) {

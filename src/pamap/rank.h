@@ -41,7 +41,7 @@ static inline unsigned rank_of_64(const int32_t *keys, int32_t limit)
 	rank_four limits = {limit, limit, limit, limit};
 
 	return rank_sum((rank_16(fours, limits) + rank_16(fours + 4, limits)) +
-			(rank_16(fours + 8, limits) + rank_16(fours + 12, limits)));
+	                (rank_16(fours + 8, limits) + rank_16(fours + 12, limits)));
 }
 
 #endif

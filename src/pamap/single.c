@@ -151,13 +151,13 @@ static int insert_in_block(struct store *store, struct spot *spot, const struct 
 	palette = block_palette(block, entry->owner, entry->attributes);
 	if (palette) {
 		atomic_store_explicit(word, block_word_make(entry->to, entry->handle, palette),
-		                      memory_order_release); /* [P1] */
+		                      memory_order_release); /* [pamap.P1] */
 	} else {
 		cover = store_cover(store, 1);
 		if (!cover)
 			return -ENOMEM;
 		cover->entry[0] = *entry;
-		atomic_store_explicit(word, block_cover_word(cover), memory_order_release); /* [P1] */
+		atomic_store_explicit(word, block_cover_word(cover), memory_order_release); /* [pamap.P1] */
 	}
 	block->live++;
 	return SINGLE_DONE;
@@ -331,7 +331,7 @@ int single_remove(struct pamap *map, const struct pamap_entry *entry)
 
 	if (!root || !entry_fits_word(entry))
 		return SINGLE_NOT;
-	ref = hint_node(root_hint(root, entry->page << PAMAP_PAGE_SHIFT)); /* it is in the tree [P3] */
+	ref = hint_node(root_hint(root, entry->page << PAMAP_PAGE_SHIFT)); /* it is in the tree [pamap.P3] */
 	if (!ref || node_kind(ref) == NODE_INNER) {
 		tree_find(root, in_region(entry->page), &spot);
 		ref = spot.target;

@@ -28,7 +28,8 @@ void store_init(struct store *store)
 	pthread_condattr_t attributes;
 
 	store->limit = LIMIT_DEFAULT;
-	store->bump_leaf.next_bytes = store->bump_inner.next_bytes = store->bump_block.next_bytes = CHUNK_FIRST;
+	store->bump_leaf.next_bytes = store->bump_inner.next_bytes = store->bump_block.next_bytes =
+	        CHUNK_FIRST;
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&store->has_landed, &attributes);
@@ -66,7 +67,7 @@ static bool wait_for_landing(struct store *store, const struct timespec *until)
 	pthread_mutex_lock(&store->landing);
 	while (!(landed = atomic_load_explicit(&store->landed, memory_order_acquire)) && error != ETIMEDOUT)
 		error = until ? pthread_cond_timedwait(&store->has_landed, &store->landing, until)
-			      : pthread_cond_wait(&store->has_landed, &store->landing);
+		              : pthread_cond_wait(&store->has_landed, &store->landing);
 	pthread_mutex_unlock(&store->landing);
 	return landed;
 }
@@ -256,7 +257,8 @@ void store_discard_block(struct store *store, struct block *block)
 
 void store_retire_leaf(struct store *store, struct leaf *leaf)
 {
-	struct node_lists *to = TWIN_BROKEN(2) ? &store->unused : &store->limbo; /* the twin does not wait for readers */
+	struct node_lists *to =
+	        TWIN_BROKEN(2) ? &store->unused : &store->limbo; /* the twin does not wait for readers */
 
 	leaf->next = to->leaf;
 	if (!to->leaf)
@@ -344,14 +346,14 @@ static void land(struct rcu_item *item)
 	struct store *store = (struct store *)((char *)item - offsetof(struct store, item));
 
 	pthread_mutex_lock(&store->landing);
-	atomic_store_explicit(&store->landed, true, memory_order_release); /* [L1] */
+	atomic_store_explicit(&store->landed, true, memory_order_release); /* [pamap.L1] */
 	pthread_cond_broadcast(&store->has_landed);
 	pthread_mutex_unlock(&store->landing);
 }
 
 static void take_back(struct store *store)
 {
-	if (store->flying && atomic_load_explicit(&store->landed, memory_order_acquire)) { /* [L1] */
+	if (store->flying && atomic_load_explicit(&store->landed, memory_order_acquire)) { /* [pamap.L1] */
 		give_back(store, &store->in_flight);
 		store->flying = false;
 	}

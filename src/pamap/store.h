@@ -8,6 +8,7 @@
  * that giving back a thousand nodes costs as much as giving back one, and a grace period serves them all. The reclaimer
  * only says that the item has landed; the next update takes it back. It must not need the mutex: an updater that never
  * pauses would starve it.
+ *   [pamap.L1] `landed` is set with release by the reclaimer, and cleared by the writer after an acquire.
  */
 #ifndef PAMAP_STORE_H
 #define PAMAP_STORE_H
@@ -46,12 +47,12 @@ struct store {
 	struct chunk *chunks;
 	struct bump bump_leaf, bump_inner, bump_block;
 	struct node_lists unused; /* `cover` is unused here: covers come from malloc, hints from the system */
-	struct node_lists limbo;       /* replaced since the last hand-over */
-	struct node_lists in_flight;   /* handed over */
+	struct node_lists limbo; /* replaced since the last hand-over */
+	struct node_lists in_flight; /* handed over */
 	struct rcu_item item;
 	bool flying;
-	atomic_bool landed;            /* [L1] set with release by the reclaimer, cleared by the writer after an acquire */
-	pthread_mutex_t landing;       /* for those who wait for it */
+	atomic_bool landed; /* [pamap.L1] */
+	pthread_mutex_t landing; /* for those who wait for it */
 	pthread_cond_t has_landed;
 	uint64_t bytes, limit, refused;
 	uint64_t
@@ -82,7 +83,7 @@ struct hints *store_hints(struct store *store, size_t count); /* empty; null: no
 void store_discard_cover(struct store *store, struct cover *cover);
 void store_discard_block(struct store *store, struct block *block);
 void store_discard_hints(struct store *store, struct hints *hints);
-/* ... and what readers may still be in [P2]: after it was replaced. */
+/* ... and what readers may still be in [pamap.P2]: after it was replaced. */
 void store_retire_leaf(struct store *store, struct leaf *leaf);
 void store_retire_inner(struct store *store, struct inner *inner);
 void store_retire_block(struct store *store, struct block *block);

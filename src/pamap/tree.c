@@ -4,13 +4,13 @@
 
 #include <string.h>
 
-#define LEAF_MIN 8u    /* below: try to join a neighbour, */
+#define LEAF_MIN 8u /* below: try to join a neighbour, */
 #define LEAF_JOINED 24u /* if no more than this comes of it */
 #define LEAF_SLACK 10u /* how far from its share of the pieces a leaf may end, for a round separator */
 #define LEAF_SPREAD 27u /* what leaves between which a full one was spread hold at most */
 #define INNER_MIN 16u
 #define INNER_JOINED 48u
-#define BLOCK_MIN 96u  /* below: leaves again */
+#define BLOCK_MIN 96u /* below: leaves again */
 
 void tree_find(struct root *root, int32_t x, struct spot *spot)
 {
@@ -18,7 +18,7 @@ void tree_find(struct root *root, int32_t x, struct spot *spot)
 
 	spot->root = root;
 	spot->depth = 0;
-	spot->target = atomic_load_explicit(&root->top, memory_order_acquire); /* [P1] */
+	spot->target = atomic_load_explicit(&root->top, memory_order_acquire); /* [pamap.P1] */
 	spot->from = spot->low = 0;
 	spot->high = REGION_LAST;
 	spot->at = 0;
@@ -37,7 +37,8 @@ void tree_find(struct root *root, int32_t x, struct spot *spot)
 			spot->high = inner->key[spot->at + 1] - 1;
 		spot->level[spot->depth].node = inner;
 		spot->level[spot->depth++].index = spot->at;
-		spot->target = atomic_load_explicit(&inner->child[spot->at], memory_order_acquire); /* [P1] */
+		spot->target =
+		        atomic_load_explicit(&inner->child[spot->at], memory_order_acquire); /* [pamap.P1] */
 	}
 	if (node_kind(spot->target) != NODE_BLOCK)
 		return;
@@ -59,7 +60,7 @@ void tree_find(struct root *root, int32_t x, struct spot *spot)
 void pieces_of_leaf(const struct leaf *leaf, struct pieces *pieces)
 {
 	for (unsigned i = 0; i < leaf->count; i++) {
-		uint64_t word = atomic_load_explicit(&leaf->word[i], memory_order_acquire); /* [P1] */
+		uint64_t word = atomic_load_explicit(&leaf->word[i], memory_order_acquire); /* [pamap.P1] */
 
 		if (word)
 			pieces_add(pieces, leaf->key[i], word, leaf->extra[i]);
@@ -78,7 +79,8 @@ static node_ref make_leaf(struct store *store, const struct pieces *pieces, unsi
 	for (unsigned i = 0; i < LEAF_MAX; i++) {
 		leaf->key[i] = i < count ? pieces->first[begin + i] : KEY_NONE;
 		leaf->extra[i] = i < count ? pieces->extra[begin + i] : 0;
-		atomic_store_explicit(&leaf->word[i], i < count ? pieces->word[begin + i] : 0, memory_order_relaxed);
+		atomic_store_explicit(&leaf->word[i], i < count ? pieces->word[begin + i] : 0,
+		                      memory_order_relaxed);
 	}
 	leaf->key[LEAF_MAX] = KEY_NONE;
 	leaf->count = leaf->live = (uint8_t)count;
@@ -101,7 +103,8 @@ static void children_add(struct children *children, int32_t key, node_ref ref)
 static void children_copy(struct children *children, struct inner *inner, unsigned from, unsigned to)
 {
 	for (unsigned i = from; i < to; i++)
-		children_add(children, inner->key[i], atomic_load_explicit(&inner->child[i], memory_order_relaxed));
+		children_add(children, inner->key[i],
+		             atomic_load_explicit(&inner->child[i], memory_order_relaxed));
 }
 
 static node_ref make_inner(struct store *store, struct spot *spot, const struct children *children,
@@ -111,7 +114,8 @@ static node_ref make_inner(struct store *store, struct spot *spot, const struct 
 
 	for (unsigned i = 0; i < INNER_MAX; i++) {
 		inner->key[i] = i < count ? children->key[begin + i] : KEY_NONE;
-		atomic_store_explicit(&inner->child[i], i < count ? children->ref[begin + i] : 0, memory_order_relaxed);
+		atomic_store_explicit(&inner->child[i], i < count ? children->ref[begin + i] : 0,
+		                      memory_order_relaxed);
 	}
 	for (unsigned i = INNER_MAX; i < INNER_MAX + 2; i++)
 		inner->key[i] = KEY_NONE;
@@ -120,7 +124,7 @@ static node_ref make_inner(struct store *store, struct spot *spot, const struct 
 	return inner_ref(inner);
 }
 
-/* The linearization point of most updates. [P1] */
+/* The linearization point of most updates. [pamap.P1] */
 static void publish(_Atomic node_ref *slot, node_ref ref)
 {
 	atomic_store_explicit(slot, ref, TWIN_BROKEN(3) ? memory_order_relaxed : memory_order_release);
@@ -144,12 +148,13 @@ static void publish_root(struct store *store, struct spot *spot, const struct sw
 /* An inner node that the change replaces. */
 static void leave_inner(struct store *store, struct spot *spot, struct inner *inner)
 {
-	hints_forget_inner(spot->root, inner); /* [P3] */
+	hints_forget_inner(spot->root, inner); /* [pamap.P3] */
 	store_retire_inner(store, inner);
 }
 
 /* Few children are left in the node at `level`: take in those of a neighbour. Widens what the swap above replaces. */
-static void join_inner(struct store *store, struct spot *spot, unsigned level, struct children *children, struct swap *up)
+static void join_inner(struct store *store, struct spot *spot, unsigned level, struct children *children,
+                       struct swap *up)
 {
 	struct inner *above = spot->level[level - 1].node, *neighbour;
 	unsigned index = spot->level[level - 1].index;
@@ -230,7 +235,7 @@ static struct range range_of(const struct spot *spot, unsigned at, unsigned old)
 
 static void leave_target(struct root *root, node_ref ref, int32_t from)
 {
-	hints_forget_target(root, ref, from); /* [P3] */
+	hints_forget_target(root, ref, from); /* [pamap.P3] */
 	root->blocks -= node_kind(ref) == NODE_BLOCK;
 	root->leaves -= node_kind(ref) == NODE_LEAF && ref;
 }
@@ -329,7 +334,7 @@ void tree_put_leaf(struct store *store, struct spot *spot, struct leaf *made, in
 	struct leaf *old = node_leaf(spot->target);
 
 	if (place) {
-		hints_forget_pages(spot->root, old, first, last); /* [P3] */
+		hints_forget_pages(spot->root, old, first, last); /* [pamap.P3] */
 		publish(place, leaf_ref(made));
 		hints_replace_leaf(spot->root, old, made, keys_stay, range.low, range.high);
 	} else {
@@ -350,10 +355,12 @@ static struct leaf *neighbour_leaf(const struct spot *spot, unsigned index)
 }
 
 /* Take in the pieces of the leaf before or behind, if few come of it. */
-static bool join_leaf(struct store *store, const struct spot *spot, struct pieces *pieces, struct swap *swap, unsigned most)
+static bool join_leaf(struct store *store, const struct spot *spot, struct pieces *pieces, struct swap *swap,
+                      unsigned most)
 {
 	for (unsigned side = 0; side < 2; side++) {
-		struct leaf *other = neighbour_leaf(spot, side ? spot->at + 1 : spot->at - 1); /* -1 is none */
+		struct leaf *other =
+		        neighbour_leaf(spot, side ? spot->at + 1 : spot->at - 1); /* -1 is none */
 		struct pieces own;
 
 		if (!other || other->live + pieces->count > most)

@@ -7,11 +7,11 @@
  * Every change is published by one store of a pointer, in the lowest inner node whose keys stay the same, or in the
  * root. Nodes between that store and the leaf are copies; what they replaced is retired. The caller has reserved
  * nodes (tree_reserve), so that nothing fails half-way. Hints to what the store replaces go before it, hints to what it
- * published come after it [P3].
+ * published come after it [pamap.P3].
  *
  * If the writer stops: before the store, nobody sees anything of it but that hints are missing; after it, the change is
  * complete for readers, and only what was replaced has not reached the limbo yet. Either way readers go on, and other
- * updates wait for the mutex. If a reader stops: what it may be in is not reused [P2]; the backlog grows to its limit,
+ * updates wait for the mutex. If a reader stops: what it may be in is not reused [pamap.P2]; the backlog grows to its limit,
  * nothing else happens. If the reclaimer stops: the same.
  */
 #ifndef PAMAP_TREE_H
@@ -37,11 +37,11 @@ struct spot {
 		unsigned index;
 		int32_t low, high; /* pages that lead there */
 	} level[DEPTH_MAX];
-	unsigned depth;     /* inner nodes on the way; level[depth - 1] is the parent */
-	node_ref target;    /* leaf or block; 0: there is none for this page */
-	int32_t from;       /* the parent's key for it; a block begins at the multiple of its size below */
-	int32_t low, high;  /* pages that lead to the same target */
-	unsigned at, old;   /* which children of the parent a new target would replace */
+	unsigned depth; /* inner nodes on the way; level[depth - 1] is the parent */
+	node_ref target; /* leaf or block; 0: there is none for this page */
+	int32_t from; /* the parent's key for it; a block begins at the multiple of its size below */
+	int32_t low, high; /* pages that lead to the same target */
+	unsigned at, old; /* which children of the parent a new target would replace */
 	struct inner *made[2 * DEPTH_MAX + 1]; /* by a change at the spot: inner nodes */
 	unsigned made_count;
 };

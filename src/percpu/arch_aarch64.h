@@ -4,10 +4,10 @@
  * The operations of percpu.h as restartable sequences for aarch64; arch_x86_64.h explains them.
  *
  * There are no barriers here either, but for one. What each load may read, and who ordered it:
- *  - the CPU's number, the block's word (bias.h), a state or record and its bias: [B2], [B3] and [B5] of bias.h;
+ *  - the CPU's number, the block's word (bias.h), a state or record and its bias: [percpu.B2], [percpu.B3] and [percpu.B5] of bias.h;
  *  - an entry of the table: written by this CPU's plugging, or by a drain before its fence;
  *  - a magazine's word, base and slots: written by sequences on this CPU (the kernel orders the threads of a CPU), or by
- *    drains, before the release that the plugging sequence reads with acquire [D4], or by the thread that laid the block
+ *    drains, before the release that the plugging sequence reads with acquire [percpu.D4], or by the thread that laid the block
  *    out (`made` in percpu.c, read with acquire before plugging);
  *  - a limit: a number that stands for itself, and is never above the slots;
  *  - `ready`, after `drainers`: cleared by a drain before its release of that.
@@ -323,7 +323,7 @@ static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
 	__asm__ goto volatile(ENTER "ldrsw %[t], [%[id]]\n"
 	                            "cmp %[t], %[cpu]\n"
 	                            "b.ne %l[no]\n"
-	                            "ldar %w[s], [%[drainers]]\n" /* acquire: [D4] */
+	                            "ldar %w[s], [%[drainers]]\n" /* acquire: [percpu.D4] */
 	                            "cbnz %w[s], %l[no]\n" STEP(
 	                                    2) "ldrb %w[s], [%[ready]]\n"
 	                                       "cbz %w[s], %l[no]\n" STEP(

@@ -6,12 +6,12 @@
  * check, and what drains a magazine whose CPU has been fenced off.
  *
  * Taking out is one compare-exchange, for anybody at any time. Linearization point: the compare-exchange. ABA: none,
- * by [M1]. So a thread that stops anywhere keeps at most the values it has already taken.
+ * by [percpu.M1]. So a thread that stops anywhere keeps at most the values it has already taken.
  *
  * Putting in writes a slot above the level and then raises the level, so there may be only one thread at it: the
  * one that holds the block's claim. Who finds it held does not wait but goes elsewhere (percpu.c). A holder that
  * stops for good costs the others that place to put things into, and nothing that is inside.
- *   [T1] The slot is written before the compare-exchange that raises the level (release); who takes out reads the
+ *   [percpu.T1] The slot is written before the compare-exchange that raises the level (release); who takes out reads the
  *        word with acquire and then the slot. It may read a slot that a holder has overwritten since: then the
  *        word has changed too, and its compare-exchange fails.
  *   Release and acquire also carry the contents of the objects from who put in to who takes out: the word is only
@@ -32,7 +32,7 @@
 
 static inline bool twin_pop(struct magazine *magazine, uint32_t *value)
 {
-	uint64_t next, word = atomic_load_explicit(&magazine->word, memory_order_acquire); /* [T1] */
+	uint64_t next, word = atomic_load_explicit(&magazine->word, memory_order_acquire); /* [percpu.T1] */
 
 	do {
 		if (magazine_position(word) == magazine_base(magazine))
@@ -57,10 +57,11 @@ static inline bool twin_push(struct magazine *magazine, uint32_t value)
 		atomic_store_explicit(magazine_slot(magazine, magazine_position(word)), value,
 		                      memory_order_relaxed);
 		next = TWIN_BROKEN(TWIN_POP_WITHOUT_VERSION) ? word + 1 : word + 1 + MAGAZINE_OPERATION;
-	} while (!atomic_compare_exchange_weak_explicit(
-	        &magazine->word, &word, next,
-	        TWIN_BROKEN(TWIN_PUSH_RELAXED) ? memory_order_relaxed : memory_order_release, /* [T1] */
-	        memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(&magazine->word, &word, next,
+	                                                TWIN_BROKEN(TWIN_PUSH_RELAXED)
+	                                                        ? memory_order_relaxed
+	                                                        : memory_order_release, /* [percpu.T1] */
+	                                                memory_order_relaxed));
 	return true;
 }
 

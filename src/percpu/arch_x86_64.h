@@ -322,7 +322,7 @@ no:
 }
 
 /* entry[cpu] = distance, if this is `cpu`, *drainers is 0 and *ready is not. */
-/* Each load of this machine is an acquire: `drainers` [D4] comes before `ready` and all that follows. */
+/* Each load of this machine is an acquire: `drainers` [percpu.D4] comes before `ready` and all that follows. */
 static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
                              const _Atomic uint32_t *drainers, const _Atomic uint8_t *ready)
 {

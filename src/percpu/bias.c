@@ -31,7 +31,7 @@ void percpu_begin_bias(struct percpu *percpu, uint32_t block)
 
 	if (!percpu->is_biased)
 		return;
-	/* Relaxed, here and below: [B5] is coherence of one word, and [B2] is the fence's. */
+	/* Relaxed, here and below: [percpu.B5] is coherence of one word, and [percpu.B2] is the fence's. */
 	if (atomic_load_explicit(&head->patience, memory_order_relaxed) == 0) /* tests have less */
 		atomic_store_explicit(&head->patience, BIAS_PATIENCE_START, memory_order_relaxed);
 	atomic_compare_exchange_strong_explicit(&head->bias, &none,
@@ -65,8 +65,8 @@ uint64_t percpu_bias_of_half(const struct percpu *percpu, uint32_t half)
 
 	if (half == 0 || block >= percpu->blocks)
 		return 0;
-	now = bias_epoch(
-	        atomic_load_explicit(&percpu_head(percpu, block)->bias, memory_order_relaxed)); /* [B5] */
+	now = bias_epoch(atomic_load_explicit(&percpu_head(percpu, block)->bias,
+	                                      memory_order_relaxed)); /* [percpu.B5] */
 	ago = (now - bias_epoch(half)) & (BIAS_HALF_EPOCHS - 1);
 	return bias_word(block, now - ago, half & BIAS_ON);
 }
@@ -89,7 +89,7 @@ static void raise_settled(struct percpu_head *head, uint32_t epoch)
 {
 	uint32_t settled = atomic_load_explicit(&head->settled, memory_order_relaxed);
 
-	/* Release: the fence comes before [B2]. Ends when it is ours or higher. */
+	/* Release: the fence comes before [percpu.B2]. Ends when it is ours or higher. */
 	while (settled < epoch &&
 	       !atomic_compare_exchange_weak_explicit(&head->settled, &settled, epoch, memory_order_release,
 	                                              memory_order_relaxed))
@@ -104,7 +104,7 @@ static void unbias_group(struct percpu *percpu, uint32_t first, uint32_t end)
 
 	for (uint32_t block = first; block < end; block++) {
 		struct percpu_head *head = percpu_head(percpu, block);
-		/* Relaxed: [B5]. Acquire: [B2]. A block that was never used has epoch 0. */
+		/* Relaxed: [percpu.B5]. Acquire: [percpu.B2]. A block that was never used has epoch 0. */
 		uint64_t now = atomic_load_explicit(&head->bias, memory_order_relaxed);
 
 		if (atomic_load_explicit(&head->settled, memory_order_acquire) >= bias_epoch(now))
@@ -141,7 +141,7 @@ int percpu_unbias(struct percpu *percpu, uint64_t word)
 	now = atomic_load_explicit(&head->bias, memory_order_relaxed);
 	if (bias_epoch(word) > bias_epoch(now) || bias_epoch(word) == 0)
 		return -EINVAL;
-	/* Acquire: [B2]. */
+	/* Acquire: [percpu.B2]. */
 	if (!(word & BIAS_ON) ||
 	    atomic_load_explicit(&head->settled, memory_order_acquire) >= bias_epoch(word))
 		return 0;

@@ -13,19 +13,19 @@
  *  - Any other: percpu_unbias makes it anybody's, from then on a compare-exchange decides.
  *
  * The argument
- *  [B1] A word that is on is given out by one block in one epoch, and an epoch is never used again (after 2^31 of them the
+ *  [percpu.B1] A word that is on is given out by one block in one epoch, and an epoch is never used again (after 2^31 of them the
  *       bias of the block stays off). So whoever finds a word in a block that equals an object's knows: it is that
  *       block, and the epoch has not ended.
- *  [B2] An epoch ends when its word is taken out of the block by compare-exchange. A sequence that still uses it has
+ *  [percpu.B2] An epoch ends when its word is taken out of the block by compare-exchange. A sequence that still uses it has
  *       read it before; the fence that follows sends that back to its start, where it finds another word, and makes
  *       visible what earlier ones stored. Only then is `settled` raised to the epoch (release); who finds it raised
  *       (acquire) knows the same. So sequences and compare-exchanges never meet on an object.
- *  [B3] Among sequences of one block, the kernel lets one finish or start again before the next begins; and who runs on
+ *  [percpu.B3] Among sequences of one block, the kernel lets one finish or start again before the next begins; and who runs on
  *       a CPU later sees what was stored there earlier. Among compare-exchanges, one succeeds.
- *  [B4] An object of a word that is off, or 0, was never in reach of a sequence.
- *  [B5] Who has an object's word got it from a load of the block's, directly or through whatever handed it on, so it finds this epoch or a
+ *  [percpu.B4] An object of a word that is off, or 0, was never in reach of a sequence.
+ *  [percpu.B5] Who has an object's word got it from a load of the block's, directly or through whatever handed it on, so it finds this epoch or a
  *       later one in the block.
- *  [B6] Who has no word of an object, but knows of it from what was written after the word was loaded (the record of an
+ *  [percpu.B6] Who has no word of an object, but knows of it from what was written after the word was loaded (the record of an
  *       allocation), finds for the same reason the object's epoch or a later one in the object's block, whichever that
  *       is. So percpu_unbias_all, which ends the epochs of all blocks, makes the object anybody's.
  * Linearization: the store of percpu_retire, or the caller's compare-exchange. Stopped threads: who stops before the

@@ -31,7 +31,7 @@ struct drain {
 	                64]; /* of it: those that this drain found in reach before its last fence */
 };
 
-/* For a moment: others plug the block elsewhere at any time. What counts is what a drain has once decided [D3]. */
+/* For a moment: others plug the block elsewhere at any time. What counts is what a drain has once decided [percpu.D3]. */
 static bool in_reach(const struct drain *drain, uint32_t block)
 {
 	uint32_t home;
@@ -65,7 +65,7 @@ static bool unplug(struct drain *drain)
 		if (!is_closed(drain, block) && !in_reach(drain, block))
 			continue;
 		drain->closed[nth / 64] |= UINT64_C(1) << (nth % 64);
-		/* Acquire and release, among drains: who finds what another has stored finds him in `drainers` [D5]. */
+		/* Acquire and release, among drains: who finds what another has stored finds him in `drainers` [percpu.D5]. */
 		if (atomic_load_explicit(entry, memory_order_acquire) == percpu->empty)
 			continue;
 		/* The fence orders it before everything that this drain does to the block. */
@@ -80,7 +80,7 @@ static bool fence(void)
 	return TWIN_BROKEN(TWIN_DRAIN_WITHOUT_FENCE) || rseq_fence();
 }
 
-/* Whether another drain is under way. Acquire: pairs with the release of the one that has ended [D5]. */
+/* Whether another drain is under way. Acquire: pairs with the release of the one that has ended [percpu.D5]. */
 static bool has_company(const struct percpu *percpu)
 {
 	return atomic_load_explicit(&percpu->drainers, memory_order_acquire) != 1 &&
@@ -148,7 +148,7 @@ void percpu_drain(struct percpu *percpu, enum percpu_reach reach, percpu_sink *s
 	struct drain drain = {
 	        .percpu = percpu, .reach = reach, .cpu = rseq_cpu(), .sink = sink, .context = context};
 
-	/* Seq_cst, and the fence is a full barrier: plugging sequences that follow find it [D1]. */
+	/* Seq_cst, and the fence is a full barrier: plugging sequences that follow find it [percpu.D1]. */
 	atomic_fetch_add_explicit(&percpu->drainers, 1, memory_order_seq_cst);
 	for (uint32_t first = 0; percpu->sequences && first < percpu->blocks; first += DRAIN_GROUP)
 		drain_group(&drain, first);
@@ -156,7 +156,7 @@ void percpu_drain(struct percpu *percpu, enum percpu_reach reach, percpu_sink *s
 		drain_shards(&drain);
 	if (verdict)
 		verdict(context);
-	/* Release: what was done to the blocks comes before a sequence that finds 0 and plugs one [D4]. */
+	/* Release: what was done to the blocks comes before a sequence that finds 0 and plugs one [percpu.D4]. */
 	atomic_fetch_sub_explicit(&percpu->drainers, 1, memory_order_release);
 }
 
@@ -182,7 +182,7 @@ static uint64_t stamp_of_flags(const struct percpu *percpu)
 	return plugs == atomic_load_explicit(&percpu->plugs, memory_order_seq_cst) ? plugs + 1 : 0;
 }
 
-/* All empty, by their levels; with the operations so far. Operations only grow, so equal sums are equal terms [M1]. */
+/* All empty, by their levels; with the operations so far. Operations only grow, so equal sums are equal terms [percpu.M1]. */
 static uint64_t stamp_of_words(const struct percpu *percpu)
 {
 	uint64_t sum = 0;

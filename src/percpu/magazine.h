@@ -7,9 +7,9 @@
  * The one word that changes is {operations 48, position 16}. The position is the place of the next slot to be filled,
  * counted in slots from the magazine itself, so that a slot is found with one addition; what it is above `base` is the
  * level, the number of values inside. Every value that goes in or out adds one to the operations, so
- *   [M1] a word never comes back to an earlier value (2^48 operations: at one in 2 ns, 6 days of one magazine within one
+ *   [percpu.M1] a word never comes back to an earlier value (2^48 operations: at one in 2 ns, 6 days of one magazine within one
  *        thread's pause between two instructions);
- *   [M2] what went in and what came out can be told from the word: (operations + level) / 2 and
+ *   [percpu.M2] what went in and what came out can be told from the word: (operations + level) / 2 and
  *        (operations - level) / 2. No other counter is kept on the fast paths.
  * A magazine of zeroes is empty and full.
  */

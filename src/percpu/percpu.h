@@ -6,13 +6,13 @@
  * out of reach.
  *
  * Guarantees
- *  [P1] A value that was put in is taken out once: by an operation on that CPU, or by a drain.
- *  [P2] No operation waits. A sequence that is aborted returns as if the magazine were empty (full); the caller's
+ *  [percpu.P1] A value that was put in is taken out once: by an operation on that CPU, or by a drain.
+ *  [percpu.P2] No operation waits. A sequence that is aborted returns as if the magazine were empty (full); the caller's
  *       slow path decides what then.
- *  [P3] percpu_drain returns with every block empty and unplugged that it was asked to drain, save for what other
+ *  [percpu.P3] percpu_drain returns with every block empty and unplugged that it was asked to drain, save for what other
  *       drains hold at that moment: at most one value each.
- *  [P4] Blocks that no CPU has used cost address space only.
- *  [P5] In a forked child every operation finds nothing and percpu_is_ours is false: the child sees the table as
+ *  [percpu.P4] Blocks that no CPU has used cost address space only.
+ *  [percpu.P5] In a forked child every operation finds nothing and percpu_is_ours is false: the child sees the table as
  *       zeroes (platform_wipe_on_fork), and zeroes are an empty block.
  *
  * The table. table[cpu] is the distance in bytes from the table to the CPU's block; also for -1 and -2, which is what
@@ -29,17 +29,17 @@
  * (4) do (2) again, and if an entry was plugged between, or another drain is under way, (3) too; (5) take out of the
  * blocks that are remembered by compare-exchange (arch_generic.h), together with any other drain; (6) count yourself
  * out. The order that makes it right:
- *   [D1] A block is plugged by a sequence on its own CPU that finds `drainers` 0. After (3) every such sequence has
+ *   [percpu.D1] A block is plugged by a sequence on its own CPU that finds `drainers` 0. After (3) every such sequence has
  *        ended or will start again and find it not 0. So after (4), until (6), no entry changes and no sequence
  *        touches a remembered block: the compare-exchanges are alone with each other.
- *   [D2] The fence is a full barrier on every CPU that runs a thread of ours, so what sequences wrote before it is
+ *   [percpu.D2] The fence is a full barrier on every CPU that runs a thread of ours, so what sequences wrote before it is
  *        seen after it.
- *   [D3] Whether a block is in reach may change at any time: a thread that is about to plug it and was moved says so
+ *   [percpu.D3] Whether a block is in reach may change at any time: a thread that is about to plug it and was moved says so
  *        (`home`), whoever it is that plugs it in the end. So only the answer that led to (2) counts.
- *   [D4] The sequence that plugs reads `drainers` with acquire. If it finds the 0 that a drain left (release), then that
+ *   [percpu.D4] The sequence that plugs reads `drainers` with acquire. If it finds the 0 that a drain left (release), then that
  *        drain's stores come before whatever is done with the block next: without that, on ARM64, a word from before
  *        the drain could be read, and its values taken out twice.
- *   [D5] An entry that (4) finds unplugged may have been plugged since (2) and unplugged by another drain that has not come
+ *   [percpu.D5] An entry that (4) finds unplugged may have been plugged since (2) and unplugged by another drain that has not come
  *        to its fence: sequences may still be at the block. That drain is then found in `drainers`, and there is a second
  *        fence. If it has left, it has made its own.
  *   A thread that stops in a drain leaves the caches off (everything goes to the shared store, which is slower) and
@@ -208,7 +208,7 @@ static inline uint64_t percpu_bias_near(const struct percpu *percpu)
 	const _Atomic int64_t *entry = (const _Atomic int64_t *)(const void *)percpu->table + arch_number();
 	const char *block = percpu->table + atomic_load_explicit(entry, memory_order_relaxed);
 
-	/* Relaxed: [B5]. */
+	/* Relaxed: [percpu.B5]. */
 	return atomic_load_explicit((const _Atomic uint64_t *)(const void *)block - 1, memory_order_relaxed);
 }
 

@@ -93,7 +93,8 @@ static int set_length(int fd, size_t bytes)
 	error = -pthread_sigmask(SIG_BLOCK, &only, &before);
 	if (error)
 		return error;
-	sigpending(&pending);
+	if (sigismember(&before, SIGXFSZ)) /* else none can be pending */
+		sigpending(&pending);
 	error = errno_or(ftruncate(fd, (off_t)bytes));
 	if (error == -EFBIG && !sigismember(&pending, SIGXFSZ)) {
 		do
@@ -179,6 +180,22 @@ int platform_map_shared_at(void *where, size_t bytes, int fd, uint64_t offset, i
 	return error && moving ? close_hole(where, bytes, error) : error;
 }
 
+/* What this file is asked it agrees to, so MAP_FIXED takes nothing away in vain. */
+int platform_map_sealed_at(void *where, size_t bytes, int fd)
+{
+	int error = -ENOMEM;
+
+	if (planned_failure())
+		return error;
+	if (mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == where)
+		return 0;
+	error = -errno;
+	if (is_mapped(where, bytes))
+		return error;
+	close_hole(where, bytes, error); /* what was there is gone either way */
+	return -ESTALE;
+}
+
 int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset)
 {
 	bool moving;
@@ -256,7 +273,7 @@ static int copy_by_pipe(void *to, const void *from, size_t bytes)
 int platform_copy(void *to, const void *from, size_t bytes)
 {
 	struct iovec here = {to, bytes}, there = {(void *)(uintptr_t)from, bytes};
-	ssize_t done = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
+	ssize_t done = process_vm_readv(platform_pid(), &here, 1, &there, 1, 0);
 
 	if (done == (ssize_t)bytes)
 		return 0;

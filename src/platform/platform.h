@@ -32,6 +32,9 @@ void platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t by
                            const _Atomic uint32_t *mark);
 void platform_wipe_end(struct platform_wiped *wiped);
 
+/* The process's own number, without a system call; in a forked child the child's. */
+int platform_pid(void);
+
 /* To be called before hooks of fork are installed that take a lock under which those two are called. */
 void platform_wipe_start(void);
 
@@ -47,14 +50,17 @@ int platform_sealed_file(size_t bytes);
  * memory in the midst: what was there is gone, and the addresses may be somebody else's.
  */
 int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset);
+/* The same of a whole file of platform_sealed_file. */
+int platform_map_sealed_at(void *where, size_t bytes, int fd);
 
 /*
  * Mappings that the process has in reserve, for what must not fail when it may have no more (vm.max_map_count): as long as somebody
  * holds them. Who was refused spends them (true: there were some), tries again, and restores them. Best effort: others of the
- * process may take what was spent.
+ * process may take what was spent. They stay when the last holder drops them, until trim finds none.
  */
 void platform_spare_hold(void);
 void platform_spare_drop(void);
+void platform_spare_trim(void);
 bool platform_spare_spend(void);
 void platform_spare_restore(void);
 

@@ -51,16 +51,31 @@ static bool give_back(void)
 	return made && munmap(made, bytes_of()) == 0;
 }
 
+/* Sequentially consistent, the count before the look: either we see that the reserve is taken away, or trim sees us. */
 void platform_spare_hold(void)
 {
-	atomic_fetch_add_explicit(&holders, 1, memory_order_relaxed);
-	fill_up();
+	atomic_fetch_add_explicit(&holders, 1, memory_order_seq_cst);
+	if (!atomic_load_explicit(&spare, memory_order_seq_cst))
+		fill_up();
 }
 
+/* The reserve stays: to make it takes longer than all else that a buffer of its own file does. */
 void platform_spare_drop(void)
 {
-	if (atomic_fetch_sub_explicit(&holders, 1, memory_order_relaxed) == 1)
-		give_back();
+	atomic_fetch_sub_explicit(&holders, 1, memory_order_relaxed);
+}
+
+void platform_spare_trim(void)
+{
+	char *made;
+
+	if (atomic_load_explicit(&holders, memory_order_relaxed))
+		return;
+	made = atomic_exchange_explicit(&spare, NULL, memory_order_seq_cst);
+	if (made)
+		munmap(made, bytes_of());
+	if (atomic_load_explicit(&holders, memory_order_seq_cst))
+		fill_up();
 }
 
 bool platform_spare_spend(void)

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * Devices of a server (tee/remote.h). A context is a connected socket: a file that duplicates, children and programs started by exec
- * share as they would share the kernel's. Nothing is kept here but the socket each thread is answered on, and what
+ * share as they would share the kernel's. Nothing is kept here but the sockets each thread is answered on (lines.c), and what
  * memory was registered (registered.c).
  */
 #include "preload/preload.h"
@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,21 +19,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "preload/lines.h"
 #include "preload/registered.h"
-#include "tee/packet.h"
 #include "tee/remote.h"
 #include "tee/tee.h"
-
-/* The pair that this thread is answered over. */
-struct line {
-	int mine, theirs;
-	ino_t inode; /* of `mine`: who closes all descriptors there are closes it too */
-	pid_t owner;
-};
-
-static pthread_key_t line_key;
-static pthread_once_t line_once = PTHREAD_ONCE_INIT;
-static bool line_has_key;
 
 /* Keys of descriptors that were closed, to be told with the next request. */
 static struct {
@@ -42,69 +30,6 @@ static struct {
 	uint32_t count; /* or REMOTE_ALL_KEYS */
 	uint64_t key[REMOTE_KEYS];
 } closed_keys = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static bool line_is_good(const struct line *line)
-{
-	struct stat file;
-
-	return line->owner == getpid() && fstat(line->mine, &file) == 0 && file.st_ino == line->inode;
-}
-
-static void line_drop(void *of)
-{
-	struct line *line = of;
-
-	if (line_is_good(line)) {
-		real()->close(line->mine);
-		real()->close(line->theirs);
-	}
-	free(line);
-}
-
-static void line_start(void)
-{
-	line_has_key = pthread_key_create(&line_key, line_drop) == 0;
-}
-
-static struct line *line_make(void)
-{
-	struct line *line = malloc(sizeof(*line));
-	struct stat file;
-	int both[2];
-
-	if (!line)
-		return NULL;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, both) != 0) {
-		free(line);
-		return NULL;
-	}
-	fstat(both[0], &file);
-	*line = (struct line){both[0], both[1], file.st_ino, getpid()};
-	pthread_setspecific(line_key, line);
-	return line;
-}
-
-static struct line *line_get(void)
-{
-	struct line *line;
-
-	pthread_once(&line_once, line_start);
-	if (!line_has_key)
-		return NULL;
-	line = pthread_getspecific(line_key);
-	if (line && line_is_good(line))
-		return line;
-	free(line); /* of a parent, or closed under us: its numbers are not ours to close */
-	pthread_setspecific(line_key, NULL);
-	return line_make();
-}
-
-/* After a call that did not end as it should: an answer may still come. */
-static void line_spoil(struct line *line)
-{
-	pthread_setspecific(line_key, NULL);
-	line_drop(line);
-}
 
 static int connect_to(const char *path)
 {
@@ -133,74 +58,22 @@ static void take_keys(struct remote_request *request)
 	pthread_mutex_unlock(&closed_keys.lock);
 }
 
-/* Send, with our line and a file: packet_send knows one descriptor only. */
-static int send_two(int socket, const struct remote_request *request, int line, int file)
+/*
+ * Ask, and wait for the answer; a descriptor that comes with it in *fd, or -1. `context`: its key, 0 if it is not open yet. A server
+ * that is gone: -ENODEV.
+ */
+static int ask(int socket, uint64_t context, struct remote_request *request, int file,
+               struct remote_reply *reply, int *fd)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(2 * sizeof(int))];
-	} control = {.room = {0}};
-	size_t bytes = (file >= 0 ? 2 : 1) * sizeof(int);
-	struct iovec data = {(void *)(uintptr_t)request, sizeof(*request)};
-	struct msghdr message = {.msg_iov = &data,
-	                         .msg_iovlen = 1,
-	                         .msg_control = &control,
-	                         .msg_controllen = CMSG_SPACE(bytes)};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	const int fds[2] = {line, file};
-	ssize_t sent;
+	int error;
 
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(bytes);
-	memcpy(CMSG_DATA(header), fds, bytes);
-	do
-		sent = sendmsg(socket, &message, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	return sent < 0 ? -errno : 0;
-}
-
-/* Until there is an answer, or nobody left to give one. */
-static int wait_for(int line, int socket)
-{
-	struct pollfd both[2] = {{.fd = line, .events = POLLIN}, {.fd = socket, .events = POLLRDHUP}};
-
-	for (;;) {
-		if (poll(both, 2, -1) < 0) {
-			if (errno != EINTR)
-				return -errno;
-			continue;
-		}
-		if (both[0].revents & POLLIN)
-			return 0;
-		if (both[1].revents)
-			return -ENODEV;
-	}
-}
-
-/* Ask, and wait for the answer; a descriptor that comes with it in *fd, or -1. A server that is gone: -ENODEV. */
-static int ask(int socket, struct remote_request *request, int file, struct remote_reply *reply, int *fd)
-{
-	struct line *line = line_get();
-	int fds[PACKET_FDS] = {-1, -1}, error;
-
-	*fd = -1;
-	if (!line)
-		return errno == EMFILE ? -EMFILE : -ENOMEM;
 	request->magic = REMOTE_MAGIC;
 	take_keys(request);
-	error = send_two(socket, request, line->theirs, file);
+	error = lines_ask(socket, context, request, file, reply, fd);
 	if (!error)
-		error = wait_for(line->mine, socket);
-	if (!error && packet_receive(line->mine, reply, sizeof(*reply), fds) != 1)
-		error = -ENODEV;
-	if (error) {
-		line_spoil(line);
-		reply->key = 0;
-		return error == -EBADF ? -EBADF : -ENODEV;
-	}
-	*fd = fds[0];
-	return (int)reply->answer;
+		return (int)reply->answer;
+	reply->key = 0;
+	return error;
 }
 
 static int open_remote(unsigned device, int flags)
@@ -211,7 +84,7 @@ static int open_remote(unsigned device, int flags)
 
 	if (fd < 0)
 		return fd;
-	error = ask(fd, &request, -1, &reply, &none);
+	error = ask(fd, 0, &request, -1, &reply, &none);
 	if (error) {
 		real()->close(fd);
 		return error;
@@ -283,7 +156,7 @@ static void give_back(const struct remote_reply *reply, int fd)
 }
 
 /* Ask for an ioctl without a buffer. A descriptor is handed out last, when the client has the answer. */
-static long plain(int socket, uint32_t command, uint64_t arg, size_t bytes)
+static long plain(int socket, uint64_t context, uint32_t command, uint64_t arg, size_t bytes)
 {
 	struct remote_request request = {.op = REMOTE_IOCTL, .command = command};
 	struct remote_reply reply;
@@ -297,7 +170,7 @@ static long plain(int socket, uint32_t command, uint64_t arg, size_t bytes)
 		if ((uint64_t)(int64_t)file != request.arg[0] || fcntl(file, F_GETFD) < 0)
 			file = -1;
 	}
-	error = ask(socket, &request, file, &reply, &fd);
+	error = ask(socket, context, &request, file, &reply, &fd);
 	if (error)
 		return error;
 	if (reply.key && fd < 0) /* there was no number for it */
@@ -308,8 +181,6 @@ static long plain(int socket, uint32_t command, uint64_t arg, size_t bytes)
 		give_back(&reply, fd);
 		return error;
 	}
-	if (fd >= 0)
-		fcntl(fd, F_SETFD, 0);
 	return fd >= 0 ? fd : 0;
 }
 
@@ -328,11 +199,12 @@ static long register_memory(int socket, uint64_t context, uint64_t arg)
 	memcpy(request.arg, &data, sizeof(data));
 	if (error) { /* but that there is no such call comes first */
 		struct ist_tee_version version;
-		long known = plain(socket, IST_TEE_IOC_VERSION, (uintptr_t)&version, sizeof(version));
+		long known =
+		        plain(socket, context, IST_TEE_IOC_VERSION, (uintptr_t)&version, sizeof(version));
 
 		return known == 0 && !(version.gen_caps & IST_TEE_CAP_REG_MEM) ? -E_NOTSUPP : error;
 	}
-	error = ask(socket, &request, -1, &reply, &fd);
+	error = ask(socket, context, &request, -1, &reply, &fd);
 	if (error)
 		return error;
 	memcpy(&data, reply.arg, sizeof(data));
@@ -343,7 +215,6 @@ static long register_memory(int socket, uint64_t context, uint64_t arg)
 		give_back(&reply, fd);
 		return error;
 	}
-	fcntl(fd, F_SETFD, 0);
 	return fd;
 }
 
@@ -385,7 +256,7 @@ static int write_back(const struct shape *shape, uint64_t at, const unsigned cha
 }
 
 /* The answer could not be told. */
-static void close_opened(int socket, const unsigned char *buf)
+static void close_opened(int socket, uint64_t context, const unsigned char *buf)
 {
 	struct ist_tee_ioc_open opened;
 	struct ist_tee_ioc_close closing;
@@ -393,7 +264,7 @@ static void close_opened(int socket, const unsigned char *buf)
 	memcpy(&opened, buf, sizeof(opened));
 	closing.session = opened.session;
 	if (opened.ret == IST_TEE_SUCCESS)
-		plain(socket, IST_TEE_IOC_CLOSE_SESSION, (uintptr_t)&closing, sizeof(closing));
+		plain(socket, context, IST_TEE_IOC_CLOSE_SESSION, (uintptr_t)&closing, sizeof(closing));
 }
 
 static long call(int socket, uint64_t context, uint32_t command, uint64_t arg)
@@ -419,12 +290,12 @@ static long call(int socket, uint64_t context, uint32_t command, uint64_t arg)
 		uses[i] = NULL;
 	error = registered_copy_in(context, param, count, uses);
 	if (!error)
-		error = ask(socket, &request, -1, &reply, &fd);
+		error = ask(socket, context, &request, -1, &reply, &fd);
 	if (!error && (registered_copy_out(param, count, uses, reply.buf + shape->params) ||
 	               write_back(shape, buf.buf_ptr, reply.buf, count))) {
 		error = -EFAULT;
 		if (command == IST_TEE_IOC_OPEN_SESSION)
-			close_opened(socket, reply.buf);
+			close_opened(socket, context, reply.buf);
 	}
 	registered_end(count, uses);
 	return error;
@@ -449,7 +320,7 @@ static long ioctl_remote(int fd, unsigned long command, void *arg)
 	case IST_TEE_IOC_SHM_REGISTER_FD:
 	case IST_TEE_IOC_CANCEL:
 	case IST_TEE_IOC_CLOSE_SESSION:
-		return plain(fd, number, (uintptr_t)arg, number >> 16 & 0x3fff);
+		return plain(fd, context, number, (uintptr_t)arg, number >> 16 & 0x3fff);
 	default:
 		return -EINVAL;
 	}

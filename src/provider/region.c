@@ -158,8 +158,8 @@ static int alloc_where_room_is(struct provider_desk *desk, const struct ist_clie
 static int alloc_in_regions(struct provider_desk *desk, const struct ist_client_request *request,
                             struct ist_shm *out)
 {
-	bool is_behind =
-	        room_is_behind(&desk->room); /* before we hear: who was counted out by now is heard [E2] */
+	bool is_behind = room_is_behind(
+	        &desk->room); /* before we hear: who was counted out by now is heard [provider.E2] */
 	int error;
 
 	room_hear(&desk->room);

@@ -112,8 +112,9 @@ void room_hear(struct room *room)
 
 		/* Acquire: of who has marked it by now, all that was freed is seen; release: our reading of `next` comes before. */
 		atomic_exchange_explicit(&region->place.marked, 0,
-		                         TWIN_BROKEN(TWIN_MARK_RELAXED) ? memory_order_relaxed
-		                                                        : memory_order_acq_rel); /* [E1] */
+		                         TWIN_BROKEN(TWIN_MARK_RELAXED)
+		                                 ? memory_order_relaxed
+		                                 : memory_order_acq_rel); /* [provider.E1] */
 		if (is_listed(room, region)) /* it may have been closed since, and all of it claimed */
 			set_bound(room, region->place.leaf, region_free_pages(region));
 		region = next;
@@ -151,9 +152,10 @@ void room_tell(struct room *room, struct grown_region *region)
 	struct grown_region *top;
 
 	/* Release, of both: who does not count us any more finds the region on the list. */
-	if (!TWIN_BROKEN(TWIN_UNCOUNTED)) /* [E2]; relaxed: ordered by the exchange */
+	if (!TWIN_BROKEN(TWIN_UNCOUNTED)) /* [provider.E2]; relaxed: ordered by the exchange */
 		atomic_fetch_add_explicit(&room->between, 1, memory_order_relaxed);
-	if (atomic_exchange_explicit(&region->place.marked, 1, memory_order_acq_rel) == 0) { /* [E1] */
+	if (atomic_exchange_explicit(&region->place.marked, 1, memory_order_acq_rel) ==
+	    0) { /* [provider.E1] */
 		top = atomic_load_explicit(&room->marked, memory_order_relaxed);
 		do
 			region->place.next_marked = top;

@@ -5,12 +5,13 @@
  * above each pair. The first that may do is found in log n steps; one that was tried in vain has its bound lowered, so it is
  * not tried again before something is freed there.
  *
- * Frees take no lock. Who has freed something in a region leaves word [E1]: it marks the region and puts it on a list, from which the
- * next request, under the desk's lock, takes all of them and raises their bounds. The mark is exchanged by both: either
- * the one who frees finds it unset, and lists the region, or whoever cleared it did so afterwards and sees what was freed.
- *
- * A thread that stops between mark and list would hide its region from the tree. So it counts itself in before and out
- * behind, and while there is one between, who finds no room looks at all regions [E2].
+ * Frees take no lock.
+ *   [provider.E1] Who has freed something in a region leaves word: it marks the region and puts it on a list, from which
+ *        the next request, under the desk's lock, takes all of them and raises their bounds. The mark is exchanged by
+ *        both: either the one who frees finds it unset, and lists the region, or whoever cleared it did so afterwards
+ *        and sees what was freed.
+ *   [provider.E2] A thread that stops between mark and list would hide its region from the tree. So it counts itself in
+ *        before and out behind, and while there is one between, who finds no room looks at all regions.
  *
  * ABA: the list is only ever taken as a whole.
  */
@@ -36,7 +37,7 @@ struct room {
 	uint32_t *unused; /* a stack of leaves */
 	uint32_t leaves, unused_count;
 	_Atomic(struct grown_region *) marked;
-	_Atomic uint64_t between; /* [E2] */
+	_Atomic uint64_t between; /* [provider.E2] */
 };
 
 void room_drop(struct room *room);

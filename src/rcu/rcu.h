@@ -4,12 +4,12 @@
  * Read sections and what waits for them. A thin layer over liburcu's bulletproof flavour, which asks nothing of its
  * readers: the first section of a thread registers it (this takes a lock once), its end unregisters it.
  *
- *   [G1] What a reader reached inside a section stays valid until the section ends: rcu_wait returns, and a deferred
+ *   [rcu.G1] What a reader reached inside a section stays valid until the section ends: rcu_wait returns, and a deferred
  *        release runs, only after every section that had begun before the call has ended.
- *   [G2] Begin and end are wait-free and store only to the thread's own line. With sys_membarrier they cost plain
+ *   [rcu.G2] Begin and end are wait-free and store only to the thread's own line. With sys_membarrier they cost plain
  *        loads and stores; liburcu falls back to fences without it. They order as a lock does: what a section reads
  *        is read before its end is seen by rcu_wait.
- *   [G3] A thread that stops inside a section holds back releases and rcu_wait, nothing else.
+ *   [rcu.G3] A thread that stops inside a section holds back releases and rcu_wait, nothing else.
  *
  * Sections nest. Not in signal handlers that may interrupt the thread's first section. Never call fork inside a
  * section: the hook below waits for a running grace period, which would wait for this very section.

@@ -147,7 +147,7 @@ static void give_batch(struct slabs *slabs, uint32_t block, uint32_t *values, un
 
 void keep_begin_batch(struct slabs *slabs)
 {
-	atomic_fetch_add_explicit(&slabs->in_hand, 1, memory_order_seq_cst); /* reclaim.c [V1] */
+	atomic_fetch_add_explicit(&slabs->in_hand, 1, memory_order_seq_cst); /* reclaim.c [slab.V1] */
 }
 
 void keep_end_batch(struct slabs *slabs)
@@ -156,7 +156,7 @@ void keep_end_batch(struct slabs *slabs)
 }
 
 /*
- * Up to `count` objects of a class out of the block's magazine and back to the buddy, no more of them in hand at once than [S2]
+ * Up to `count` objects of a class out of the block's magazine and back to the buddy, no more of them in hand at once than [slab.S2]
  * says. Returns how many there were.
  */
 static unsigned give_some(struct slabs *slabs, uint32_t block, unsigned class, unsigned count)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * How much a CPU may keep. Half of the pool may lie in magazines, because it is brought back before anybody is refused [S2]; what it
+ * How much a CPU may keep. Half of the pool may lie in magazines, because it is brought back before anybody is refused [slab.S2]; what it
  * would hurt is packing, and who has to bring it back. So
  *   - while half of the pool is in use there are no magazines (keep_is_crowded);
  *   - what a CPU keeps of other sizes goes back when memory is short (keep_is_in_the_way);
@@ -24,7 +24,7 @@ static inline bool keep_has_less_than(const struct slabs *slabs, size_t share)
 	return atomic_load_explicit(&slabs->out, memory_order_relaxed) > granules - granules / share;
 }
 
-/* Around what is carried in batches: reclaim.c [V1]. */
+/* Around what is carried in batches: reclaim.c [slab.V1]. */
 void keep_begin_batch(struct slabs *slabs);
 void keep_end_batch(struct slabs *slabs);
 

@@ -5,15 +5,15 @@
  *
  * The verdict needs one instant at which the buddy had no run, every magazine was empty, and nobody was carrying a
  * batch between the two.
- *  - Magazines: either the buddy is asked inside a drain of all of them, when none can be plugged (percpu.h [D1]);
+ *  - Magazines: either the buddy is asked inside a drain of all of them, when none can be plugged (percpu.h [percpu.D1]);
  *    or two equal stamps around the question say that all were empty throughout (percpu_empty_stamp).
- *  - [V1] Batches: in_hand is the same before and after, and its count is 0. Who carries one adds to it before taking
+ *  - [slab.V1] Batches: in_hand is the same before and after, and its count is 0. Who carries one adds to it before taking
  *    the batch out of one place and again after having put it into the other; all of it is seq_cst.
  * The linearization point is the buddy's own, between the two looks. If the looks differ, another thread has moved
  * something meanwhile, and the question is asked again.
  *
  * Stopped threads: one that carries a batch keeps the count above 0 for ever. So that counts as in use after
- * SLAB_PATIENCE looks; the batch is small, and while less than an eighth is free there are none [S2].
+ * SLAB_PATIENCE looks; the batch is small, and while less than an eighth is free there are none [slab.S2].
  */
 #include "slab/reclaim.h"
 
@@ -98,7 +98,7 @@ static uint64_t quarantined(struct slabs *slabs)
 
 static uint64_t hands(struct slabs *slabs)
 {
-	return atomic_load_explicit(&slabs->in_hand, memory_order_seq_cst); /* [V1] */
+	return atomic_load_explicit(&slabs->in_hand, memory_order_seq_cst); /* [slab.V1] */
 }
 
 static bool hands_were_empty(uint64_t before, uint64_t after)

@@ -28,7 +28,7 @@ _Static_assert(NOTES <= PERCPU_NOTES, "a note has no place");
 
 /*
  * `alloc` has found nothing: bring back what magazines hold and try again, until it succeeds or the pool is exhausted
- * by [S2]. Returns what `alloc` returned last.
+ * by [slab.S2]. Returns what `alloc` returned last.
  */
 int reclaim(struct slabs *slabs, slabs_ask *alloc, const void *context, size_t *start);
 

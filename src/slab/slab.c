@@ -9,7 +9,7 @@
 #define LOW_SHARE 8 /* below this share of the pool being free, nothing is moved in batches */
 #define PLENTY_SHARE 2 /* below this one nothing is taken in batches, and who was short stays careful */
 #define BATCH_SHARE 64 /* of the pool, in a batch */
-#define CACHE_SHARE 2 /* of the pool, in all magazines together: nobody goes short for it [S2] */
+#define CACHE_SHARE 2 /* of the pool, in all magazines together: nobody goes short for it [slab.S2] */
 #define OBJECTS_MOST 1024 /* in one magazine, of large pools */
 #define OBJECTS_LEAST 64 /* the same of small ones */
 #define OBJECTS_SHARE 32 /* granules of the pool for each of them */
@@ -107,7 +107,7 @@ static bool is_low(const struct slabs *slabs)
 	return keep_has_less_than(slabs, LOW_SHARE);
 }
 
-/* Whether magazines may be plugged; counts the calls of pressure down [S4]. */
+/* Whether magazines may be plugged; counts the calls of pressure down [slab.S4]. */
 static bool may_plug(struct slabs *slabs)
 {
 	uint32_t left = atomic_load_explicit(&slabs->bypass, memory_order_relaxed);
@@ -390,7 +390,7 @@ void slabs_count(struct slabs *slabs, struct slab_counts *out)
 			uint64_t operations = magazine_operations(word);
 			uint32_t level = magazine_level(magazine, word);
 
-			taken += (operations - level) / 2; /* [M2] */
+			taken += (operations - level) / 2; /* [percpu.M2] */
 			put += (operations + level) / 2;
 			out->cached += (size_t)level * slabs->classes.granules[c];
 		}

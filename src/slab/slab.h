@@ -9,15 +9,15 @@
  * class and any run, or in a magazine, from which it is fetched back before anybody is refused.
  *
  * Guarantees
- *  [S1] A granule has one owner at a time (buddy.h [G1], percpu.h [P1]).
- *  [S2] No false exhaustion. -ENOSPC means that at one instant of the call no sufficient run was free in the buddy
+ *  [slab.S1] A granule has one owner at a time (buddy.h [buddy.G1], percpu.h [percpu.P1]).
+ *  [slab.S2] No false exhaustion. -ENOSPC means that at one instant of the call no sufficient run was free in the buddy
  *       while every magazine was empty and nobody was moving a batch; or that a thread which was moving one did not
  *       finish in SLAB_PATIENCE looks. What a thread holds in its hands: the run of its own call; in a drain one
  *       object; and while at least an eighth of the pool is free, in a refill or flush a batch of at most 1/64 of the
  *       pool and a line. So no thread that stops holds back more than that.
  *       (Where a sandbox forbids membarrier after it was in use, magazines of other CPUs stay out of reach.)
- *  [S3] Lock-free, as the buddy is: the loops in here repeat only when another thread put something into a magazine.
- *  [S4] Once a call had to drain, magazines stay unplugged for SLAB_BYPASS calls and until half of the pool is
+ *  [slab.S3] Lock-free, as the buddy is: the loops in here repeat only when another thread put something into a magazine.
+ *  [slab.S4] Once a call had to drain, magazines stay unplugged for SLAB_BYPASS calls and until half of the pool is
  *       free (pressure): who asks again and again of an exhausted pool causes no fence each time, and in a pool that is nearly
  *       full everything lies where it fits best.
  *
@@ -119,7 +119,7 @@ static inline int slabs_check(const struct slabs *slabs)
 /*
  * Callers pop from the magazine of the class themselves. When that has nothing: a run of at
  * least `count` >= 1 granules for `bytes` bytes, *granted of them, which is `count` or what its class has. -ENOSPC as of
- * [S2], -ECHILD.
+ * [slab.S2], -ECHILD.
  */
 int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *start, size_t *granted);
 

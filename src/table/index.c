@@ -119,7 +119,7 @@ static void move_some(struct index *index, struct index_table *table, uint64_t c
 	}
 	if (index->moved <= older->mask)
 		return;
-	atomic_store_explicit(&table->older, NULL, memory_order_release); /* [N3] */
+	atomic_store_explicit(&table->older, NULL, memory_order_release); /* [table.N3] */
 	atomic_fetch_sub_explicit(&index->bytes, older->bytes, memory_order_relaxed);
 	older->item.release = free_table;
 	rcu_defer(&older->item);
@@ -148,7 +148,7 @@ static bool renew(struct index *index, struct index_table *old, uint32_t places)
 	atomic_store_explicit(&made->older, old, memory_order_relaxed);
 	atomic_fetch_add_explicit(&index->bytes, made->bytes, memory_order_relaxed);
 	index->moved = 0;
-	atomic_store_explicit(&index->table, made, memory_order_release); /* [N3] */
+	atomic_store_explicit(&index->table, made, memory_order_release); /* [table.N3] */
 	return true;
 }
 
@@ -200,14 +200,15 @@ static uint32_t search(struct index_table *table, uint32_t hash, index_match *ma
 
 uint32_t index_find(struct index *index, uint32_t hash, index_match *matches, void *context)
 {
-	struct index_table *table = atomic_load_explicit(&index->table, memory_order_acquire); /* [N3] */
+	struct index_table *table =
+	        atomic_load_explicit(&index->table, memory_order_acquire); /* [table.N3] */
 	struct index_table *older;
 	uint32_t number;
 
 	if (!table)
 		return 0;
 	older = TWIN_BROKEN(203) ? NULL
-	                         : atomic_load_explicit(&table->older, memory_order_acquire); /* [N3] */
+	                         : atomic_load_explicit(&table->older, memory_order_acquire); /* [table.N3] */
 	number = search(table, hash, matches, context);
 	if (TWIN_BROKEN(203)) /* asks too late whether there is an older table */
 		older = atomic_load_explicit(&table->older, memory_order_acquire);

@@ -4,18 +4,19 @@
  * A hash index: from a hash of whatever the caller's key is to the numbers of records. The index does not know the keys: a
  * lookup offers each candidate to the caller, who compares.
  *
- *   [N1] Lookups are lock-free and never wait for updates. Inside a read section; a record that is offered may have been
+ *   [table.N1] Lookups are lock-free and never wait for updates. Inside a read section; a record that is offered may have been
  *        removed meanwhile, so the caller also asks whether it is still what it was. A record that is in the index
  *        during the whole lookup is offered.
- *   [N2] Updates are one at a time (the caller's mutex). They move at most INDEX_STEP places to a new table each, so none
+ *   [table.N2] Updates are one at a time (the caller's mutex). They move at most INDEX_STEP places to a new table each, so none
  *        takes long because of growth.
  *
- * Open addressing: a place holds {hash 32, number 32}, 0 if it was never used, TOMB if what was there is removed. A new table
- * is published with the old one beside it [N3]: what is in the old one is copied, not moved, so it stays to be found there until
- * the whole old table is let go, a grace period before it is freed. A reader loads `older` before it searches the new
- * table: if there is no older one any more, all had been copied before, and the acquire shows it the copies; otherwise the
- * older one still holds what has not been copied. A reader that came with the old table alone may miss what was inserted
- * since it loaded it, and that insertion came after the load, where the lookup linearizes.
+ * Open addressing: a place holds {hash 32, number 32}, 0 if it was never used, TOMB if what was there is removed.
+ *   [table.N3] A new table is published with the old one beside it: what is in the old one is copied, not moved, so it
+ *        stays to be found there until the whole old table is let go, a grace period before it is freed. A reader
+ *        loads `older` before it searches the new table: if there is no older one any more, all had been copied
+ *        before, and the acquire shows it the copies; otherwise the older one still holds what has not been copied. A
+ *        reader that came with the old table alone may miss what was inserted since it loaded it, and that insertion
+ *        came after the load, where the lookup linearizes.
  *
  * A place is emptied rather than made a tomb when the next one is empty: nothing that is searched lies behind it.
  *
@@ -41,7 +42,7 @@
 
 struct index_table {
 	struct rcu_item item;
-	_Atomic(struct index_table *) older; /* [N3] */
+	_Atomic(struct index_table *) older; /* [table.N3] */
 	uint32_t mask; /* places - 1 */
 	uint32_t used; /* places that are not empty; the writer's */
 	uint64_t bytes;

@@ -55,4 +55,14 @@ static inline void *slots_at(struct slots *slots, uint32_t number)
 	return records ? records + index * slots->size : NULL;
 }
 
+/* The same for a number that slots_make has given, to whoever told it: it is neither 0 nor too large. */
+static inline void *slots_known(const struct slots *slots, uint32_t number)
+{
+	uint64_t index;
+	unsigned block = slots_block_of(number, &index);
+
+	/* Acquire: pairs with the release in slots_make, for who was told of a number in another way than its maker. */
+	return atomic_load_explicit(&slots->block[block], memory_order_acquire) + index * slots->size;
+}
+
 #endif

@@ -47,6 +47,28 @@ uint32_t stock_take(struct stock *stock)
 	return number;
 }
 
+uint32_t stock_take_list(struct stock *stock, uint32_t count)
+{
+	uint32_t first = 0, *link = &first;
+
+	pthread_mutex_lock(&stock->lock);
+	for (; count > 0; count--) {
+		uint32_t number = stock->unused;
+
+		if (number)
+			stock->unused = *next_of(stock, number);
+		else
+			number = make(stock);
+		*link = number;
+		if (!number)
+			break;
+		link = next_of(stock, number);
+	}
+	*link = 0;
+	pthread_mutex_unlock(&stock->lock);
+	return first;
+}
+
 void stock_give(struct stock *stock, uint32_t first, uint32_t last)
 {
 	pthread_mutex_lock(&stock->lock);

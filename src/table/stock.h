@@ -24,6 +24,8 @@ void stock_drop(struct stock *stock);
 
 /* A number, its record with whatever it had, or zeroed; 0: no memory. */
 uint32_t stock_take(struct stock *stock);
+/* The same, up to so many, as a list; 0: none. They are as close together as can be had. */
+uint32_t stock_take_list(struct stock *stock, uint32_t count);
 /* A list of numbers, linked by their first words from first to last. */
 void stock_give(struct stock *stock, uint32_t first, uint32_t last);
 

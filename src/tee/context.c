@@ -63,6 +63,8 @@ static void context_gone(struct handle *handle)
 {
 	struct ist_tee_context *context = context_of(handle);
 
+	if (handle->keeper >= 0)
+		close(handle->keeper);
 	atomic_fetch_sub_explicit(&context->device->descriptors, 1, memory_order_relaxed);
 	ist_tee_context_close(context);
 }

@@ -3,10 +3,10 @@
 /*
  * A count of references that, once it has come down to nothing, stays there until its owner begins a new life.
  *
- *   [T1] count_take and count_drop are wait-free: one or two atomic operations, no loop.
- *   [T2] Of all count_drop of one life exactly one answers true, and it is the last: after it every count_take fails
+ *   [tee.T1] count_take and count_drop are wait-free: one or two atomic operations, no loop.
+ *   [tee.T2] Of all count_drop of one life exactly one answers true, and it is the last: after it every count_take fails
  *        until count_begin.
- *   [T3] Who is told true by count_take finds what was written before count_begin; who is told true by count_drop finds
+ *   [tee.T3] Who is told true by count_take finds what was written before count_begin; who is told true by count_drop finds
  *        what others did while they held a reference.
  *
  * Why the count may touch 0 and rise again: the drop that brings it to 0 then tries to mark it dead; a take that comes between
@@ -32,7 +32,7 @@ struct count {
 	_Atomic uint64_t word; /* COUNT_ALIVE and the references; without COUNT_ALIVE anything */
 };
 
-/* One reference, the caller's. Release: pairs with the acquire in count_take [T3]. */
+/* One reference, the caller's. Release: pairs with the acquire in count_take [tee.T3]. */
 static inline void count_begin(struct count *count)
 {
 	atomic_store_explicit(&count->word, COUNT_ALIVE | 1,
@@ -77,6 +77,17 @@ static inline bool count_drop(struct count *count)
 	return atomic_compare_exchange_strong_explicit(&count->word, &none, 0, memory_order_acquire,
 	                                               memory_order_relaxed);
 #endif
+}
+
+/*
+ * The same for what nobody finds: count_take is never called, so only who has a reference adds one. If ours is the only one, it
+ * stays the only one, and there is nobody to agree with. Acquire: pairs with the release of the drops before [tee.T3].
+ */
+static inline bool count_drop_unfound(struct count *count)
+{
+	uint64_t most = COUNT_ALIVE | (TWIN_BROKEN(405) ? 2 : 1);
+
+	return atomic_load_explicit(&count->word, memory_order_acquire) <= most || count_drop(count);
 }
 
 #endif

@@ -57,9 +57,9 @@ int ist_tee_device_create(struct ist_manager *manager, const struct ist_tee_conf
 	return 0;
 }
 
+/* Sequentially consistent, both here and in destroy: either we see that it is detached, or it sees us. */
 bool device_use(struct ist_tee_device *device)
 {
-	/* Sequentially consistent, both here and in destroy: either we see that it is detached, or it sees us. */
 	atomic_fetch_add_explicit(&device->users, 1, memory_order_seq_cst);
 	if (!atomic_load_explicit(&device->detached, memory_order_seq_cst))
 		return true;
@@ -67,15 +67,24 @@ bool device_use(struct ist_tee_device *device)
 	return false;
 }
 
-void device_hold(struct ist_tee_device *device)
-{
-	atomic_fetch_add_explicit(&device->users, 1, memory_order_relaxed); /* the caller has a use of it */
-}
-
+/* Release: pairs with the load in destroy, after which the device is freed. */
 void device_unuse(struct ist_tee_device *device)
 {
-	/* Release: pairs with the load in destroy, after which the device is freed. */
 	atomic_fetch_sub_explicit(&device->users, 1, memory_order_release);
+}
+
+bool device_use_private(struct ist_tee_device *device)
+{
+	atomic_fetch_add_explicit(&device->users, DEVICE_PRIVATE, memory_order_seq_cst);
+	if (!atomic_load_explicit(&device->detached, memory_order_seq_cst))
+		return true;
+	device_unuse_private(device);
+	return false;
+}
+
+void device_unuse_private(struct ist_tee_device *device)
+{
+	atomic_fetch_sub_explicit(&device->users, DEVICE_PRIVATE, memory_order_release);
 }
 
 void ist_tee_device_detach(struct ist_tee_device *device)
@@ -129,7 +138,8 @@ void ist_tee_device_stats(struct ist_tee_device *device, struct ist_tee_stats *o
 		return;
 	/* Relaxed: counters that nobody draws conclusions from. */
 	out->contexts = atomic_load_explicit(&device->contexts, memory_order_relaxed);
-	out->shms = atomic_load_explicit(&device->live_shms, memory_order_relaxed);
+	out->shms = atomic_load_explicit(&device->live_shms, memory_order_relaxed) +
+	            atomic_load_explicit(&device->users, memory_order_relaxed) / DEVICE_PRIVATE;
 	out->registered = atomic_load_explicit(&device->registered, memory_order_relaxed);
 	out->sessions = atomic_load_explicit(&device->live_sessions, memory_order_relaxed);
 	out->calls = atomic_load_explicit(&device->calls, memory_order_relaxed);

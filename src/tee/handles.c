@@ -261,8 +261,6 @@ unsigned handles_reap(uint64_t key)
 		struct handle *each = gone;
 
 		gone = each->next;
-		if (each->keeper >= 0)
-			close(each->keeper);
 		each->key = 0;
 		each->gone(each);
 		count++;

@@ -25,7 +25,8 @@ struct handle {
 	uint64_t key; /* of the file; 0: none */
 	dev_t device;
 	int keeper;
-	void (*gone)(struct handle *handle); /* lets go of the owner's reference; no lock is held */
+	/* Closes the keeper, unless it is -1, and lets go of the owner's reference; no lock is held. */
+	void (*gone)(struct handle *handle);
 	bool (*keep)(struct handle *handle); /* a reference for whoever found it; under the lock */
 };
 

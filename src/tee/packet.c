@@ -34,6 +34,11 @@ static void take_fds(struct msghdr *message, int fds[PACKET_FDS])
 
 int packet_receive(int socket, void *to, size_t bytes, int fds[PACKET_FDS])
 {
+	return packet_receive_as(socket, to, bytes, fds, false);
+}
+
+int packet_receive_as(int socket, void *to, size_t bytes, int fds[PACKET_FDS], bool inherited)
+{
 	union {
 		struct cmsghdr align;
 		char room[CMSG_SPACE(ROOM * sizeof(int))];
@@ -48,7 +53,7 @@ int packet_receive(int socket, void *to, size_t bytes, int fds[PACKET_FDS])
 	for (int i = 0; i < PACKET_FDS; i++)
 		fds[i] = -1;
 	do
-		got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+		got = recvmsg(socket, &message, inherited ? 0 : MSG_CMSG_CLOEXEC);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return -errno;

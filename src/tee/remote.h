@@ -4,8 +4,9 @@
  * What a client (preload/remote.c) and the server (teed/) say to each other: packets over a SOCK_SEQPACKET socket of the UNIX
  * family. A connection is a context: all who have its descriptor share it, and it ends with the last of them.
  *
- * A request brings a socket on which to answer it, so that several threads and processes can ask over one connection. Both sides
- * trust nothing: packets have one size each, and what is in them is checked like an ioctl's arguments.
+ * A request brings a socket on which to answer it, so that several threads and processes can ask over one connection. Who asks
+ * often hands in such a socket once, as a line: from then on he asks and is answered over it, with no descriptor sent along. A line
+ * does not keep the context, and is shut with it. Both sides trust nothing: packets have one size each, and what is in them is checked like an ioctl's arguments.
  *
  * Memory that a client registers stays the client's: the server gives it a shadow, a memory file of the same length, and the client
  * copies before and after each call. No process reads another one's memory.
@@ -23,6 +24,7 @@ enum remote_op {
 	REMOTE_OPEN, /* the first of a connection: `device` is opened */
 	REMOTE_IOCTL,
 	REMOTE_CLOSED, /* keys alone; no answer, and no socket for one */
+	REMOTE_LINE, /* the socket that comes along is a line from now on, if it is answered with 0 */
 };
 
 struct remote_request {

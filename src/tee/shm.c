@@ -21,7 +21,7 @@ static void shm_gone(struct handle *handle)
 	struct ist_tee_shm *shm = shm_of(handle);
 
 	atomic_fetch_sub_explicit(&shm->device->descriptors, 1, memory_order_relaxed);
-	shm->keeper = -1; /* the table has closed it */
+	shm->keeper = handle->keeper; /* -1: it is not ours any more */
 	ist_tee_shm_put(shm);
 }
 
@@ -67,19 +67,54 @@ void shm_abandon(struct ist_tee_shm *shm)
 {
 	struct ist_tee_device *device = shm->device;
 	struct ist_tee_context *context = shm->context;
-	uint32_t id = shm->id;
 
-	if (id)
-		ids_give(&device->shms, id); /* whoever takes it next may write there at once */
-	else
-		free(shm);
-	if (context)
-		context_put(context);
+	ids_give(&device->shms, shm->id); /* whoever takes it next may write there at once */
+	context_put(context);
 }
 
 static int as_memory_error(int error)
 {
 	return error == -ENOSPC ? -ENOMEM : error;
+}
+
+/* What is left of shared memory that has ended. */
+struct remains {
+	struct ist_shm memory;
+	int keeper;
+};
+
+static _Thread_local struct {
+	bool on;
+	unsigned count;
+	struct remains remains[SHM_DEFERRED];
+} deferred;
+
+static void bury(struct remains *remains)
+{
+	ist_shm_free(&remains->memory);
+	if (remains->keeper >= 0)
+		close(remains->keeper);
+}
+
+/* Whether there was any. */
+static bool bury_deferred(void)
+{
+	bool any = deferred.count > 0;
+
+	while (deferred.count > 0)
+		bury(&deferred.remains[--deferred.count]);
+	return any;
+}
+
+void shm_defer_begin(void)
+{
+	deferred.on = true;
+}
+
+void shm_defer_end(void)
+{
+	deferred.on = false;
+	bury_deferred();
 }
 
 static int take_memory(struct ist_tee_shm *shm, size_t size, uint32_t flags)
@@ -88,9 +123,7 @@ static int take_memory(struct ist_tee_shm *shm, size_t size, uint32_t flags)
 	struct ist_tee_device *device = shm->device;
 	int error;
 
-	if (shm->kind == SHM_PRIVATE)
-		error = ist_driver_pool_alloc(device->driver, size, &shm->memory);
-	else if (flags & IST_TEE_SHM_EXPORT)
+	if (flags & IST_TEE_SHM_EXPORT)
 		error = ist_client_pool_alloc_isolated(device->client, &request, &shm->memory, &shm->keeper);
 	else
 		error = ist_client_pool_alloc(device->client, size, &shm->memory);
@@ -107,40 +140,59 @@ static int round_size(size_t *size, size_t granule)
 	return 0;
 }
 
-static struct ist_tee_shm *new_private(struct ist_tee_device *device, struct ist_tee_context *context)
+/*
+ * Private: for messages, of which there are many. The record is the C library's, which has one at hand for each thread, and is
+ * found by nobody else.
+ */
+static int alloc_private(struct ist_tee_device *device, struct ist_tee_context *context, size_t size,
+                         struct ist_tee_shm **out)
 {
-	struct ist_tee_shm *shm = calloc(1, sizeof(*shm));
-
-	if (shm)
-		shm_fill(shm, device, context, SHM_PRIVATE, 0);
-	return shm;
-}
-
-/* The device is kept meanwhile. */
-static int alloc_kept(struct ist_tee_device *device, struct ist_tee_context *context, size_t size,
-                      uint32_t flags, bool exact, struct ist_tee_shm **out)
-{
-	size_t asked = size;
-	bool is_client = flags & IST_TEE_SHM_DMA_BUF;
 	struct ist_tee_shm *shm;
-	int error = round_size(&size, is_client ? IST_PAGE_SIZE : 8);
+	int error = round_size(&size, 8);
 
 	if (error)
 		return error;
-	shm = is_client ? shm_new(context, SHM_POOL) : new_private(device, context);
+	shm = malloc(sizeof(*shm));
+	if (!shm)
+		return -ENOMEM;
+	error = ist_driver_pool_alloc(device->driver, size, &shm->memory);
+	if (error) {
+		free(shm);
+		return as_memory_error(error);
+	}
+	shm_fill(shm, device, context, SHM_PRIVATE, 0);
+	shm->view = shm->memory.view;
+	count_begin(&shm->count);
+	*out = shm;
+	return 0;
+}
+
+/* A client's. The device is kept meanwhile. */
+static int alloc_client(struct ist_tee_context *context, size_t size, uint32_t flags, bool exact,
+                        struct ist_tee_shm **out)
+{
+	size_t asked = size;
+	struct ist_tee_shm *shm;
+	int error = round_size(&size, IST_PAGE_SIZE);
+
+	if (error)
+		return error;
+	shm = shm_new(context, SHM_POOL);
 	if (!shm)
 		return -ENOMEM;
 	error = take_memory(shm, size, flags);
-	if (error == -ENOMEM && handles_reap(0)) /* what others closed and we had not noticed */
+	if (error == -ENOMEM && bury_deferred())
 		error = take_memory(shm, size, flags);
+	if (error == -ENOMEM && handles_reap(0)) { /* what others closed and we had not noticed */
+		bury_deferred();
+		error = take_memory(shm, size, flags);
+	}
 	if (error) {
 		shm_abandon(shm);
 		return error;
 	}
 	if (exact)
 		shm->view.size = asked;
-	if (!is_client)
-		device_hold(device);
 	shm_begin(shm);
 	*out = shm;
 	return 0;
@@ -154,11 +206,17 @@ int ist_tee_shm_alloc(struct ist_tee_device *device, struct ist_tee_context *con
 	if (!device || !out || (context && context->device != device) || !(flags & IST_TEE_SHM_MAPPED) ||
 	    flags & ~FLAGS_KNOWN || (flags & IST_TEE_SHM_EXPORT && !(flags & IST_TEE_SHM_DMA_BUF)))
 		return -EINVAL;
+	if (!(flags & IST_TEE_SHM_DMA_BUF)) {
+		if (!device_use_private(device)) /* until it ends */
+			return -EINVAL;
+		error = alloc_private(device, context, size, out);
+		if (error)
+			device_unuse_private(device);
+		return error;
+	}
 	if (!device_use(device))
 		return -EINVAL;
-	error = flags & IST_TEE_SHM_DMA_BUF && !context
-	                ? -EINVAL
-	                : alloc_kept(device, context, size, flags, false, out);
+	error = context ? alloc_client(context, size, flags, false, out) : -EINVAL;
 	device_unuse(device);
 	return error;
 }
@@ -169,7 +227,7 @@ static int shadow_kept(struct ist_tee_context *context, size_t length, struct is
 
 	if (!(context->device->config.caps & IST_TEE_CAP_REG_MEM))
 		return -E_NOTSUPP;
-	return alloc_kept(context->device, context, length, flags, true, out);
+	return alloc_client(context, length, flags, true, out);
 }
 
 int shm_alloc_shadow(struct ist_tee_context *context, uint64_t length, struct ist_tee_shm **out)
@@ -207,30 +265,47 @@ void ist_tee_shm_get(struct ist_tee_shm *shm)
 		count_more(&shm->count);
 }
 
+static void private_end(struct ist_tee_shm *shm)
+{
+	struct ist_tee_device *device = shm->device;
+
+	ist_shm_free(&shm->memory);
+	if (shm->context)
+		context_put(shm->context);
+	free(shm);
+	device_unuse_private(device);
+}
+
 static void shm_end(struct ist_tee_shm *shm)
 {
 	struct ist_tee_device *device = shm->device;
-	bool is_private = shm->kind == SHM_PRIVATE;
+	struct remains remains = {shm->memory, shm->keeper};
 
 	atomic_fetch_sub_explicit(&device->live_shms, 1, memory_order_relaxed);
 	if (shm->kind >= SHM_USER) {
 		atomic_fetch_sub_explicit(&device->registered, 1, memory_order_relaxed);
 		unregister_pages(shm);
 		shm_forget_file(shm);
+		if (remains.keeper >= 0)
+			close(remains.keeper);
+	} else if (deferred.on && deferred.count < SHM_DEFERRED) {
+		deferred.remains[deferred.count++] = remains;
 	} else {
-		ist_shm_free(&shm->memory);
+		bury(&remains);
 	}
-	if (shm->keeper >= 0)
-		close(shm->keeper);
 	shm_abandon(shm);
-	if (is_private)
-		device_unuse(device);
 }
 
 void ist_tee_shm_put(struct ist_tee_shm *shm)
 {
-	if (shm && count_drop(&shm->count))
+	if (!shm)
+		return;
+	if (shm->kind == SHM_PRIVATE) {
+		if (count_drop_unfound(&shm->count))
+			private_end(shm);
+	} else if (count_drop(&shm->count)) {
 		shm_end(shm);
+	}
 }
 
 int shm_export(struct ist_tee_shm *shm)

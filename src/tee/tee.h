@@ -27,6 +27,8 @@
 #define USER_REGION_SHIFT 40u
 #define USER_REGIONS 256u /* 48 bits of addresses */
 
+#define DEVICE_PRIVATE (UINT64_C(1) << 32)
+
 struct ist_tee_device {
 	struct ist_manager *manager;
 	struct ist_driver_pool *driver;
@@ -36,6 +38,7 @@ struct ist_tee_device {
 	pthread_mutex_t lock;
 	_Atomic uint64_t regions[USER_REGIONS / 64]; /* bits: what of this process's addresses is a backing */
 	_Atomic bool detached;
+	/* Uses, and DEVICE_PRIVATE for each private shm (so many that it wraps would be a TiB of records): 0 when nobody has anything. */
 	_Atomic uint64_t users;
 	_Atomic uint64_t contexts, live_shms, registered, live_sessions, calls, descriptors, messages;
 };
@@ -86,9 +89,10 @@ struct running {
 
 /* device.c: false if it is detached. Each use ends. */
 bool device_use(struct ist_tee_device *device);
-/* Once more, by whoever has a use of it: also when it is detached. */
-void device_hold(struct ist_tee_device *device);
 void device_unuse(struct ist_tee_device *device);
+/* The same for a private shm. */
+bool device_use_private(struct ist_tee_device *device);
+void device_unuse_private(struct ist_tee_device *device);
 
 /* context.c */
 void context_get(struct ist_tee_context *context);
@@ -107,6 +111,13 @@ void shm_forget_file(struct ist_tee_shm *shm);
 struct ist_tee_shm *shm_new(struct ist_tee_context *context, enum shm_kind kind);
 void shm_abandon(struct ist_tee_shm *shm);
 void shm_begin(struct ist_tee_shm *shm);
+/*
+ * Of shared memory that ends while this thread defers, the id is free at once, and its bytes when the thread stops deferring, or is
+ * about to be refused some: so that who waits for an answer need not wait for that. They nest not; at most SHM_DEFERRED are kept.
+ */
+#define SHM_DEFERRED 16
+void shm_defer_begin(void);
+void shm_defer_end(void);
 /* A descriptor that owns the caller's reference. For registered memory an empty file is made. */
 int shm_export(struct ist_tee_shm *shm);
 /*

@@ -8,6 +8,7 @@
 #include "teed/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,13 @@
 #include "tee/tee.h"
 
 #define STACK ((size_t)256 << 10)
+#define LINES 32 /* of a connection: others bring a socket with each request */
+
+/* Asked and answered over one socket, by a thread of its own. */
+struct line {
+	struct client *client; /* null: there is none */
+	int socket;
+};
 
 struct client {
 	struct server *server;
@@ -29,6 +37,7 @@ struct client {
 	unsigned threads, idle;
 	bool ended;
 	struct ist_tee_context *context;
+	struct line line[LINES]; /* under the lock */
 };
 
 static _Atomic unsigned clients;
@@ -39,9 +48,10 @@ unsigned client_count(void)
 }
 
 static void *client_thread(void *of);
+static void *line_thread(void *of);
 
 /* Under the lock. */
-static int begin_thread(struct client *client)
+static int begin(struct client *client, void *(*run)(void *of), void *of)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -50,13 +60,19 @@ static int begin_thread(struct client *client)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK);
-	error = pthread_create(&thread, &attributes, client_thread, client);
+	error = pthread_create(&thread, &attributes, run, of);
 	pthread_attr_destroy(&attributes);
-	if (!error) {
-		client->threads++;
-		client->idle++;
-	}
+	client->threads += error == 0;
 	return -error;
+}
+
+/* Under the lock. */
+static int begin_thread(struct client *client)
+{
+	int error = begin(client, client_thread, client);
+
+	client->idle += error == 0;
+	return error;
 }
 
 static void client_free(struct client *client)
@@ -89,6 +105,9 @@ static void end(struct client *client)
 	client->ended = true;
 	context = client->context;
 	client->context = NULL;
+	for (int i = 0; i < LINES && first; i++)
+		if (client->line[i].client)
+			shutdown(client->line[i].socket, SHUT_RDWR);
 	pthread_mutex_unlock(&client->lock);
 	if (!first)
 		return;
@@ -133,12 +152,45 @@ static long open_context(struct client *client, const struct remote_request *req
 	return error;
 }
 
+/* What is ready to be handed out: a descriptor that owns it, marked for those who find it; its key in the request. */
+static long hand_out(struct remote_request *request, struct ist_tee_shm *shm, mode_t mode)
+{
+	int fd = shm_export(shm);
+
+	if (fd < 0) {
+		ist_tee_shm_put(shm);
+		return fd;
+	}
+	request->key[0] = shm->handle.key;
+	fchmod(fd, mode);
+	return fd;
+}
+
+static long alloc(struct ist_tee_context *context, struct remote_request *request)
+{
+	const uint32_t flags = IST_TEE_SHM_MAPPED | IST_TEE_SHM_DMA_BUF | IST_TEE_SHM_EXPORT;
+	struct ist_tee_ioc_alloc data;
+	struct ist_tee_shm *shm;
+	int error;
+
+	memcpy(&data, request->arg, sizeof(data));
+	error = data.flags
+	                ? -EINVAL
+	                : ist_tee_shm_alloc(ist_tee_context_device(context), context, data.size, flags, &shm);
+	if (error)
+		return error;
+	data.size = ist_tee_shm_size(shm);
+	data.id = ist_tee_shm_id(shm);
+	memcpy(request->arg, &data, sizeof(data));
+	return hand_out(request, shm, REMOTE_MODE_MAP);
+}
+
 /* Memory that the client keeps, and a shadow of it here. The client has looked at the memory. */
 static long register_shadow(struct ist_tee_context *context, struct remote_request *request)
 {
 	struct ist_tee_ioc_register data;
 	struct ist_tee_shm *shm;
-	int fd, error;
+	int error;
 
 	memcpy(&data, request->arg, sizeof(data));
 	error = shm_alloc_shadow(context, data.length, &shm);
@@ -146,16 +198,31 @@ static long register_shadow(struct ist_tee_context *context, struct remote_reque
 		return error;
 	data.id = ist_tee_shm_id(shm);
 	memcpy(request->arg, &data, sizeof(data));
-	fd = shm_export(shm);
+	return hand_out(request, shm, REMOTE_MODE_REGISTERED);
+}
+
+/* A file: its descriptor comes from the ioctl, and is told apart here. */
+static long register_file(struct ist_tee_context *context, struct remote_request *request, int file)
+{
+	struct ist_tee_ioc_register_fd data;
+	struct stat info;
+	long fd;
+
+	memcpy(&data, request->arg, sizeof(data));
+	data.fd = file;
+	fd = ist_tee_ioctl(context, request->command, &data);
+	memcpy(request->arg, &data, sizeof(data));
 	if (fd < 0)
-		ist_tee_shm_put(shm);
+		return fd;
+	fstat((int)fd, &info);
+	request->key[0] = info.st_ino;
+	fchmod((int)fd, REMOTE_MODE_REGISTERED);
 	return fd;
 }
 
 /* An ioctl whose arguments lie in the request. What came beside it is a file to register. */
 static long do_ioctl(struct ist_tee_context *context, struct remote_request *request, int file)
 {
-	struct ist_tee_ioc_register_fd of_file;
 	struct ist_tee_ioc_buf buf;
 
 	switch (request->command) {
@@ -163,23 +230,42 @@ static long do_ioctl(struct ist_tee_context *context, struct remote_request *req
 	case IST_TEE_IOC_INVOKE:
 		buf = (struct ist_tee_ioc_buf){(uintptr_t)request->buf, request->buf_bytes};
 		return ist_tee_ioctl(context, request->command, &buf);
+	case IST_TEE_IOC_SHM_ALLOC:
+		return alloc(context, request);
 	case IST_TEE_IOC_SHM_REGISTER:
 		return register_shadow(context, request);
 	case IST_TEE_IOC_SHM_REGISTER_FD:
-		memcpy(&of_file, request->arg, sizeof(of_file));
-		of_file.fd = file;
-		memcpy(request->arg, &of_file, sizeof(of_file));
-		break;
+		return register_file(context, request, file);
 	default:
-		break;
+		return ist_tee_ioctl(context, request->command, request->arg);
 	}
-	return ist_tee_ioctl(context, request->command, request->arg);
 }
 
 static bool gives_descriptor(uint32_t command)
 {
 	return command == IST_TEE_IOC_SHM_ALLOC || command == IST_TEE_IOC_SHM_REGISTER ||
 	       command == IST_TEE_IOC_SHM_REGISTER_FD;
+}
+
+/* The socket is kept: a duplicate of what came. */
+static long add_line(struct client *client, int socket)
+{
+	struct line *line = client->line;
+	int error = -EMFILE;
+
+	pthread_mutex_lock(&client->lock);
+	while (line < client->line + LINES && line->client)
+		line++;
+	if (line < client->line + LINES && !client->ended) {
+		*line = (struct line){client, fcntl(socket, F_DUPFD_CLOEXEC, 0)};
+		error = line->socket < 0 ? -errno : begin(client, line_thread, line);
+		if (error) {
+			line->client = NULL;
+			close(line->socket);
+		}
+	}
+	pthread_mutex_unlock(&client->lock);
+	return error;
 }
 
 static long answer_to(struct client *client, struct remote_request *request, int file)
@@ -198,22 +284,17 @@ static long answer_to(struct client *client, struct remote_request *request, int
 	return answer;
 }
 
-/* The answer, and a descriptor if it is one: marked for those who find it, and not ours any more. */
+/* The answer, and a descriptor if it is one, with its key in the request; it is not ours any more. */
 static void tell(const struct remote_request *request, long answer, int to)
 {
 	bool has_fd = answer >= 0 && request->op == REMOTE_IOCTL && gives_descriptor(request->command);
 	struct remote_reply reply = {.answer = has_fd ? 0 : answer};
 	int fd = has_fd ? (int)answer : -1;
-	struct stat file = {.st_ino = 0};
 
 	memcpy(reply.arg, request->arg, sizeof(reply.arg));
 	memcpy(reply.buf, request->buf, sizeof(reply.buf));
-	if (has_fd) {
-		fstat(fd, &file);
-		reply.key = file.st_ino;
-		fchmod(fd,
-		       request->command == IST_TEE_IOC_SHM_ALLOC ? REMOTE_MODE_MAP : REMOTE_MODE_REGISTERED);
-	}
+	if (has_fd)
+		reply.key = request->key[0];
 	if (packet_send(to, &reply, sizeof(reply), fd) == 0) {
 		if (has_fd)
 			close(fd);
@@ -221,7 +302,7 @@ static void tell(const struct remote_request *request, long answer, int to)
 	}
 	if (has_fd) { /* nobody has it */
 		close(fd);
-		ist_tee_reap(file.st_ino);
+		ist_tee_reap(reply.key);
 	}
 }
 
@@ -269,12 +350,30 @@ static void reap(const struct remote_request *request)
 	ist_tee_reap(IST_TEE_REAP_UNMAPPED);
 }
 
+/* It waits for an application, which may take its time. */
+static bool may_last(const struct remote_request *request)
+{
+	return request->op == REMOTE_IOCTL &&
+	       (request->command == IST_TEE_IOC_INVOKE || request->command == IST_TEE_IOC_OPEN_SESSION);
+}
+
+/* What was closed, then the request; what it left to be done afterwards, for it answers first. */
+static void serve(struct client *client, struct remote_request *request, int file, int to)
+{
+	if (!may_last(request))
+		shm_defer_begin();
+	reap(request);
+	if (to >= 0)
+		tell(request, answer_to(client, request, file), to);
+	shm_defer_end();
+}
+
 /* This thread is busy: another one waits for requests meanwhile. Without one the next request waits. */
-static void be_busy(struct client *client, bool may_last)
+static void be_busy(struct client *client, bool for_long)
 {
 	pthread_mutex_lock(&client->lock);
 	client->idle--;
-	if (may_last && client->idle == 0 && !client->ended)
+	if (for_long && client->idle == 0 && !client->ended)
 		begin_thread(client);
 	pthread_mutex_unlock(&client->lock);
 }
@@ -292,13 +391,41 @@ static bool be_idle(struct client *client)
 	return stay;
 }
 
-static void serve_one(struct client *client, struct remote_request *request, int fds[PACKET_FDS])
+static void serve_one(struct client *client, struct remote_request *request, const int fds[PACKET_FDS])
 {
-	be_busy(client, request->op == REMOTE_IOCTL && (request->command == IST_TEE_IOC_INVOKE ||
-	                                                request->command == IST_TEE_IOC_OPEN_SESSION));
-	reap(request);
-	if (request->op != REMOTE_CLOSED && fds[0] >= 0)
-		tell(request, answer_to(client, request, fds[1]), fds[0]);
+	be_busy(client, may_last(request));
+	if (request->op == REMOTE_LINE && fds[0] >= 0)
+		tell(request, add_line(client, fds[0]), fds[0]);
+	else
+		serve(client, request, fds[1], request->op == REMOTE_CLOSED ? -1 : fds[0]);
+}
+
+static void close_all(const int fds[PACKET_FDS])
+{
+	for (int i = 0; i < PACKET_FDS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static void *line_thread(void *of)
+{
+	struct line *line = of;
+	struct client *client = line->client;
+	struct remote_request request;
+	int fds[PACKET_FDS], socket = line->socket;
+
+	while (packet_receive(socket, &request, sizeof(request), fds) == 1 && request.magic == REMOTE_MAGIC &&
+	       request.op == REMOTE_IOCTL) {
+		serve(client, &request, fds[0], socket);
+		close_all(fds);
+	}
+	close_all(fds);
+	pthread_mutex_lock(&client->lock);
+	line->client = NULL;
+	close(socket);
+	pthread_mutex_unlock(&client->lock);
+	leave(client);
+	return NULL;
 }
 
 static void *client_thread(void *of)
@@ -313,9 +440,7 @@ static void *client_thread(void *of)
 			serve_one(client, &request, fds);
 		else
 			got = 0;
-		for (int i = 0; i < PACKET_FDS; i++)
-			if (fds[i] >= 0)
-				close(fds[i]);
+		close_all(fds);
 	} while (got && be_idle(client));
 	if (!got)
 		end(client);

@@ -164,7 +164,7 @@ static int sweep(struct server *server, int last_ms)
 	return last_ms * 2 < SWEEP_MS_MAX ? last_ms * 2 : SWEEP_MS_MAX;
 }
 
-static void serve(struct server *server, int listener)
+static void take_clients(struct server *server, int listener)
 {
 	int pause = SWEEP_MS_MIN;
 
@@ -212,7 +212,7 @@ int main(int argc, char **argv)
 		return fail(options.socket, listener);
 	printf("serving at %s\n", options.socket);
 	fflush(stdout);
-	serve(&server, listener);
+	take_clients(&server, listener);
 	unlink(options.socket);
 	return 0;
 }

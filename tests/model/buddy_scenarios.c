@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* The run allocator under two or three threads: what buddy.h promises as [G1] to [G3], and bound.h as [I1]. */
+/* The run allocator under two or three threads: what buddy.h promises as [buddy.G1] to [buddy.G3], and bound.h as [buddy.I1]. */
 #include <errno.h>
 #include <string.h>
 

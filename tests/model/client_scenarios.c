@@ -34,6 +34,11 @@ int platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset)
 	return 0;
 }
 
+int platform_map_sealed_at(void *where, size_t bytes, int fd)
+{
+	return platform_map_file_at(where, bytes, fd, 0);
+}
+
 int platform_duplicate(int fd)
 {
 	(void)fd;

@@ -60,6 +60,36 @@ static void look_twice(void)
 	look();
 }
 
+/* Of what nobody finds: three who have it let go, one of them after it gave itself one more. */
+static void three_have_it(void)
+{
+	one_life();
+	count_more(&count);
+	count_more(&count);
+}
+
+static void put_unfound(void)
+{
+	if (!count_drop_unfound(&count))
+		return;
+	MODEL_ASSERT(life != 0);
+	life = 0;
+	atomic_fetch_add_explicit(&ends, 1, memory_order_relaxed);
+}
+
+static void more_and_put_unfound(void)
+{
+	count_more(&count);
+	put_unfound();
+	put_unfound();
+}
+
+static void check_ended(void)
+{
+	MODEL_ASSERT(atomic_load_explicit(&ends, memory_order_relaxed) == 1);
+	MODEL_ASSERT(life == 0);
+}
+
 static void check_one(void)
 {
 	MODEL_ASSERT(atomic_load_explicit(&ends, memory_order_relaxed) == 1);
@@ -80,5 +110,9 @@ const struct model_scenario model_scenarios[] = {
         {"the last is put while two look", one_life, {put_last, look, look}, check_one},
         {"the last is put while one looks twice", one_life, {put_last, look_twice, NULL}, check_one},
         {"the place is used again while two look", one_life, {put_and_begin, look, look}, check_two},
+        {"what nobody finds is put by all who have it",
+         three_have_it,
+         {put_unfound, put_unfound, more_and_put_unfound},
+         check_ended},
         {NULL, NULL, {NULL, NULL, NULL}, NULL},
 };

@@ -28,10 +28,11 @@ model() {
 	record) echo genmc/record.c 2 -DPERCPU_TWIN_ONLY -DRECORD_LINK_PAGES=2u ;;
 	tags) echo genmc/tags.c 1 -DPERCPU_TWIN_ONLY -DTAGS_PAGES=2u -DTAGS_FROM=1u -DTAGS=1u ;;
 	room) echo genmc/room.c 1 -DPERCPU_TWIN_ONLY ;;
+	rest) echo genmc/rest.c 3 -DPERCPU_TWIN_ONLY ;;
 	*) return 1 ;;
 	esac
 }
-models='magazine count plug bias record tags room registry buddy index references'
+models='magazine count plug bias record tags room rest registry buddy index references'
 
 # The twins of each model, and the scenario that must find them.
 twins() {
@@ -45,6 +46,7 @@ twins() {
 	record) echo 320:0 321:1 ;;
 	tags) echo 322:0 ;;
 	room) echo 330:0 331:0 ;;
+	rest) echo 217:1 218:0 ;;
 	plug) echo 304:0 305:0 313:0 314:2 ;;
 	esac
 }

@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * A pretended machine of 8 CPUs, 4 caches and 2 nodes: as many threads, which put in, take out, are moved at any moment, and
- * drain as far as the cache, the node, or everything reaches. No value is lost or taken twice [P1], and a drain of
- * everything leaves nothing [P3]. Each run is another one at random (explore --preemptions -1).
+ * drain as far as the cache, the node, or everything reaches. No value is lost or taken twice [percpu.P1], and a drain of
+ * everything leaves nothing [percpu.P3]. Each run is another one at random (explore --preemptions -1).
  */
 #include <stdint.h>
 #include <string.h>

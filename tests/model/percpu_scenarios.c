@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * The per-CPU engine with restartable sequences: CPUs that use, plug and are drained of their magazines. No value is
- * lost or taken twice [P1]; a verdict inside a drain sees everything empty [P3]; and so do two equal stamps.
+ * lost or taken twice [percpu.P1]; a verdict inside a drain sees everything empty [percpu.P3]; and so do two equal stamps.
  */
 #include <string.h>
 

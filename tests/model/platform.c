@@ -53,6 +53,10 @@ void platform_spare_drop(void)
 {
 }
 
+void platform_spare_trim(void)
+{
+}
+
 bool platform_spare_spend(void)
 {
 	return false;

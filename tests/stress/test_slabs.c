@@ -223,7 +223,7 @@ static void four_pages_for_all_cpus(void **state)
 	fixture_drop(&f);
 }
 
-/* Who asks again and again of an exhausted pool must not cause a drain each time [S4]. */
+/* Who asks again and again of an exhausted pool must not cause a drain each time [slab.S4]. */
 static void exhaustion_is_cheap(void **state)
 {
 	struct ist_shm extra;

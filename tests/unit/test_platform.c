@@ -35,7 +35,8 @@ static void memory_between_guard_pages(void **state)
 
 	(void)state;
 	for (int i = 0; i < 4; i++) {
-		size_t body = (sizes[i] + platform_page_size() - 1) / platform_page_size() * platform_page_size();
+		size_t body =
+		        (sizes[i] + platform_page_size() - 1) / platform_page_size() * platform_page_size();
 		char *memory = platform_map(sizes[i]);
 
 		assert_non_null(memory);
@@ -119,12 +120,70 @@ static void hwloc_is_told_to_be_silent(void **state)
 	assert_int_equal(hwloc_hide_errors(), 2);
 }
 
+static unsigned mappings(void)
+{
+	FILE *file = fopen("/proc/self/maps", "r");
+	unsigned lines = 0;
+	int c;
+
+	assert_non_null(file);
+	while ((c = fgetc(file)) != EOF)
+		lines += c == '\n';
+	fclose(file);
+	return lines;
+}
+
+/* Kept while nobody holds it, so that it need not be made again; taken away when that is asked for, but not from a holder. */
+static void a_reserve_of_mappings(void **state)
+{
+	unsigned before, with;
+
+	(void)state;
+	mappings();
+	before = mappings();
+	platform_spare_hold();
+	with = mappings();
+	assert_true(with >= before + 10);
+	platform_spare_trim();
+	assert_int_equal(mappings(), with);
+	platform_spare_drop();
+	assert_int_equal(mappings(), with);
+	platform_spare_hold();
+	assert_int_equal(mappings(), with);
+	assert_true(platform_spare_spend());
+	assert_int_equal(mappings(), before);
+	platform_spare_restore();
+	assert_int_equal(mappings(), with);
+	platform_spare_drop();
+	platform_spare_trim();
+	assert_int_equal(mappings(), before);
+	assert_false(platform_spare_spend());
+}
+
+static void its_own_number(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	assert_int_equal(platform_pid(), getpid());
+	assert_int_equal(platform_pid(), getpid());
+	child = fork();
+	if (child == 0)
+		_exit(platform_pid() == getpid() && platform_pid() == getpid() ? 0 : 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(platform_pid(), getpid());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(hwloc_is_told_to_be_silent), /* first: it is told once */
 	        cmocka_unit_test(memory_between_guard_pages),
 	        cmocka_unit_test(failures_on_demand),
+	        cmocka_unit_test(a_reserve_of_mappings),
+	        cmocka_unit_test(its_own_number),
 	        cmocka_unit_test(files),
 	};
 

@@ -416,10 +416,11 @@ static size_t lost_bytes;
 int __real_platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset);
 int __wrap_platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset);
 
-int __wrap_platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset)
+int __real_platform_map_sealed_at(void *where, size_t bytes, int fd);
+int __wrap_platform_map_sealed_at(void *where, size_t bytes, int fd);
+
+static int lose(void *where, size_t bytes)
 {
-	if (!loses_place)
-		return __real_platform_map_file_at(where, bytes, fd, offset);
 	loses_place = false;
 	lost_place =
 	        mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -427,6 +428,16 @@ int __wrap_platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offs
 	lost_bytes = bytes;
 	memset(lost_place, 0x5e, bytes);
 	return -ESTALE;
+}
+
+int __wrap_platform_map_file_at(void *where, size_t bytes, int fd, uint64_t offset)
+{
+	return loses_place ? lose(where, bytes) : __real_platform_map_file_at(where, bytes, fd, offset);
+}
+
+int __wrap_platform_map_sealed_at(void *where, size_t bytes, int fd)
+{
+	return loses_place ? lose(where, bytes) : __real_platform_map_sealed_at(where, bytes, fd);
 }
 
 static void check_not_lost(const struct ist_shm *shm)

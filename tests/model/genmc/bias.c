@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * Ends of one life in the memory model of C11: by a sequence on the CPU that it is biased to, by who has the word and is
- * elsewhere, and by who has no word at all. One is obeyed (bias.h, [B1] to [B6]), whatever is seen late.
+ * elsewhere, and by who has no word at all. One is obeyed (bias.h, [percpu.B1] to [percpu.B6]), whatever is seen late.
  */
 #include "support.h"
 
@@ -92,7 +92,7 @@ static void check(void)
 	MODEL_ASSERT(ended[0] + ended[1] + ended[2] == 1);
 }
 
-/* Handed out while somebody without a word looks for it [B6]. */
+/* Handed out while somebody without a word looks for it [percpu.B6]. */
 static void set_up_unborn(void)
 {
 	set_up();

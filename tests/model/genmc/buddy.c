@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * The run allocator in the memory model of C11, as small as can be: one chunk or two of 64 granules. A run that is claimed
- * comes with what was done to it before its release, also across a chunk's border [G1]; a release that is complete is
- * found, whatever bounds are lowered meanwhile [I1].
+ * comes with what was done to it before its release, also across a chunk's border [buddy.G1]; a release that is complete is
+ * found, whatever bounds are lowered meanwhile [buddy.I1].
  */
 #include "support.h"
 

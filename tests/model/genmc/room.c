@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Which region has room, in the memory model of C11 [E1] [E2]: one frees, another frees and is done, and somebody who knows that
+ * Which region has room, in the memory model of C11 [provider.E1] [provider.E2]: one frees, another frees and is done, and somebody who knows that
  * asks. He finds the region, wherever the first one is.
  */
 #include "support.h"

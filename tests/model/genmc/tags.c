@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Tags of the client pool in the memory model of C11 [T1]: an owner gets memory in a chunk that another one's end, whose tag is
+ * Tags of the client pool in the memory model of C11 [client.T1]: an owner gets memory in a chunk that another one's end, whose tag is
  * the same, has just walked through. Whatever is live in the chunk then has its bit.
  */
 #define GENMC_HALVES(bytes, i) ((bytes) == 48 && (i) == 4 ? 2 : (bytes) == 32 && (i) == 3 ? 1 : 0)

@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# SPDX-FileCopyrightText: 2026 the isthmus authors
+# usage: abi.sh FOLDER HEADERS LIBRARY [--write]
+# Nothing that programs were linked with has gone or changed: the library beside what was written down of it (abidw). Additions are
+# fine. --write writes it down anew, for a version that may break.
+set -eu
+folder=$1 headers=$2 library=$3
+command -v abidiff >/dev/null || { echo "abidiff is not installed: skipped"; exit 77; }
+[ "$(uname -m)" = x86_64 ] || { echo "written down for x86_64: skipped"; exit 77; }
+file=$folder/$(basename "$library" | sed 's/\.so.*//').abi
+options="--headers-dir $headers --drop-private-types"
+if [ "${4:-}" = --write ]; then
+	# shellcheck disable=SC2086
+	abidw --no-show-locs --no-comp-dir-path --no-corpus-path $options --out-file "$file" "$library"
+	exit
+fi
+# shellcheck disable=SC2086
+abidiff --no-added-syms --headers-dir2 "$headers" --drop-private-types "$file" "$library"
