@@ -21,9 +21,13 @@
 #define TICKET 64u /* the size that isthmus is fastest at, in bulk */
 #define BATCH 64u
 
-/* Of object k. `ticket` is written by whoever takes the object, and read by whoever gives it back. */
+/*
+ * Of object k. `ticket` is written by whoever takes the object, and read by whoever gives it back, to whom the object came with all that was written
+ * before: relaxed is enough. It is atomic for the sake of those who give back what they do not have: they read something, and are refused.
+ */
 struct slot {
-	char *object, *ticket;
+	char *object;
+	_Atomic(char *) ticket;
 };
 
 /* Objects in one piece of memory, one behind the other. */
@@ -59,7 +63,8 @@ static void hold_all(struct pool *pool)
 	void *ticket;
 
 	while (ist_driver_pool_alloc_bulk(pool->tickets, TICKET, 1, &ticket) == 0)
-		pool->slot[slot_of(pool, ticket)].ticket = ticket;
+		atomic_store_explicit(&pool->slot[slot_of(pool, ticket)].ticket, ticket,
+		                      memory_order_relaxed);
 }
 
 static int make_tickets(struct pool *pool)
@@ -113,7 +118,7 @@ static void pool_free(struct rte_mempool *mp)
 	if (!pool)
 		return;
 	for (uint32_t i = 0; i < pool->slots; i++) {
-		void *ticket = pool->slot[i].ticket;
+		void *ticket = atomic_load_explicit(&pool->slot[i].ticket, memory_order_relaxed);
 
 		if (ticket)
 			ist_driver_pool_free_bulk(pool->tickets, &ticket, 1);
@@ -172,7 +177,7 @@ static int give_back(struct pool *pool, void *const *objects, unsigned count)
 		const struct slot *slot = find_slot(pool, objects[i]);
 
 		if (slot)
-			tickets[found++] = slot->ticket;
+			tickets[found++] = atomic_load_explicit(&slot->ticket, memory_order_relaxed);
 	}
 	error = found ? ist_driver_pool_free_bulk(pool->tickets, tickets, found) : 0;
 	if (found < count) {
@@ -200,10 +205,7 @@ static int pool_enqueue(struct rte_mempool *mp, void *const *objects, unsigned c
 	return error;
 }
 
-/*
- * The tickets come into the caller's array, and become objects there. The slot is this thread's now: it was whoever's gave it back, whose write
- * of slot->ticket isthmus orders before ours, as it orders all that was done with a message before it is handed out again.
- */
+/* The tickets come into the caller's array, and become objects there. The slot is this thread's now. */
 static int pool_dequeue(struct rte_mempool *mp, void **objects, unsigned count)
 {
 	struct pool *pool = mp->pool_data;
@@ -215,8 +217,9 @@ static int pool_dequeue(struct rte_mempool *mp, void **objects, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		struct slot *slot = &pool->slot[slot_of(pool, objects[i])];
 
-		if (slot->ticket != objects[i])
-			slot->ticket = objects[i];
+		/* Most often it is there already, and the line stays clean. */
+		if (atomic_load_explicit(&slot->ticket, memory_order_relaxed) != objects[i])
+			atomic_store_explicit(&slot->ticket, objects[i], memory_order_relaxed);
 		objects[i] = slot->object;
 	}
 	return 0;

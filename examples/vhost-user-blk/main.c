@@ -19,8 +19,8 @@
 #include "fault.h"
 #include "session.h"
 
-#define MESSAGES ((size_t)1 << 20) /* bytes of the driver pool */
-#define CARVE_OUT (2 * MESSAGES)
+#define MESSAGES_DEFAULT 1024 /* KiB of the driver pool */
+#define MESSAGES_LEAST 8 /* one request with all segments that there may be */
 #define CARVE_OUT_PADDR (UINT64_C(1) << 62) /* above GUEST_LIMIT: no guest has memory there */
 
 #define TICK_NS 50000000 /* how long a front end may keep us waiting: see start_ticks */
@@ -43,12 +43,13 @@ static int watch(const struct server *server, int fd, uint32_t what)
 	return epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-static int make_manager(struct server *server)
+static int make_manager(struct server *server, size_t messages)
 {
 	struct ist_manager_config config = {
-	        .paddr = CARVE_OUT_PADDR, .size = CARVE_OUT, .driver_pool_size = MESSAGES};
+	        .paddr = CARVE_OUT_PADDR, .size = 2 * messages, .driver_pool_size = messages};
 
-	server->carve_out = mmap(NULL, CARVE_OUT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	server->carve_out =
+	        mmap(NULL, config.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (server->carve_out == MAP_FAILED)
 		return -errno;
 	config.vaddr = server->carve_out;
@@ -204,7 +205,37 @@ static int serve(struct server *server)
 	}
 }
 
-static int start(struct server *server, const char *path, const char *disk, bool read_only)
+struct options {
+	bool read_only;
+	size_t messages; /* bytes */
+	const char *socket, *disk;
+};
+
+static bool parse(int count, char **arguments, struct options *options)
+{
+	static const struct option known[] = {
+	        {"read-only", no_argument, NULL, 'r'}, {"messages", required_argument, NULL, 'm'}, {0}};
+	long kib = MESSAGES_DEFAULT;
+	char *end = NULL;
+	int option;
+
+	while ((option = getopt_long(count, arguments, "", known, NULL)) != -1) {
+		if (option == 'r')
+			options->read_only = true;
+		else if (option == 'm')
+			kib = strtol(optarg, &end, 10);
+		else
+			return false;
+	}
+	if ((end && *end) || kib < MESSAGES_LEAST || kib > 1 << 20 || count - optind != 2)
+		return false;
+	options->messages = (size_t)kib * 1024;
+	options->socket = arguments[optind];
+	options->disk = arguments[optind + 1];
+	return true;
+}
+
+static int start(struct server *server, const struct options *options)
 {
 	int error = fault_install();
 
@@ -212,36 +243,41 @@ static int start(struct server *server, const char *path, const char *disk, bool
 	if (server->epoll < 0)
 		return -errno;
 	if (!error)
-		error = make_manager(server);
+		error = make_manager(server, options->messages);
 	if (!error)
 		error = take_signals(server);
 	if (!error)
 		error = start_ticks();
 	if (!error)
-		error = blk_open(&server->blk, disk, read_only, ist_manager_driver_pool(server->manager));
+		error = blk_open(&server->blk, options->disk, options->read_only,
+		                 ist_manager_driver_pool(server->manager));
 	if (!error)
 		error = watch(server, server->blk.done_event, EVENT_DONE);
 	if (!error)
-		error = listen_at(server, path);
+		error = listen_at(server, options->socket);
 	return error;
 }
 
 int main(int count, char **arguments)
 {
 	static struct server server;
-	bool read_only = count > 1 && strcmp(arguments[1], "--read-only") == 0;
+	struct options options = {0};
 	int error;
 
-	if (count != 3 + read_only || arguments[1 + read_only][0] == '-') {
-		fprintf(stderr, "usage: vhost-user-blk [--read-only] SOCKET DISK\n");
+	if (!parse(count, arguments, &options)) {
+		fprintf(stderr,
+		        "usage: vhost-user-blk [--read-only] [--messages KIB] SOCKET DISK\n"
+		        "  --read-only     nothing is written to the disk\n"
+		        "  --messages KIB  memory for requests that are under way, at least %d; default %d\n",
+		        MESSAGES_LEAST, MESSAGES_DEFAULT);
 		return 2;
 	}
-	error = start(&server, arguments[1 + read_only], arguments[2 + read_only], read_only);
+	error = start(&server, &options);
 	if (error) {
 		fprintf(stderr, "vhost-user-blk: %s\n", strerror(-error));
 		return 1;
 	}
-	printf("serving %s at %s\n", arguments[2 + read_only], server.path);
+	printf("serving %s at %s\n", options.disk, server.path);
 	fflush(stdout);
 	error = serve(&server);
 	unlink(server.path);

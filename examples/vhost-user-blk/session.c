@@ -77,7 +77,16 @@ static struct request *message_for(struct session *session, struct ring *ring, c
 	return request;
 }
 
-/* In a read section: all that is in the ring now. Negative: it is broken. */
+static bool is_busy(const struct session *session)
+{
+	for (unsigned i = 0; i < SESSION_RINGS; i++) {
+		if (session->ring[i].in_flight > 0)
+			return true;
+	}
+	return false;
+}
+
+/* In a read section: all that is in the ring now, or as much as there are messages for; requests that end make room for the rest. Negative: it is broken. */
 static int take_all(struct session *session, struct ring *ring)
 {
 	struct ring_view view;
@@ -93,7 +102,7 @@ static int take_all(struct session *session, struct ring *ring)
 		if (got <= 0)
 			return got;
 		request = message_for(session, ring, &chain, &error);
-		ring->starved = error == -ENOSPC;
+		ring->starved = error == -ENOSPC && is_busy(session);
 		if (!request)
 			return ring->starved ? 0 : error;
 		ring_take(ring);

@@ -11,7 +11,7 @@
 //	namespace optee = isthmus;		// functions return 0 or a negative errno value, as in C
 //
 // in both of which 0 is success. Differences: a SharedMemory may outlive its manager (below), one that was moved from is empty, addresses are
-// aligned in themselves and not only inside their pool, and SharedMemory is no node of fbl's lists.
+// aligned in themselves, not only inside their pool, and SharedMemory is no node of fbl's lists.
 #ifndef ISTHMUS_ISTHMUS_HPP
 #define ISTHMUS_ISTHMUS_HPP
 
@@ -36,7 +36,6 @@ namespace isthmus
 
 using vaddr_t = std::uintptr_t;
 using paddr_t = std::uint64_t;
-
 class SharedMemoryView;
 
 // What allocations and views have in common: where they are, and what is inside. Plain values; every method is wait-free and signal safe.
@@ -596,7 +595,6 @@ template <class Traits> using SharedMemoryPool = internal::Pool<Traits, internal
 using SharedMemoryManager = internal::Manager<internal::ZirconStatus>;
 
 } // namespace zircon
-
 } // namespace isthmus
 
 #endif

@@ -40,7 +40,7 @@ static void make_disk(struct back *back)
 	free(bytes);
 }
 
-struct back back_start(const char *program, bool read_only)
+struct back back_start(const char *program, const char *option)
 {
 	struct back back = {0};
 	char line[256];
@@ -58,8 +58,8 @@ struct back back_start(const char *program, bool read_only)
 		prctl(PR_SET_PDEATHSIG,
 		      SIGKILL); /* where a test fails, it ends without ending what it began */
 		dup2(said[1], STDOUT_FILENO);
-		if (read_only)
-			execl(program, program, "--read-only", back.socket, back.disk, (char *)NULL);
+		if (option)
+			execl(program, program, option, back.socket, back.disk, (char *)NULL);
 		else
 			execl(program, program, back.socket, back.disk, (char *)NULL);
 		_exit(127);

@@ -25,8 +25,8 @@ struct back_gone {
 	unsigned long long requests, came, went, refused;
 };
 
-/* All of them assert that it went well. The disk's byte i is that of disk_byte. */
-struct back back_start(const char *program, bool read_only);
+/* All of them assert that it went well. With an option, or null. The disk's byte i is that of disk_byte. */
+struct back back_start(const char *program, const char *option);
 uint8_t disk_byte(size_t offset);
 
 /* Remember how many descriptors and mappings it has: after some peers, so that it has all that it makes once. */

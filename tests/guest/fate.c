@@ -13,8 +13,9 @@ void fate_expect(struct front *front, enum fate fate)
 	if (fate == CLOSED) {
 		char byte;
 
-		while (recv(front->socket, &byte, 1, 0) > 0)
-			continue;
+		do
+			front_await(front->socket);
+		while (recv(front->socket, &byte, 1, 0) > 0);
 		return;
 	}
 	if (fate == BROKEN)

@@ -221,6 +221,19 @@ void front_start(struct front *front)
 	front_set_memory(front);
 	for (unsigned i = 0; i < FRONT_QUEUES; i++)
 		front_set_ring(front, i);
+	front_sync(front);
+}
+
+void front_sync(struct front *front)
+{
+	(void)get_u64(front, VU_GET_FEATURES);
+}
+
+void front_await(int event)
+{
+	struct pollfd ready = {.fd = event, .events = POLLIN};
+
+	assert_int_equal(poll(&ready, 1, PATIENCE_MS), 1);
 }
 
 static void fill_desc(struct vring_desc *desc, const struct part *part, bool is_last, uint16_t next)

@@ -57,6 +57,12 @@ void front_set_memory(struct front *front);
 void front_set_ring(struct front *front, unsigned queue);
 void front_start(struct front *front);
 
+/* The back end has done all that it was sent before. */
+void front_sync(struct front *front);
+
+/* Asserts that there is something to be read before long from an eventfd (call, err), or the socket; it is not read. */
+void front_await(int event);
+
 /* 0, 1, -1 as of front_ask. */
 int front_add_extra(struct front *front);
 int front_remove_extra(struct front *front);

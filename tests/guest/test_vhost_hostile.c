@@ -241,6 +241,40 @@ static void regions_of_no_use(void **state)
 	back_peer_gone(&back);
 }
 
+/* A file that is mostly holes may be of any length: the region is had, or refused, and costs no memory to speak of. */
+static void enormous_regions(void **state)
+{
+	struct vu_one_region one = {.region = {.paddr = FRONT_RAM, .user = USER}};
+	unsigned had = 0;
+	struct front front;
+	int fd;
+
+	(void)state;
+	fd = memfd_create("guest-holes", MFD_CLOEXEC);
+	front_open(&front, back.socket);
+	front_start(&front);
+	for (unsigned order = 30; order <= 51; order++) {
+		double begin = seconds_now();
+		int answer;
+
+		one.region.size = UINT64_C(1) << order;
+		if (ftruncate(fd, (off_t)one.region.size))
+			break;
+		answer = front_ask(&front, VU_ADD_MEM_REG, &one, sizeof(one), fd);
+		assert_true(answer == 0 || answer == 1);
+		had = answer == 0 ? order : had;
+		assert_int_equal(front_ask(&front, VU_REM_MEM_REG, &one, sizeof(one), -1), answer);
+		printf("2^%u bytes: %s, %.1f s\n", order, answer ? "refused" : "had", seconds_now() - begin);
+		fate_expect(&front, SERVED);
+	}
+	assert_true(had >= 36);
+	front_close(&front);
+	close(fd);
+	back.maps = SIZE_MAX; /* of the library's own bookkeeping, which is kept: higher trees */
+	back_peer_gone(&back);
+	back_remember(&back);
+}
+
 /* The records that the back end has for so many it makes in the first turns, and keeps: so the mappings of these settle. */
 static void as_many_regions_as_there_are(void **state)
 {
@@ -369,6 +403,49 @@ static void hostile_settings(void **state)
 	close(ends[1]);
 }
 
+/* Anything: random messages to a running device, and random rings. */
+static void random_front_ends(void **state)
+{
+	long turns = scaled(400);
+	uint64_t seed = 17;
+
+	(void)state;
+	for (long turn = 0; turn < turns; turn++) {
+		uint64_t payload[sizeof(union vu_payload) / 8];
+		struct front front;
+
+		front_open(&front, back.socket);
+		front_start(&front);
+		for (unsigned i = 0; i < 40; i++) {
+			uint32_t request = random_next(&seed) % (VU_REQUESTS + 1);
+			size_t size = random_below(&seed, 6) * 8;
+			unsigned what = random_next(&seed) % 4;
+
+			for (size_t k = 0; k < sizeof(payload) / 8; k++)
+				payload[k] = what == 0   ? random_next(&seed)
+				             : what == 1 ? k == 0
+				                         : random_next(&seed) % 5 * 4096;
+			if (random_next(&seed) % 2) {
+				struct vring_desc *desc =
+				        &front.queue[i % 2].desc[random_next(&seed) % FRONT_RING];
+
+				desc->addr = random_next(&seed) % FRONT_RAM;
+				desc->len = random_next(&seed) % 4096;
+				desc->flags = (uint16_t)(random_next(&seed) % 8);
+				desc->next = (uint16_t)(random_next(&seed) % (FRONT_RING + 1));
+				front_submit(&front, i % 2,
+				             (uint16_t)(random_next(&seed) % (FRONT_RING + 1)));
+			} else if (random_next(&seed) % 4 == 0 &&
+			           !front_send(&front, request, random_next(&seed) % 2 * VU_NEED_REPLY,
+			                       payload, size, &front.extra, random_next(&seed) % 2)) {
+				break;
+			}
+		}
+		front_close(&front);
+		back_peer_gone(&back);
+	}
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -379,18 +456,16 @@ static int set_up(void **state)
 int main(int count, char **arguments)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(hostile_messages),
-	        cmocka_unit_test(wrong_lengths),
-	        cmocka_unit_test(hostile_regions),
-	        cmocka_unit_test(regions_of_no_use),
-	        cmocka_unit_test(as_many_regions_as_there_are),
-	        cmocka_unit_test(hostile_settings),
+	        cmocka_unit_test(hostile_messages), cmocka_unit_test(wrong_lengths),
+	        cmocka_unit_test(hostile_regions),  cmocka_unit_test(regions_of_no_use),
+	        cmocka_unit_test(enormous_regions), cmocka_unit_test(as_many_regions_as_there_are),
+	        cmocka_unit_test(hostile_settings), cmocka_unit_test(random_front_ends),
 	};
 	int failed;
 
 	if (count != 2)
 		return 2;
-	back = back_start(arguments[1], false);
+	back = back_start(arguments[1], NULL);
 	failed = cmocka_run_group_tests(tests, set_up, NULL);
 	if (!failed)
 		back_stop(&back);

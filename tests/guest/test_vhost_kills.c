@@ -202,7 +202,7 @@ int main(int count, char **arguments)
 	record = mmap(NULL, sizeof(*record), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (record == MAP_FAILED)
 		return 1;
-	back = back_start(arguments[1], false);
+	back = back_start(arguments[1], NULL);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	if (!failed)
 		back_stop(&back);
