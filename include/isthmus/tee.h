@@ -236,8 +236,8 @@ IST_API long ist_tee_fd_ioctl(int fd, unsigned long command, void *arg);
 /*
  * To be called when a descriptor may have been closed for the last time: with its key, or 0 for all there are; and when a mapping
  * may have been removed: with IST_TEE_REAP_UNMAPPED, for those that were asked for before and still mapped then. What has no
- * descriptor and no mapping any more is let go of. Returns how many were. The library does the same itself before it refuses
- * something for want of memory. May block.
+ * descriptor and no mapping any more is let go of. Returns how many were. With 0, ids of what other threads were letting go of are
+ * free as well when it returns. The library does the same itself before it refuses something for want of memory. May block.
  */
 #define IST_TEE_REAP_UNMAPPED UINT64_MAX
 IST_API unsigned ist_tee_reap(uint64_t key);

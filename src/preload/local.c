@@ -110,6 +110,8 @@ static int open_local(unsigned device, int flags)
 	if (!all.device[device])
 		error = make_device(&all.device[device]);
 	pthread_mutex_unlock(&all.lock);
+	ist_tee_reap(
+	        0); /* what went unseen, with fclose or a child: its ids are free, as the kernel would have it */
 	if (!error)
 		error = ist_tee_context_open(all.device[device], &context);
 	if (error)

@@ -24,12 +24,12 @@
 #include "tee/remote.h"
 #include "tee/tee.h"
 
-/* Keys of descriptors that were closed, to be told with the next request. */
+/* Keys of descriptors that were closed, to be told with the next request. At first: what came by exec may have been closed before it. */
 static struct {
 	pthread_mutex_t lock;
 	uint32_t count; /* or REMOTE_ALL_KEYS */
 	uint64_t key[REMOTE_KEYS];
-} closed_keys = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} closed_keys = {.lock = PTHREAD_MUTEX_INITIALIZER, .count = REMOTE_ALL_KEYS};
 
 static int connect_to(const char *path)
 {

@@ -143,5 +143,12 @@ int ist_tee_fd_find(int fd, struct ist_tee_fd *out)
 
 unsigned ist_tee_reap(uint64_t key)
 {
-	return handles_reap(key);
+	unsigned count;
+
+	if (key == 0)
+		handles_settle();
+	count = handles_reap(key);
+	if (key == 0)
+		handles_settle();
+	return count;
 }
