@@ -67,7 +67,7 @@ struct ist_tee_handler {
 
 /*
  * Built in, for trying clients. func: 0 echo (parameter 0 in, parameter 1 out), 1 sum (of all bytes that go in, to the first value that
- * goes out), 2 copy (each input to the next output), 3 wait until the call is cancelled. It is opened with any UUID but the one
+ * goes out), 2 copy (each input to the next output), 3 wait until the call is cancelled, 4 the same, or until the first byte of parameter 0 (a reference) is not 0. It is opened with any UUID but the one
  * of all zeroes, which is not found.
  */
 IST_API const struct ist_tee_handler *ist_tee_builtin(void);

@@ -290,7 +290,7 @@ static long call(int socket, uint64_t context, uint32_t command, uint64_t arg)
 		uses[i] = NULL;
 	error = registered_copy_in(context, param, count, uses);
 	if (!error)
-		error = ask(socket, context, &request, -1, &reply, &fd);
+		error = ask(socket, 0, &request, -1, &reply, &fd);
 	if (!error && (registered_copy_out(param, count, uses, reply.buf + shape->params) ||
 	               write_back(shape, buf.buf_ptr, reply.buf, count))) {
 		error = -EFAULT;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { FUNC_ECHO, FUNC_SUM, FUNC_COPY, FUNC_WAIT };
+enum { FUNC_ECHO, FUNC_SUM, FUNC_COPY, FUNC_WAIT, FUNC_WATCH };
 enum { PIECE = 4096 };
 
 static bool param_goes_in(const struct ist_tee_param *param)
@@ -113,6 +113,24 @@ static uint32_t wait_for_cancel(const struct ist_tee_call *call)
 	return IST_TEE_ERROR_CANCEL;
 }
 
+static uint32_t watch(const struct ist_tee_call *call)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+	uint8_t byte = 0;
+
+	if (call->count < 1 || !param_goes_in(&call->param[0]) || !call->param[0].size)
+		return IST_TEE_ERROR_BAD_PARAMETERS;
+	for (;;) {
+		if (ist_tee_copy(&byte, call->param[0].vaddr, 1) != 0)
+			return IST_TEE_ERROR_GENERIC;
+		if (byte)
+			return IST_TEE_SUCCESS;
+		if (ist_tee_call_is_cancelled(call))
+			return IST_TEE_ERROR_CANCEL;
+		nanosleep(&moment, NULL);
+	}
+}
+
 static uint32_t open_any(void *context, struct ist_tee_call *call, void **session)
 {
 	static const uint8_t nobody[16];
@@ -137,6 +155,8 @@ static uint32_t builtin_invoke(void *context, void *session, struct ist_tee_call
 		return copy_all(call);
 	case FUNC_WAIT:
 		return wait_for_cancel(call);
+	case FUNC_WATCH:
+		return watch(call);
 	default:
 		return IST_TEE_ERROR_NOT_SUPPORTED;
 	}

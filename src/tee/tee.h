@@ -49,6 +49,11 @@ struct ist_tee_context {
 	        refs; /* by whoever opened it until it is closed, and by each of its shms and sessions */
 	struct session *sessions; /* a list, under device->lock */
 	_Atomic bool closing;
+	/*
+	 * Of an exported one: its descriptors together, and each ioctl that runs on one. As in a kernel the context is closed when
+	 * the last of these ends.
+	 */
+	_Atomic uint64_t fd_uses;
 	struct handle handle;
 };
 
