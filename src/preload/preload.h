@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * A library to preload: /dev/tee0 to /dev/tee9 as if there were a TEE. With no server named, the devices are of this process
+ * A library to preload: /dev/tee0 to /dev/tee9, and /dev/teepriv0 to 9, as if there were a TEE. With no server named, the devices are of this process
  * (local.c); else a server's (remote.c). Environment:
  *
  *   ISTHMUS_TEE_SERVER  path of the server's socket; default: none, devices of this process
@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #define DEVICES 10
+#define DEVICE_PRIVILEGED 16 /* the number of /dev/teepriv0; what is below is /dev/teeN */
 
 /* What the program would have called. */
 struct real {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { FUNC_ECHO, FUNC_SUM, FUNC_COPY, FUNC_WAIT, FUNC_WATCH };
+enum { FUNC_ECHO, FUNC_SUM, FUNC_COPY, FUNC_WAIT, FUNC_WATCH, FUNC_ASK };
 enum { PIECE = 4096 };
 
 static bool param_goes_in(const struct ist_tee_param *param)
@@ -131,6 +131,39 @@ static uint32_t watch(const struct ist_tee_call *call)
 	}
 }
 
+/* From `from` to memory of the supplicant, which does something with it, and from there to `to`. */
+static uint32_t ask_with(const struct ist_tee_call *call, struct ist_tee_shm *shm,
+                         const struct ist_tee_param *from, struct ist_tee_param *to)
+{
+	struct ist_tee_supplicant_param request = {
+	        .type = IST_TEE_PARAM_MEMREF_INOUT, .b = from->size, .shm = shm};
+	struct ist_tee_param there = {.type = IST_TEE_PARAM_MEMREF_INOUT, .size = from->size};
+	uint32_t result;
+
+	if (ist_tee_shm_get_va(shm, 0, &there.vaddr) != 0)
+		return IST_TEE_ERROR_GENERIC;
+	result = builtin_copy(from, &there);
+	if (!result)
+		result = ist_tee_supplicant_ask(call, IST_TEE_BUILTIN_REQUEST, &request, 1);
+	there.size = request.b < from->size ? request.b : from->size; /* nobody believes it */
+	return result ? result : builtin_copy(&there, to);
+}
+
+static uint32_t ask(struct ist_tee_call *call)
+{
+	struct ist_tee_shm *shm;
+	uint32_t result;
+
+	if (call->count < 2 || !param_goes_in(&call->param[0]) || !param_goes_out(&call->param[1]))
+		return IST_TEE_ERROR_BAD_PARAMETERS;
+	result = ist_tee_supplicant_alloc(call, call->param[0].size, &shm);
+	if (result)
+		return result;
+	result = ask_with(call, shm, &call->param[0], &call->param[1]);
+	ist_tee_supplicant_free(call, shm);
+	return result;
+}
+
 static uint32_t open_any(void *context, struct ist_tee_call *call, void **session)
 {
 	static const uint8_t nobody[16];
@@ -155,6 +188,8 @@ static uint32_t builtin_invoke(void *context, void *session, struct ist_tee_call
 		return copy_all(call);
 	case FUNC_WAIT:
 		return wait_for_cancel(call);
+	case FUNC_ASK:
+		return ask(call);
 	case FUNC_WATCH:
 		return watch(call);
 	default:

@@ -45,6 +45,8 @@ void ist_tee_context_close(struct ist_tee_context *context)
 {
 	if (!context)
 		return;
+	if (context->is_supplicant)
+		supplicant_close(context);
 	session_close_all(context);
 	context_put(context);
 }

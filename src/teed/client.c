@@ -164,17 +164,20 @@ static void reap_all(void)
 
 static long open_context(struct client *client, const struct remote_request *request)
 {
+	uint32_t number = request->device % REMOTE_PRIVILEGED;
 	struct ist_tee_context *context;
 	int error;
 
-	if (request->device >= SERVER_DEVICES)
+	if (number >= SERVER_DEVICES || request->device >= REMOTE_PRIVILEGED + SERVER_DEVICES)
 		return -ENOENT;
 	/*
 	 * What others let go of before this was asked has its ids free, as the kernel would have it: also what the
 	 * kernel took from a client that ended, of which nobody told.
 	 */
 	reap_all();
-	error = ist_tee_context_open(client->server->device[request->device], &context);
+	error = request->device < REMOTE_PRIVILEGED
+	                ? ist_tee_context_open(client->server->device[number], &context)
+	                : ist_tee_supplicant_open(client->server->device[number], &context);
 	if (error)
 		return error;
 	pthread_mutex_lock(&client->lock);
@@ -265,14 +268,16 @@ static long do_ioctl(struct ist_tee_context *context, struct remote_request *req
 	switch (request->command) {
 	case IST_TEE_IOC_OPEN_SESSION:
 	case IST_TEE_IOC_INVOKE:
+	case IST_TEE_IOC_SUPPL_RECV:
+	case IST_TEE_IOC_SUPPL_SEND:
 		buf = (struct ist_tee_ioc_buf){(uintptr_t)request->buf, request->buf_bytes};
 		return ist_tee_ioctl(context, request->command, &buf);
 	case IST_TEE_IOC_SHM_ALLOC:
 		return alloc(context, request);
 	case IST_TEE_IOC_SHM_REGISTER:
-		return register_shadow(context, request);
+		return context->is_supplicant ? -E_NOTSUPP : register_shadow(context, request);
 	case IST_TEE_IOC_SHM_REGISTER_FD:
-		return register_file(context, request, file);
+		return context->is_supplicant ? -EINVAL : register_file(context, request, file);
 	default:
 		return ist_tee_ioctl(context, request->command, request->arg);
 	}
@@ -358,11 +363,12 @@ static void reap(const struct remote_request *request)
 	ist_tee_reap(IST_TEE_REAP_UNMAPPED);
 }
 
-/* It waits for an application, which may take its time. */
+/* It waits for an application, or for what one wants, which may take its time. */
 static bool may_last(const struct remote_request *request)
 {
 	return request->op == REMOTE_IOCTL &&
-	       (request->command == IST_TEE_IOC_INVOKE || request->command == IST_TEE_IOC_OPEN_SESSION);
+	       (request->command == IST_TEE_IOC_INVOKE || request->command == IST_TEE_IOC_OPEN_SESSION ||
+	        request->command == IST_TEE_IOC_SUPPL_RECV);
 }
 
 /* What was closed, then the request; what it left to be done afterwards, for it answers first. */
