@@ -25,6 +25,7 @@ struct real {
 	int (*open)(const char *path, int flags, ...);
 	int (*openat)(int folder, const char *path, int flags, ...);
 	FILE *(*fopen)(const char *path, const char *mode);
+	FILE *(*freopen)(const char *path, const char *mode, FILE *stream);
 	int (*ioctl)(int fd, unsigned long command, ...);
 	void *(*mmap)(void *where, size_t bytes, int protection, int flags, int fd, off_t offset);
 	int (*munmap)(void *where, size_t bytes);
@@ -60,6 +61,8 @@ extern const struct front local_front, remote_front;
 bool fd_may_be_ours(int fd);
 /* Whether it is ours, errno left as it is. */
 bool fd_find(int fd, struct found *out);
+/* The same, without a lock where its mode tells that it is not: files.c. */
+bool file_is_ours(int fd, struct found *out);
 
 /* The number of the device that a path leads to; or that it leads to none; or through one, which is no folder. */
 enum { NAME_OTHER = -1, NAME_BEHIND = -2 };
