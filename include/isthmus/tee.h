@@ -66,10 +66,48 @@ struct ist_tee_handler {
 };
 
 /*
+ * The supplicant: a client that answers what trusted applications ask of the world outside, such as files. It has a context of its
+ * own kind, one at a time for each device, takes requests with SUPPL_RECV and answers with SUPPL_SEND; it can allocate shared memory, and
+ * do nothing else. In it memory is the supplicant's, which a request refers to.
+ *
+ * Returns 0; -EINVAL null, or detached; -EBUSY there is one; -ENOMEM. When it is closed (ist_tee_context_close) all
+ * requests that are not answered end with IST_TEE_ERROR_COMMUNICATION. May block. Source: OP-TEE's driver, drivers/tee/optee/supp.c.
+ */
+IST_API int ist_tee_supplicant_open(struct ist_tee_device *device, struct ist_tee_context **out);
+
+/* A parameter of a request: a value; or a reference to `b` bytes at offset `a` of shm, memory of the supplicant or null. */
+struct ist_tee_supplicant_param {
+	uint32_t type; /* IST_TEE_PARAM_... */
+	uint64_t a, b, c;
+	struct ist_tee_shm *shm; /* stays there until the request has ended */
+};
+
+/*
+ * For trusted applications, while a call of theirs runs: ask the supplicant, and wait for its answer, or first for there to be one. Of OUT and
+ * INOUT values, and the sizes of such references, are what it answered, as untrusted as all that a client says.
+ *
+ * Returns what the supplicant answers; IST_TEE_ERROR_BAD_PARAMETERS null, too many or unknown parameters, a reference outside its memory;
+ * IST_TEE_ERROR_CANCEL the call is to be cancelled; IST_TEE_ERROR_COMMUNICATION the supplicant or the device went
+ * away. Blocks.
+ */
+IST_API uint32_t ist_tee_supplicant_ask(const struct ist_tee_call *call, uint32_t func,
+                                        struct ist_tee_supplicant_param *param, unsigned count);
+
+/*
+ * The same, for memory of the supplicant: a reference in *out; and give it back, reference and all. IST_TEE_ERROR_OUT_OF_MEMORY: it gave
+ * none, or too little.
+ */
+IST_API uint32_t ist_tee_supplicant_alloc(const struct ist_tee_call *call, size_t size,
+                                          struct ist_tee_shm **out);
+IST_API uint32_t ist_tee_supplicant_free(const struct ist_tee_call *call, struct ist_tee_shm *shm);
+
+/*
  * Built in, for trying clients. func: 0 echo (parameter 0 in, parameter 1 out), 1 sum (of all bytes that go in, to the first value that
- * goes out), 2 copy (each input to the next output), 3 wait until the call is cancelled. It is opened with any UUID but the one
+ * goes out), 2 copy (each input to the next output), 3 wait until the call is cancelled, 4 the same, or until the first byte of parameter 0 (a reference) is not 0, 5 ask the supplicant to do IST_TEE_BUILTIN_REQUEST with a copy of parameter 0 (in
+ * and out), whose answer comes back in parameter 1. It is opened with any UUID but the one
  * of all zeroes, which is not found.
  */
+#define IST_TEE_BUILTIN_REQUEST 100u
 IST_API const struct ist_tee_handler *ist_tee_builtin(void);
 
 /* Zero-initialise, then fill in; every 0 means the default. Members may be added at the end. */
@@ -236,8 +274,8 @@ IST_API long ist_tee_fd_ioctl(int fd, unsigned long command, void *arg);
 /*
  * To be called when a descriptor may have been closed for the last time: with its key, or 0 for all there are; and when a mapping
  * may have been removed: with IST_TEE_REAP_UNMAPPED, for those that were asked for before and still mapped then. What has no
- * descriptor and no mapping any more is let go of. Returns how many were. The library does the same itself before it refuses
- * something for want of memory. May block.
+ * descriptor and no mapping any more is let go of. Returns how many were. With 0, ids of what other threads were letting go of are
+ * free as well when it returns. The library does the same itself before it refuses something for want of memory. May block.
  */
 #define IST_TEE_REAP_UNMAPPED UINT64_MAX
 IST_API unsigned ist_tee_reap(uint64_t key);

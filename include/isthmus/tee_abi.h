@@ -44,6 +44,10 @@
 #define IST_TEE_PARAM_TYPE_MASK 0xffu
 #define IST_TEE_PARAM_META 0x100u
 
+/* What a supplicant is asked for memory with: one VALUE_INOUT. ALLOC: 0, bytes, 0; it answers with an id in c. FREE: 0, the id, 0. */
+#define IST_TEE_SUPPLICANT_ALLOC 6u
+#define IST_TEE_SUPPLICANT_FREE 7u
+
 /* Logins that belong to the kernel alone. */
 #define IST_TEE_LOGIN_KERNEL_MIN 0x80000000u
 #define IST_TEE_LOGIN_KERNEL_MAX 0xbfffffffu
@@ -90,6 +94,16 @@ struct ist_tee_ioc_open {
 struct ist_tee_ioc_invoke {
 	uint32_t func, session, cancel_id;
 	uint32_t ret, ret_origin; /* out */
+	uint32_t num_params;
+};
+
+struct ist_tee_ioc_recv {
+	uint32_t func; /* out */
+	uint32_t num_params; /* in: how many follow; out: how many are used */
+};
+
+struct ist_tee_ioc_send {
+	uint32_t ret;
 	uint32_t num_params;
 };
 

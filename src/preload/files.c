@@ -76,7 +76,7 @@ static bool may_be_ours(const struct stat *file)
 	return S_ISREG(file->st_mode) && file->st_nlink == 0;
 }
 
-static bool is_found(int fd, struct found *out)
+bool file_is_ours(int fd, struct found *out)
 {
 	struct stat file;
 	int before = errno;
@@ -95,7 +95,7 @@ static bool refuses(int fd)
 {
 	struct found found;
 
-	if (!is_found(fd, &found))
+	if (!file_is_ours(fd, &found))
 		return false;
 	errno = EINVAL;
 	return true;
@@ -179,7 +179,7 @@ static bool is_device_fd(int fd)
 {
 	struct found found;
 
-	return is_found(fd, &found) && found.is_context;
+	return file_is_ours(fd, &found) && found.is_context;
 }
 
 static int fd_stat(int fd, struct stat *out)

@@ -35,6 +35,7 @@ static void resolve(void)
 	*(void **)&real_calls.open = dlsym(RTLD_NEXT, "open64");
 	*(void **)&real_calls.openat = dlsym(RTLD_NEXT, "openat64");
 	*(void **)&real_calls.fopen = dlsym(RTLD_NEXT, "fopen64");
+	*(void **)&real_calls.freopen = dlsym(RTLD_NEXT, "freopen64");
 	*(void **)&real_calls.ioctl = dlsym(RTLD_NEXT, "ioctl");
 	*(void **)&real_calls.mmap = dlsym(RTLD_NEXT, "mmap64");
 	*(void **)&real_calls.munmap = dlsym(RTLD_NEXT, "munmap");
@@ -172,6 +173,46 @@ HOOK FILE *fopen(const char *path, const char *mode)
 HOOK FILE *fopen64(const char *path, const char *mode)
 {
 	return fopen(path, mode);
+}
+
+/*
+ * The stream leads to something else for a moment, and then by the same descriptor to the device. What it led to before, if that was
+ * ours, is gone either way. A null path asks for another mode of what it leads to: of ours, for another reading of what cannot be read.
+ */
+HOOK FILE *freopen(const char *path, const char *mode, FILE *stream)
+{
+	int device = device_named(AT_FDCWD, path), fd;
+	bool had_ours;
+	struct found found;
+	FILE *file;
+
+	had_ours = path && fd_find(fileno(stream), &found);
+	fd = device != NAME_OTHER ? open_device(device, flags_of(mode)) : -1;
+	if (device != NAME_OTHER && fd < 0) {
+		int error = errno;
+
+		fclose(stream); /* as it is where the other file cannot be opened */
+		if (had_ours)
+			front()->closed(found.key);
+		errno = error;
+		return NULL;
+	}
+	file = real()->freopen(device != NAME_OTHER ? "/dev/null" : path, mode, stream);
+	if (fd >= 0) {
+		if (file && dup3(fd, fileno(file), strchr(mode, 'e') ? O_CLOEXEC : 0) < 0) {
+			fclose(file);
+			file = NULL;
+		}
+		close(fd);
+	}
+	if (had_ours)
+		front()->closed(found.key);
+	return file;
+}
+
+HOOK FILE *freopen64(const char *path, const char *mode, FILE *stream)
+{
+	return freopen(path, mode, stream);
 }
 
 HOOK int creat(const char *path, mode_t mode)

@@ -11,7 +11,8 @@
 #include "tee/remote.h"
 
 /*
- * Ask over the socket of a context, whose key is `context` (0: not open yet), and wait for the answer; `file` goes with it if it is not
+ * Ask over the socket of a context, whose key is `context` (0: not open yet, or what is asked for may last, and must not be cut off when
+ * somebody closes the socket meanwhile: then no line is used), and wait for the answer; `file` goes with it if it is not
  * negative. A descriptor that comes with the answer, not close-on-exec, is in *fd, or -1. 0; -EMFILE, -ENOMEM nothing was sent;
  * -EBADF; -ENODEV the server, or the context, is gone.
  */

@@ -103,15 +103,20 @@ static int make_device(struct ist_tee_device **out)
 
 static int open_local(unsigned device, int flags)
 {
+	bool is_supplicant = device >= DEVICE_PRIVILEGED;
 	struct ist_tee_context *context;
 	int error = 0, fd;
 
+	device %= DEVICE_PRIVILEGED;
 	pthread_mutex_lock(&all.lock);
 	if (!all.device[device])
 		error = make_device(&all.device[device]);
 	pthread_mutex_unlock(&all.lock);
+	ist_tee_reap(
+	        0); /* what went unseen, with fclose or a child: its ids are free, as the kernel would have it */
 	if (!error)
-		error = ist_tee_context_open(all.device[device], &context);
+		error = is_supplicant ? ist_tee_supplicant_open(all.device[device], &context)
+		                      : ist_tee_context_open(all.device[device], &context);
 	if (error)
 		return error;
 	fd = ist_tee_context_export(context);

@@ -16,15 +16,27 @@
 #define FOLDER "/dev/"
 #define FOLDER_LENGTH (sizeof(FOLDER) - 1)
 
-static bool is_component(const char *at)
+/* teeN or teeprivN: its number; or NAME_OTHER. */
+static int component(const char *at)
 {
-	return strncmp(at, "tee", 3) == 0 && at[3] >= '0' && at[3] <= '9' && (at[4] == '\0' || at[4] == '/');
+	int first = 0;
+
+	if (strncmp(at, "tee", 3) != 0)
+		return NAME_OTHER;
+	at += 3;
+	if (strncmp(at, "priv", 4) == 0) {
+		first = DEVICE_PRIVILEGED;
+		at += 4;
+	}
+	if (at[0] < '0' || at[0] > '9' || (at[1] != '\0' && at[1] != '/'))
+		return NAME_OTHER;
+	return first + at[0] - '0';
 }
 
 static bool looks_like_one(const char *path)
 {
 	for (const char *at = path; (at = strstr(at, "tee")); at++)
-		if ((at == path || at[-1] == '/') && is_component(at))
+		if ((at == path || at[-1] == '/') && component(at) != NAME_OTHER)
 			return true;
 	return false;
 }
@@ -70,9 +82,9 @@ static int name_walk(char *out, size_t length, const char *path)
 		}
 		out[length] = '\0';
 		path += bytes;
-		if (length == FOLDER_LENGTH + 4 && memcmp(out, FOLDER, FOLDER_LENGTH) == 0 &&
-		    is_component(out + FOLDER_LENGTH))
-			return *path ? NAME_BEHIND : out[FOLDER_LENGTH + 3] - '0';
+		if (length > FOLDER_LENGTH && memcmp(out, FOLDER, FOLDER_LENGTH) == 0 &&
+		    !strchr(out + FOLDER_LENGTH, '/') && component(out + FOLDER_LENGTH) != NAME_OTHER)
+			return *path ? NAME_BEHIND : component(out + FOLDER_LENGTH);
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * A library to preload: /dev/tee0 to /dev/tee9 as if there were a TEE. With no server named, the devices are of this process
+ * A library to preload: /dev/tee0 to /dev/tee9, and /dev/teepriv0 to 9, as if there were a TEE. With no server named, the devices are of this process
  * (local.c); else a server's (remote.c). Environment:
  *
  *   ISTHMUS_TEE_SERVER  path of the server's socket; default: none, devices of this process
@@ -18,12 +18,14 @@
 #include <sys/types.h>
 
 #define DEVICES 10
+#define DEVICE_PRIVILEGED 16 /* the number of /dev/teepriv0; what is below is /dev/teeN */
 
 /* What the program would have called. */
 struct real {
 	int (*open)(const char *path, int flags, ...);
 	int (*openat)(int folder, const char *path, int flags, ...);
 	FILE *(*fopen)(const char *path, const char *mode);
+	FILE *(*freopen)(const char *path, const char *mode, FILE *stream);
 	int (*ioctl)(int fd, unsigned long command, ...);
 	void *(*mmap)(void *where, size_t bytes, int protection, int flags, int fd, off_t offset);
 	int (*munmap)(void *where, size_t bytes);
@@ -59,6 +61,8 @@ extern const struct front local_front, remote_front;
 bool fd_may_be_ours(int fd);
 /* Whether it is ours, errno left as it is. */
 bool fd_find(int fd, struct found *out);
+/* The same, without a lock where its mode tells that it is not: files.c. */
+bool file_is_ours(int fd, struct found *out);
 
 /* The number of the device that a path leads to; or that it leads to none; or through one, which is no folder. */
 enum { NAME_OTHER = -1, NAME_BEHIND = -2 };

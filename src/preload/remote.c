@@ -24,12 +24,12 @@
 #include "tee/remote.h"
 #include "tee/tee.h"
 
-/* Keys of descriptors that were closed, to be told with the next request. */
+/* Keys of descriptors that were closed, to be told with the next request. At first: what came by exec may have been closed before it. */
 static struct {
 	pthread_mutex_t lock;
 	uint32_t count; /* or REMOTE_ALL_KEYS */
 	uint64_t key[REMOTE_KEYS];
-} closed_keys = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} closed_keys = {.lock = PTHREAD_MUTEX_INITIALIZER, .count = REMOTE_ALL_KEYS};
 
 static int connect_to(const char *path)
 {
@@ -290,7 +290,7 @@ static long call(int socket, uint64_t context, uint32_t command, uint64_t arg)
 		uses[i] = NULL;
 	error = registered_copy_in(context, param, count, uses);
 	if (!error)
-		error = ask(socket, context, &request, -1, &reply, &fd);
+		error = ask(socket, 0, &request, -1, &reply, &fd);
 	if (!error && (registered_copy_out(param, count, uses, reply.buf + shape->params) ||
 	               write_back(shape, buf.buf_ptr, reply.buf, count))) {
 		error = -EFAULT;
@@ -298,6 +298,28 @@ static long call(int socket, uint64_t context, uint32_t command, uint64_t arg)
 			close_opened(socket, context, reply.buf);
 	}
 	registered_end(count, uses);
+	return error;
+}
+
+/* A supplicant takes a request, or answers one. What comes back is the whole buffer, of which the server has changed what it may. */
+static long supplicant(int socket, uint32_t command, uint64_t arg)
+{
+	struct remote_request request = {.op = REMOTE_IOCTL, .command = command};
+	struct remote_reply reply;
+	struct ist_tee_ioc_buf buf;
+	int fd, error;
+
+	if (ist_tee_copy(&buf, (void *)(uintptr_t)arg, sizeof(buf)))
+		return -EFAULT;
+	if (buf.buf_len > IST_TEE_ARG_MAX || buf.buf_len < sizeof(struct ist_tee_ioc_recv))
+		return -EINVAL;
+	if (ist_tee_copy(request.buf, (void *)(uintptr_t)buf.buf_ptr, buf.buf_len))
+		return -EFAULT;
+	request.buf_bytes = (uint32_t)buf.buf_len;
+	error = ask(socket, 0, &request, -1, &reply, &fd);
+	if (!error && command == IST_TEE_IOC_SUPPL_RECV &&
+	    ist_tee_copy((void *)(uintptr_t)buf.buf_ptr, reply.buf, buf.buf_len))
+		error = -EFAULT;
 	return error;
 }
 
@@ -313,6 +335,9 @@ static long ioctl_remote(int fd, unsigned long command, void *arg)
 	case IST_TEE_IOC_OPEN_SESSION:
 	case IST_TEE_IOC_INVOKE:
 		return call(fd, context, number, (uintptr_t)arg);
+	case IST_TEE_IOC_SUPPL_RECV:
+	case IST_TEE_IOC_SUPPL_SEND:
+		return supplicant(fd, number, (uintptr_t)arg);
 	case IST_TEE_IOC_SHM_REGISTER:
 		return register_memory(fd, context, (uintptr_t)arg);
 	case IST_TEE_IOC_VERSION:

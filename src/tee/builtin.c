@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { FUNC_ECHO, FUNC_SUM, FUNC_COPY, FUNC_WAIT };
+enum { FUNC_ECHO, FUNC_SUM, FUNC_COPY, FUNC_WAIT, FUNC_WATCH, FUNC_ASK };
 enum { PIECE = 4096 };
 
 static bool param_goes_in(const struct ist_tee_param *param)
@@ -113,6 +113,57 @@ static uint32_t wait_for_cancel(const struct ist_tee_call *call)
 	return IST_TEE_ERROR_CANCEL;
 }
 
+static uint32_t watch(const struct ist_tee_call *call)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+	uint8_t byte = 0;
+
+	if (call->count < 1 || !param_goes_in(&call->param[0]) || !call->param[0].size)
+		return IST_TEE_ERROR_BAD_PARAMETERS;
+	for (;;) {
+		if (ist_tee_copy(&byte, call->param[0].vaddr, 1) != 0)
+			return IST_TEE_ERROR_GENERIC;
+		if (byte)
+			return IST_TEE_SUCCESS;
+		if (ist_tee_call_is_cancelled(call))
+			return IST_TEE_ERROR_CANCEL;
+		nanosleep(&moment, NULL);
+	}
+}
+
+/* From `from` to memory of the supplicant, which does something with it, and from there to `to`. */
+static uint32_t ask_with(const struct ist_tee_call *call, struct ist_tee_shm *shm,
+                         const struct ist_tee_param *from, struct ist_tee_param *to)
+{
+	struct ist_tee_supplicant_param request = {
+	        .type = IST_TEE_PARAM_MEMREF_INOUT, .b = from->size, .shm = shm};
+	struct ist_tee_param there = {.type = IST_TEE_PARAM_MEMREF_INOUT, .size = from->size};
+	uint32_t result;
+
+	if (ist_tee_shm_get_va(shm, 0, &there.vaddr) != 0)
+		return IST_TEE_ERROR_GENERIC;
+	result = builtin_copy(from, &there);
+	if (!result)
+		result = ist_tee_supplicant_ask(call, IST_TEE_BUILTIN_REQUEST, &request, 1);
+	there.size = request.b < from->size ? request.b : from->size; /* nobody believes it */
+	return result ? result : builtin_copy(&there, to);
+}
+
+static uint32_t ask(struct ist_tee_call *call)
+{
+	struct ist_tee_shm *shm;
+	uint32_t result;
+
+	if (call->count < 2 || !param_goes_in(&call->param[0]) || !param_goes_out(&call->param[1]))
+		return IST_TEE_ERROR_BAD_PARAMETERS;
+	result = ist_tee_supplicant_alloc(call, call->param[0].size, &shm);
+	if (result)
+		return result;
+	result = ask_with(call, shm, &call->param[0], &call->param[1]);
+	ist_tee_supplicant_free(call, shm);
+	return result;
+}
+
 static uint32_t open_any(void *context, struct ist_tee_call *call, void **session)
 {
 	static const uint8_t nobody[16];
@@ -137,6 +188,10 @@ static uint32_t builtin_invoke(void *context, void *session, struct ist_tee_call
 		return copy_all(call);
 	case FUNC_WAIT:
 		return wait_for_cancel(call);
+	case FUNC_ASK:
+		return ask(call);
+	case FUNC_WATCH:
+		return watch(call);
 	default:
 		return IST_TEE_ERROR_NOT_SUPPORTED;
 	}

@@ -45,6 +45,8 @@ void ist_tee_context_close(struct ist_tee_context *context)
 {
 	if (!context)
 		return;
+	if (context->is_supplicant)
+		supplicant_close(context);
 	session_close_all(context);
 	context_put(context);
 }
@@ -59,6 +61,13 @@ static struct ist_tee_context *context_of(struct handle *handle)
 	return (struct ist_tee_context *)(void *)((char *)handle - offsetof(struct ist_tee_context, handle));
 }
 
+static void fd_unuse(struct ist_tee_context *context)
+{
+	/* What was done on the descriptors comes before the end of the context. */
+	if (atomic_fetch_sub_explicit(&context->fd_uses, 1, memory_order_acq_rel) == 1)
+		ist_tee_context_close(context);
+}
+
 static void context_gone(struct handle *handle)
 {
 	struct ist_tee_context *context = context_of(handle);
@@ -66,12 +75,13 @@ static void context_gone(struct handle *handle)
 	if (handle->keeper >= 0)
 		close(handle->keeper);
 	atomic_fetch_sub_explicit(&context->device->descriptors, 1, memory_order_relaxed);
-	ist_tee_context_close(context);
+	fd_unuse(context);
 }
 
 static bool context_keep(struct handle *handle)
 {
-	context_get(context_of(handle)); /* what is in the table has its owner's reference */
+	/* What is in the table has the use of its descriptors. */
+	atomic_fetch_add_explicit(&context_of(handle)->fd_uses, 1, memory_order_relaxed);
 	return true;
 }
 
@@ -86,6 +96,7 @@ int ist_tee_context_export(struct ist_tee_context *context)
 		return keeper;
 	context->handle.gone = context_gone;
 	context->handle.keep = context_keep;
+	atomic_store_explicit(&context->fd_uses, 1, memory_order_relaxed); /* nobody finds it yet */
 	fd = handles_begin(&context->handle, keeper);
 	if (fd < 0)
 		close(keeper);
@@ -94,7 +105,7 @@ int ist_tee_context_export(struct ist_tee_context *context)
 	return fd;
 }
 
-/* The context of a descriptor, kept; or null and the error. */
+/* The context of a descriptor, with a use of it; or null and the error. */
 static struct ist_tee_context *context_of_fd(int fd, long *error)
 {
 	struct handle *handle = handles_find(fd);
@@ -118,7 +129,7 @@ long ist_tee_fd_ioctl(int fd, unsigned long command, void *arg)
 	if (!context)
 		return answer;
 	answer = ist_tee_ioctl(context, command, arg);
-	context_put(context);
+	fd_unuse(context);
 	return answer;
 }
 
@@ -131,7 +142,7 @@ int ist_tee_fd_find(int fd, struct ist_tee_fd *out)
 		return out ? -ENOTTY : -EINVAL;
 	if (handle->gone == context_gone) {
 		*out = (struct ist_tee_fd){.key = handle->key, .is_context = true};
-		context_put(context_of(handle));
+		fd_unuse(context_of(handle));
 		return 0;
 	}
 	shm = (struct ist_tee_shm *)(void *)((char *)handle - offsetof(struct ist_tee_shm, handle));
@@ -143,5 +154,12 @@ int ist_tee_fd_find(int fd, struct ist_tee_fd *out)
 
 unsigned ist_tee_reap(uint64_t key)
 {
-	return handles_reap(key);
+	unsigned count;
+
+	if (key == 0)
+		handles_settle();
+	count = handles_reap(key);
+	if (key == 0)
+		handles_settle();
+	return count;
 }

@@ -52,6 +52,7 @@ int ist_tee_device_create(struct ist_manager *manager, const struct ist_tee_conf
 	}
 	ids_init(&device->shms, sizeof(struct ist_tee_shm));
 	ids_init(&device->sessions, sizeof(struct session));
+	supplicant_init(&device->supplicant);
 	pthread_mutex_init(&device->lock, NULL);
 	*out = device;
 	return 0;
@@ -115,6 +116,7 @@ int ist_tee_device_destroy(struct ist_tee_device *device, bool wait)
 		return -EBUSY;
 	ids_drop(&device->shms);
 	ids_drop(&device->sessions);
+	supplicant_drop(&device->supplicant);
 	pthread_mutex_destroy(&device->lock);
 	free(device);
 	return 0;

@@ -16,11 +16,14 @@
 
 static struct {
 	pthread_mutex_t lock;
+	pthread_cond_t ended; /* one of the batches */
+	struct handles_batch *batches;
+	uint64_t numbers;
 	struct handle **bucket;
 	size_t buckets, count;
 	struct handle *lingering;
 	bool hooked;
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 
 static void handles_before_fork(void)
 {
@@ -45,6 +48,8 @@ static void handles_in_child(void)
 	}
 	table.count = 0;
 	table.lingering = NULL;
+	table.batches = NULL; /* of threads that are not here */
+	pthread_cond_init(&table.ended, NULL);
 	pthread_mutex_unlock(&table.lock);
 }
 
@@ -244,26 +249,91 @@ static void reap_all(struct handle **gone)
 				link = &(*link)->next;
 }
 
-unsigned handles_reap(uint64_t key)
+/* Those that are quick, or those that are not. How many there were. */
+static unsigned let_go(struct handle **gone, bool quick)
 {
-	struct handle *gone = NULL;
 	unsigned count = 0;
 
-	pthread_mutex_lock(&table.lock);
-	if (key == 0)
-		reap_all(&gone);
-	else if (key == UINT64_MAX)
-		reap_lingering(&gone);
-	else
-		reap_one(key, &gone);
-	pthread_mutex_unlock(&table.lock);
-	while (gone) {
-		struct handle *each = gone;
+	while (*gone) {
+		struct handle *each = *gone;
 
-		gone = each->next;
+		if (each->is_quick != quick) {
+			gone = &each->next;
+			continue;
+		}
+		*gone = each->next;
 		each->key = 0;
 		each->gone(each);
 		count++;
 	}
 	return count;
+}
+
+/* Under the lock. */
+static void batch_begin(struct handles_batch *batch)
+{
+	batch->number = ++table.numbers;
+	batch->next = table.batches;
+	table.batches = batch;
+}
+
+void handles_sending(struct handles_batch *batch)
+{
+	pthread_mutex_lock(&table.lock);
+	batch_begin(batch);
+	pthread_mutex_unlock(&table.lock);
+}
+
+void handles_sent(struct handles_batch *batch)
+{
+	struct handles_batch **link = &table.batches;
+
+	pthread_mutex_lock(&table.lock);
+	while (*link && *link != batch)
+		link = &(*link)->next;
+	if (*link)
+		*link = batch->next;
+	pthread_cond_broadcast(&table.ended);
+	pthread_mutex_unlock(&table.lock);
+}
+
+unsigned handles_reap(uint64_t key)
+{
+	struct handles_batch batch = {.gone = NULL};
+	unsigned count;
+
+	pthread_mutex_lock(&table.lock);
+	if (key == 0)
+		reap_all(&batch.gone);
+	else if (key == UINT64_MAX)
+		reap_lingering(&batch.gone);
+	else
+		reap_one(key, &batch.gone);
+	if (batch.gone)
+		batch_begin(&batch);
+	pthread_mutex_unlock(&table.lock);
+	if (!batch.gone)
+		return 0;
+	count = let_go(&batch.gone, true);
+	handles_sent(&batch);
+	return count + let_go(&batch.gone, false);
+}
+
+static bool has_batch(uint64_t most)
+{
+	for (const struct handles_batch *each = table.batches; each; each = each->next)
+		if (each->number <= most)
+			return true;
+	return false;
+}
+
+void handles_settle(void)
+{
+	uint64_t most;
+
+	pthread_mutex_lock(&table.lock);
+	most = table.numbers;
+	while (has_batch(most))
+		pthread_cond_wait(&table.ended, &table.lock);
+	pthread_mutex_unlock(&table.lock);
 }

@@ -25,6 +25,7 @@ struct handle {
 	uint64_t key; /* of the file; 0: none */
 	dev_t device;
 	int keeper;
+	bool is_quick; /* gone calls nobody outside, and waits for nobody */
 	/* Closes the keeper, unless it is -1, and lets go of the owner's reference; no lock is held. */
 	void (*gone)(struct handle *handle);
 	bool (*keep)(struct handle *handle); /* a reference for whoever found it; under the lock */
@@ -44,5 +45,22 @@ struct handle *handles_find(int fd);
 
 /* Let go of those of that key, or of all (0), or of those that linger (UINT64_MAX), whose descriptors and mappings are gone. How many were. */
 unsigned handles_reap(uint64_t key);
+
+/* What a thread is at: */
+struct handles_batch {
+	struct handles_batch *next;
+	struct handle *gone;
+	uint64_t number;
+};
+
+/*
+ * Around the sending of a descriptor, until it is closed here: it is not let go of meanwhile, though whoever got it may have. To be held
+ * for a moment only.
+ */
+void handles_sending(struct handles_batch *batch);
+void handles_sent(struct handles_batch *batch);
+
+/* Wait until those that are quick, and that others are about to let go of, are gone too, and what others were sending is closed here. */
+void handles_settle(void);
 
 #endif

@@ -35,6 +35,8 @@ static long ioc_version(struct ist_tee_context *context, uint64_t arg)
 	struct ist_tee_version version;
 
 	ist_tee_device_version(context->device, &version);
+	if (context->is_supplicant)
+		version.gen_caps = (version.gen_caps & ~IST_TEE_CAP_REG_MEM) | IST_TEE_CAP_PRIVILEGED;
 	return to_user(arg, &version, sizeof(version));
 }
 
@@ -383,8 +385,89 @@ static long ioc_close(struct ist_tee_context *context, uint64_t at)
 	return error ? error : session_close(context, arg.session);
 }
 
+/* What is written of a parameter that the supplicant is asked with. */
+static int request_to_user(uint64_t at, const struct call_param *param)
+{
+	struct ist_tee_ioc_param to = {.attr = param->attr};
+
+	if ((param->attr & IST_TEE_PARAM_TYPE_MASK) != IST_TEE_PARAM_VALUE_OUT &&
+	    (param->attr & IST_TEE_PARAM_TYPE_MASK) != IST_TEE_PARAM_NONE) {
+		to.a = param->a;
+		to.b = param->b;
+		to.c = param->c;
+	}
+	return to_user(at, &to, sizeof(to));
+}
+
+static long ioc_recv(struct ist_tee_context *context, uint64_t at)
+{
+	struct ist_tee_ioc_recv arg;
+	struct call_data call;
+	int error = header_from_user(at, &arg, sizeof(arg), &call);
+
+	if (error)
+		return error;
+	error = params_from_user(context, &call);
+	params_put(&call); /* and none is allowed */
+	if (!error)
+		error = supplicant_recv(context, &arg.func, &arg.num_params, call.param);
+	if (!error)
+		error = to_user(call.at, &arg, sizeof(arg));
+	for (uint32_t i = 0; i < arg.num_params && !error; i++)
+		error = request_to_user(call.params_at + i * sizeof(struct ist_tee_ioc_param),
+		                        &call.param[i]);
+	return error;
+}
+
+/* References are not looked up: only their sizes can be answered. */
+static int answer_from_user(uint64_t at, struct call_param *to)
+{
+	struct ist_tee_ioc_param from;
+	int error = from_user(&from, at, sizeof(from));
+	uint64_t type = from.attr & IST_TEE_PARAM_TYPE_MASK;
+
+	if (error)
+		return error;
+	if (from.attr & ~(uint64_t)(IST_TEE_PARAM_TYPE_MASK | IST_TEE_PARAM_META) || type == 4 ||
+	    type > IST_TEE_PARAM_MEMREF_INOUT)
+		return -EINVAL;
+	*to = (struct call_param){.attr = from.attr, .a = from.a, .b = from.b, .c = from.c};
+	return 0;
+}
+
+static long ioc_send(struct ist_tee_context *context, uint64_t at)
+{
+	struct ist_tee_ioc_send arg;
+	struct call_data call;
+	int error = header_from_user(at, &arg, sizeof(arg), &call);
+
+	for (uint32_t i = 0; !error && i < call.count; i++)
+		error = answer_from_user(call.params_at + i * sizeof(struct ist_tee_ioc_param),
+		                         &call.param[i]);
+	return error ? error : supplicant_send(context, arg.ret, call.count, call.param);
+}
+
+/* What the supplicant's device has. */
+static long ioc_supplicant(struct ist_tee_context *context, uint32_t command, uint64_t arg)
+{
+	switch (command) {
+	case IST_TEE_IOC_SHM_ALLOC:
+		return ioc_alloc(context, arg);
+	case IST_TEE_IOC_SHM_REGISTER:
+		return -E_NOTSUPP;
+	case IST_TEE_IOC_SUPPL_RECV:
+		return ioc_recv(context, arg);
+	case IST_TEE_IOC_SUPPL_SEND:
+		return ioc_send(context, arg);
+	default:
+		return -EINVAL;
+	}
+}
+
 static long ioc_dispatch(struct ist_tee_context *context, uint32_t command, uint64_t arg)
 {
+	if (context->is_supplicant)
+		return ioc_supplicant(context, command, arg);
 	switch (command) {
 	case IST_TEE_IOC_SHM_ALLOC:
 		return ioc_alloc(context, arg);

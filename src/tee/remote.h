@@ -17,6 +17,7 @@
 #include <isthmus/tee_abi.h>
 
 #define REMOTE_MAGIC 0x74656531u
+#define REMOTE_PRIVILEGED 16u
 #define REMOTE_KEYS 16u
 #define REMOTE_ALL_KEYS UINT32_MAX /* in the place of their number: too many, or unknown which */
 
@@ -29,7 +30,7 @@ enum remote_op {
 
 struct remote_request {
 	uint32_t magic, op;
-	uint32_t device, command;
+	uint32_t device, command; /* device: REMOTE_PRIVILEGED more for a supplicant's */
 	uint32_t key_count, buf_bytes;
 	uint64_t key[REMOTE_KEYS]; /* of descriptors that were closed (ist_tee_reap) */
 	uint64_t arg[3]; /* the ioctl's; buf_ptr means nothing */

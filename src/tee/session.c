@@ -71,6 +71,7 @@ static void send_call(struct ist_tee_device *device, const struct ist_msg *messa
 
 static void begin_call(struct session *session, struct running *running, uint32_t cancel_id)
 {
+	running->device = session->context->device;
 	running->cancel_id = cancel_id;
 	atomic_store_explicit(&running->cancelled, false,
 	                      memory_order_relaxed); /* before anybody else sees it */
@@ -227,7 +228,7 @@ static int admit(struct session *session, struct ist_tee_ioc_open *arg)
 
 int session_open(struct ist_tee_context *context, struct ist_tee_ioc_open *arg, struct call_param *param)
 {
-	struct running running = {.cancel_id = arg->cancel_id};
+	struct running running = {.device = context->device, .cancel_id = arg->cancel_id};
 	struct session *session = session_new(context);
 	struct ist_msg message;
 	int error;

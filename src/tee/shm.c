@@ -37,7 +37,7 @@ static void shm_fill(struct ist_tee_shm *shm, struct ist_tee_device *device, str
 	shm->kind = kind;
 	shm->device = device;
 	shm->context = context;
-	shm->handle = (struct handle){.keeper = -1, .gone = shm_gone, .keep = shm_keep};
+	shm->handle = (struct handle){.keeper = -1, .is_quick = true, .gone = shm_gone, .keep = shm_keep};
 	shm->keeper = -1;
 	shm->file_paddr = 0;
 	if (context)

@@ -29,12 +29,22 @@
 
 #define DEVICE_PRIVATE (UINT64_C(1) << 32)
 
+/* supplicant.c. Requests lie on the stacks of who asks, in the order in which they came. */
+struct supplicant {
+	pthread_mutex_t lock; /* held for a few instructions for each request there is */
+	pthread_cond_t changed;
+	struct ist_tee_context *context; /* null: there is none */
+	struct asked *first;
+	uint32_t in_order; /* id of the one that was taken by who takes them one at a time; 0: none */
+};
+
 struct ist_tee_device {
 	struct ist_manager *manager;
 	struct ist_driver_pool *driver;
 	struct ist_client_pool *client;
 	struct ist_tee_config config;
 	struct ids shms, sessions;
+	struct supplicant supplicant;
 	pthread_mutex_t lock;
 	_Atomic uint64_t regions[USER_REGIONS / 64]; /* bits: what of this process's addresses is a backing */
 	_Atomic bool detached;
@@ -49,6 +59,12 @@ struct ist_tee_context {
 	        refs; /* by whoever opened it until it is closed, and by each of its shms and sessions */
 	struct session *sessions; /* a list, under device->lock */
 	_Atomic bool closing;
+	bool is_supplicant;
+	/*
+	 * Of an exported one: its descriptors together, and each ioctl that runs on one. As in a kernel the context is closed when
+	 * the last of these ends.
+	 */
+	_Atomic uint64_t fd_uses;
 	struct handle handle;
 };
 
@@ -82,6 +98,7 @@ struct session {
 
 /* A call that can be cancelled. */
 struct running {
+	struct ist_tee_device *device;
 	struct running *next, **link;
 	uint32_t cancel_id;
 	_Atomic bool cancelled;
@@ -137,6 +154,16 @@ int session_invoke(struct ist_tee_context *context, struct ist_tee_ioc_invoke *a
 int session_cancel(struct ist_tee_context *context, const struct ist_tee_ioc_cancel *arg);
 int session_close(struct ist_tee_context *context, uint32_t id);
 void session_close_all(struct ist_tee_context *context);
+
+/* supplicant.c: the two ioctls, with parameters that were taken from the client. recv: *count in and out. */
+void supplicant_init(struct supplicant *supplicant);
+void supplicant_drop(struct supplicant *supplicant);
+int supplicant_recv(struct ist_tee_context *context, uint32_t *func, uint32_t *count,
+                    struct call_param *param);
+int supplicant_send(struct ist_tee_context *context, uint32_t ret, uint32_t count,
+                    const struct call_param *param);
+/* Its context is being closed. */
+void supplicant_close(struct ist_tee_context *context);
 
 /* trusted.c: the other world. Answers are in the message. */
 void trusted_call(struct ist_tee_device *device, uint64_t paddr, size_t room, struct session *session,

@@ -130,14 +130,54 @@ static struct ist_tee_context *context_of(struct client *client)
 	return context;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/*
+ * A client does not say which. It costs what there is of everybody, so all of this together may not take more than a tenth of the
+ * time: who asks for it too soon waits, and so does nobody else.
+ */
+static void reap_all(void)
+{
+	static _Atomic int64_t next, took;
+	int64_t begin, end, turn = atomic_load_explicit(&next, memory_order_relaxed), now = now_ns();
+
+	/* Relaxed: turns are told apart by the one word. */
+	do
+		begin = turn > now ? turn : now;
+	while (!atomic_compare_exchange_weak_explicit(
+	        &next, &turn, begin + 10 * atomic_load_explicit(&took, memory_order_relaxed),
+	        memory_order_relaxed, memory_order_relaxed));
+	if (begin > now)
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
+		                &(struct timespec){begin / 1000000000, begin % 1000000000}, NULL);
+	begin = now_ns();
+	ist_tee_reap(0);
+	end = now_ns();
+	atomic_store_explicit(&took, end - begin, memory_order_relaxed);
+}
+
 static long open_context(struct client *client, const struct remote_request *request)
 {
+	uint32_t number = request->device % REMOTE_PRIVILEGED;
 	struct ist_tee_context *context;
 	int error;
 
-	if (request->device >= SERVER_DEVICES)
+	if (number >= SERVER_DEVICES || request->device >= REMOTE_PRIVILEGED + SERVER_DEVICES)
 		return -ENOENT;
-	error = ist_tee_context_open(client->server->device[request->device], &context);
+	/*
+	 * What others let go of before this was asked has its ids free, as the kernel would have it: also what the
+	 * kernel took from a client that ended, of which nobody told.
+	 */
+	reap_all();
+	error = request->device < REMOTE_PRIVILEGED
+	                ? ist_tee_context_open(client->server->device[number], &context)
+	                : ist_tee_supplicant_open(client->server->device[number], &context);
 	if (error)
 		return error;
 	pthread_mutex_lock(&client->lock);
@@ -228,14 +268,16 @@ static long do_ioctl(struct ist_tee_context *context, struct remote_request *req
 	switch (request->command) {
 	case IST_TEE_IOC_OPEN_SESSION:
 	case IST_TEE_IOC_INVOKE:
+	case IST_TEE_IOC_SUPPL_RECV:
+	case IST_TEE_IOC_SUPPL_SEND:
 		buf = (struct ist_tee_ioc_buf){(uintptr_t)request->buf, request->buf_bytes};
 		return ist_tee_ioctl(context, request->command, &buf);
 	case IST_TEE_IOC_SHM_ALLOC:
 		return alloc(context, request);
 	case IST_TEE_IOC_SHM_REGISTER:
-		return register_shadow(context, request);
+		return context->is_supplicant ? -E_NOTSUPP : register_shadow(context, request);
 	case IST_TEE_IOC_SHM_REGISTER_FD:
-		return register_file(context, request, file);
+		return context->is_supplicant ? -EINVAL : register_file(context, request, file);
 	default:
 		return ist_tee_ioctl(context, request->command, request->arg);
 	}
@@ -289,53 +331,22 @@ static void tell(const struct remote_request *request, long answer, int to)
 {
 	bool has_fd = answer >= 0 && request->op == REMOTE_IOCTL && gives_descriptor(request->command);
 	struct remote_reply reply = {.answer = has_fd ? 0 : answer};
-	int fd = has_fd ? (int)answer : -1;
+	struct handles_batch batch;
+	int fd = has_fd ? (int)answer : -1, error;
 
 	memcpy(reply.arg, request->arg, sizeof(reply.arg));
 	memcpy(reply.buf, request->buf, sizeof(reply.buf));
 	if (has_fd)
 		reply.key = request->key[0];
-	if (packet_send(to, &reply, sizeof(reply), fd) == 0) {
-		if (has_fd)
-			close(fd);
+	if (has_fd)
+		handles_sending(&batch);
+	error = packet_send(to, &reply, sizeof(reply), fd);
+	if (!has_fd)
 		return;
-	}
-	if (has_fd) { /* nobody has it */
-		close(fd);
+	close(fd);
+	handles_sent(&batch);
+	if (error) /* nobody has it */
 		ist_tee_reap(reply.key);
-	}
-}
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-/*
- * A client does not say which. It costs what there is of everybody, so all of this together may not take more than a tenth of the
- * time: who asks for it too soon waits, and so does nobody else.
- */
-static void reap_all(void)
-{
-	static _Atomic int64_t next, took;
-	int64_t begin, end, turn = atomic_load_explicit(&next, memory_order_relaxed), now = now_ns();
-
-	/* Relaxed: turns are told apart by the one word. */
-	do
-		begin = turn > now ? turn : now;
-	while (!atomic_compare_exchange_weak_explicit(
-	        &next, &turn, begin + 10 * atomic_load_explicit(&took, memory_order_relaxed),
-	        memory_order_relaxed, memory_order_relaxed));
-	if (begin > now)
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
-		                &(struct timespec){begin / 1000000000, begin % 1000000000}, NULL);
-	begin = now_ns();
-	ist_tee_reap(0);
-	end = now_ns();
-	atomic_store_explicit(&took, end - begin, memory_order_relaxed);
 }
 
 static void reap(const struct remote_request *request)
@@ -344,17 +355,20 @@ static void reap(const struct remote_request *request)
 
 	if (request->key_count > REMOTE_KEYS)
 		reap_all();
+	else if (count)
+		handles_settle(); /* the thread that sent it may not have come to close its own */
 	for (uint32_t i = 0; i < count; i++)
 		if (request->key[i] != 0 && request->key[i] != IST_TEE_REAP_UNMAPPED)
 			ist_tee_reap(request->key[i]);
 	ist_tee_reap(IST_TEE_REAP_UNMAPPED);
 }
 
-/* It waits for an application, which may take its time. */
+/* It waits for an application, or for what one wants, which may take its time. */
 static bool may_last(const struct remote_request *request)
 {
 	return request->op == REMOTE_IOCTL &&
-	       (request->command == IST_TEE_IOC_INVOKE || request->command == IST_TEE_IOC_OPEN_SESSION);
+	       (request->command == IST_TEE_IOC_INVOKE || request->command == IST_TEE_IOC_OPEN_SESSION ||
+	        request->command == IST_TEE_IOC_SUPPL_RECV);
 }
 
 /* What was closed, then the request; what it left to be done afterwards, for it answers first. */
