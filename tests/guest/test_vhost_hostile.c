@@ -277,7 +277,7 @@ static void enormous_regions(void **state)
 
 /*
  * What the library keeps for so many is had once, and then in steps, by how much waits for readers at a time. A mapping for each region that was
- * left behind would be 508 a turn. (What a peer leaves is counted exactly in test_vhost_kills.c.)
+ * left behind would be 508 a turn.
  */
 static void as_many_regions_as_there_are(void **state)
 {
