@@ -29,7 +29,10 @@ struct back_gone {
 struct back back_start(const char *program, const char *option);
 uint8_t disk_byte(size_t offset);
 
-/* Remember how many descriptors and mappings it has: after some peers, so that it has all that it makes once. */
+/*
+ * Remember how many descriptors and mappings it has: after some peers, so that it has all that it makes once. From then on there may be no more
+ * descriptors, no mapping of a guest's memory, and not many more mappings of the library's own.
+ */
 void back_remember(struct back *back);
 
 /* Wait for a peer to have gone: nothing of it may be left, in what the back end says and in what the system says of it. */
