@@ -52,7 +52,7 @@ static void *client_thread(void *of);
 static void *line_thread(void *of);
 
 /* Under the lock. */
-static int begin(struct client *client, void *(*main)(void *of), void *of)
+static int begin(struct client *client, void *(*run)(void *of), void *of)
 {
 	pthread_attr_t attributes;
 	pthread_t thread;
@@ -61,7 +61,7 @@ static int begin(struct client *client, void *(*main)(void *of), void *of)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, STACK);
-	error = pthread_create(&thread, &attributes, main, of);
+	error = pthread_create(&thread, &attributes, run, of);
 	pthread_attr_destroy(&attributes);
 	client->threads += error == 0;
 	return -error;
@@ -406,7 +406,7 @@ static bool may_last(const struct remote_request *request)
 }
 
 /* What was closed, then the request; what it left to be done afterwards, for it answers first. */
-static void serve(struct client *client, struct remote_request *request, int file, int to)
+static void serve_request(struct client *client, struct remote_request *request, int file, int to)
 {
 	long answer = -EINVAL;
 
@@ -449,7 +449,7 @@ static void serve_one(struct client *client, struct remote_request *request, con
 	if (request->op == REMOTE_LINE && fds[0] >= 0)
 		tell(request, add_line(client, fds[0]), fds[0]);
 	else
-		serve(client, request, fds[1], request->op == REMOTE_CLOSED ? -1 : fds[0]);
+		serve_request(client, request, fds[1], request->op == REMOTE_CLOSED ? -1 : fds[0]);
 }
 
 static void close_all(const int fds[PACKET_FDS])
@@ -468,7 +468,7 @@ static void *line_thread(void *of)
 
 	while (packet_receive(socket, &request, sizeof(request), fds) == 1 && request.magic == REMOTE_MAGIC &&
 	       request.op == REMOTE_IOCTL) {
-		serve(client, &request, fds[0], socket);
+		serve_request(client, &request, fds[0], socket);
 		close_all(fds);
 	}
 	close_all(fds);
