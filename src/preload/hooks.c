@@ -271,17 +271,34 @@ static int check_map(const struct found *found, size_t bytes, off_t offset)
 	return 0;
 }
 
+static void unmapping(void *where, size_t bytes, bool gone)
+{
+	int before = errno;
+
+	if (atomic_load_explicit(&in_use, memory_order_relaxed) && front()->unmapping)
+		front()->unmapping((uintptr_t)where, bytes, gone);
+	errno = before;
+}
+
 static void *map(void *where, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
 	struct found found;
 	int error = 0;
+	void *at;
 
 	if (!(flags & MAP_ANONYMOUS) && fd_find(fd, &found))
 		error = check_map(&found, bytes, offset);
-	if (!error)
+	if (error) {
+		errno = error;
+		return MAP_FAILED;
+	}
+	if (!(flags & MAP_FIXED))
 		return real()->mmap(where, bytes, protection, flags, fd, offset);
-	errno = error;
-	return MAP_FAILED;
+	unmapping(where, bytes, false);
+	at = real()->mmap(where, bytes, protection, flags, fd, offset);
+	if (at != MAP_FAILED)
+		unmapping(where, bytes, true);
+	return at;
 }
 
 HOOK void *mmap(void *where, size_t bytes, int protection, int flags, int fd, off_t offset)
@@ -304,8 +321,12 @@ static void tell(uint64_t key)
 
 HOOK int munmap(void *where, size_t bytes)
 {
-	int result = real()->munmap(where, bytes);
+	int result;
 
+	unmapping(where, bytes, false);
+	result = real()->munmap(where, bytes);
+	if (result == 0)
+		unmapping(where, bytes, true);
 	if (result == 0 && atomic_load_explicit(&in_use, memory_order_relaxed))
 		tell(FRONT_UNMAPPED);
 	return result;

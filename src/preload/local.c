@@ -145,4 +145,4 @@ static void closed_local(uint64_t key)
 	ist_tee_reap(key);
 }
 
-const struct front local_front = {open_local, ist_tee_fd_ioctl, find_local, closed_local};
+const struct front local_front = {open_local, ist_tee_fd_ioctl, find_local, closed_local, NULL};

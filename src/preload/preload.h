@@ -53,6 +53,8 @@ struct front {
 	int (*find)(int fd, struct found *out);
 	/* A descriptor of that key (0: of any) is gone; or (FRONT_UNMAPPED) a mapping. */
 	void (*closed)(uint64_t key);
+	/* These bytes are about to be unmapped, or mapped over; and once they are gone again. May be null. */
+	void (*unmapping)(uint64_t addr, uint64_t bytes, bool gone);
 };
 const struct front *front(void);
 extern const struct front local_front, remote_front;

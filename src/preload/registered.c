@@ -12,15 +12,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "platform/platform.h"
 #include "preload/preload.h"
 
 #define BUCKETS 1024u
+#define PAGE UINT64_C(4096) /* no host has smaller ones */
 
 struct registered_use {
 	struct registered_use *next; /* of its bucket */
 	uint64_t context, addr, length;
 	uint64_t key; /* inode of the shadow */
 	int32_t id;
+	unsigned char *gone; /* a byte a page: it was unmapped, and the shadow alone has it. Null: none was */
+	int owner; /* the process that registered it */
 	int shadow; /* an open file of our own, which holds no lock (tee/handles.h) */
 	unsigned uses; /* calls, and one while it is in the table */
 };
@@ -53,6 +57,7 @@ static void use_put(struct registered_use *use)
 	if (--use->uses)
 		return;
 	real()->close(use->shadow);
+	free(use->gone);
 	free(use);
 }
 
@@ -127,6 +132,7 @@ int registered_add(uint64_t context, const struct ist_tee_ioc_register *data, in
 	                               .length = data->length,
 	                               .key = file.st_ino,
 	                               .id = data->id,
+	                               .owner = platform_pid(),
 	                               .uses = 1};
 	use->shadow = real()->open(path, O_RDWR | O_CLOEXEC);
 	if (use->shadow < 0) {
@@ -164,11 +170,12 @@ static bool is_inside(const struct registered_use *use, uint64_t offset, uint64_
 }
 
 /* All of it, by the kernel, which says so if the memory is not there. */
-static int to_shadow(const struct registered_use *use, uint64_t offset, uint64_t size)
+static int copy_run(const struct registered_use *use, uint64_t offset, uint64_t size, bool in)
 {
 	while (size) {
-		ssize_t done = pwrite(use->shadow, (const void *)(uintptr_t)(use->addr + offset), size,
-		                      (off_t)offset);
+		void *at = (void *)(uintptr_t)(use->addr + offset);
+		ssize_t done = in ? pwrite(use->shadow, at, size, (off_t)offset)
+		                  : pread(use->shadow, at, size, (off_t)offset);
 
 		if (done <= 0)
 			return -EFAULT;
@@ -178,18 +185,71 @@ static int to_shadow(const struct registered_use *use, uint64_t offset, uint64_t
 	return 0;
 }
 
-static int from_shadow(const struct registered_use *use, uint64_t offset, uint64_t size)
+/* Where the page behind that of an offset begins. */
+static uint64_t next_page(const struct registered_use *use, uint64_t offset)
 {
-	while (size) {
-		ssize_t done =
-		        pread(use->shadow, (void *)(uintptr_t)(use->addr + offset), size, (off_t)offset);
+	return ((use->addr + offset) / PAGE + 1) * PAGE - use->addr;
+}
 
-		if (done <= 0)
-			return -EFAULT;
-		offset += (uint64_t)done;
-		size -= (uint64_t)done;
+static uint64_t page_of(const struct registered_use *use, uint64_t offset)
+{
+	return (use->addr + offset) / PAGE - use->addr / PAGE;
+}
+
+/* Between the memory and its shadow, but for the pages that are gone. */
+static int copy_pages(const struct registered_use *use, uint64_t offset, uint64_t size, bool in)
+{
+	uint64_t end = offset + size;
+	int error = 0;
+
+	if (!use->gone)
+		return copy_run(use, offset, size, in);
+	while (offset < end && !error) {
+		uint64_t next = next_page(use, offset);
+
+		if (next > end)
+			next = end;
+		if (!use->gone[page_of(use, offset)])
+			error = copy_run(use, offset, next - offset, in);
+		offset = next;
 	}
-	return 0;
+	return error;
+}
+
+/* [from, to) of a use, in its bytes. A page that cannot be copied any more is as it was at the last call. */
+static void keep_pages(struct registered_use *use, uint64_t from, uint64_t to, bool gone)
+{
+	if (!use->gone)
+		use->gone = calloc(page_of(use, use->length - 1) + 1, 1);
+	for (uint64_t next; from < to && use->gone; from = next) {
+		unsigned char *is_gone = &use->gone[page_of(use, from)];
+
+		next = next_page(use, from) < to ? next_page(use, from) : to;
+		if (gone)
+			*is_gone = 1;
+		else if (!*is_gone && use->owner == platform_pid()) /* not a child's copy */
+			copy_run(use, from, next - from, true);
+	}
+}
+
+void registered_unmapping(uint64_t addr, uint64_t bytes, bool gone)
+{
+	uint64_t last = (addr + (bytes - 1)) | (PAGE - 1);
+
+	if (!bytes || last < addr || addr % PAGE)
+		return;
+	pthread_mutex_lock(&table.lock);
+	for (unsigned i = 0; i < BUCKETS && table.count; i++) {
+		for (struct registered_use *use = table.bucket[i]; use; use = use->next) {
+			uint64_t from = addr > use->addr ? addr - use->addr : 0;
+			uint64_t to =
+			        last >= use->addr + (use->length - 1) ? use->length : last + 1 - use->addr;
+
+			if (last >= use->addr && addr <= use->addr + (use->length - 1))
+				keep_pages(use, from, to, gone);
+		}
+	}
+	pthread_mutex_unlock(&table.lock);
 }
 
 int registered_copy_in(uint64_t context, const struct ist_tee_ioc_param *param, unsigned count,
@@ -203,7 +263,7 @@ int registered_copy_in(uint64_t context, const struct ist_tee_ioc_param *param, 
 		uses[i] = use_find(context, param[i].c);
 		/* What is not inside the server refuses. What goes out is copied too: not all of it need be written. */
 		if (uses[i] && is_inside(uses[i], param[i].a, param[i].b))
-			error = to_shadow(uses[i], param[i].a, param[i].b);
+			error = copy_pages(uses[i], param[i].a, param[i].b, true);
 	}
 	return error;
 }
@@ -219,7 +279,7 @@ int registered_copy_out(const struct ist_tee_ioc_param *param, unsigned count, s
 		    !is_inside(uses[i], param[i].a, param[i].b))
 			continue;
 		memcpy(&now, (const char *)answered + i * sizeof(now), sizeof(now));
-		error = from_shadow(uses[i], param[i].a, now.b < param[i].b ? now.b : param[i].b);
+		error = copy_pages(uses[i], param[i].a, now.b < param[i].b ? now.b : param[i].b, false);
 	}
 	return error;
 }

@@ -351,4 +351,5 @@ static long ioctl_remote(int fd, unsigned long command, void *arg)
 	}
 }
 
-const struct front remote_front = {open_remote, ioctl_remote, find_remote, closed_remote};
+const struct front remote_front = {open_remote, ioctl_remote, find_remote, closed_remote,
+                                   registered_unmapping};

@@ -123,10 +123,10 @@ static int open_again(int keeper)
 	return error;
 }
 
-int handles_begin(struct handle *handle, int keeper)
+int handles_open(struct handle *handle, int keeper)
 {
 	struct stat file;
-	int fd, error;
+	int fd;
 
 	if (fstat(keeper, &file) != 0)
 		return -errno;
@@ -135,12 +135,29 @@ int handles_begin(struct handle *handle, int keeper)
 		return fd;
 	handle->key = file.st_ino;
 	handle->device = file.st_dev;
+	return fd;
+}
+
+int handles_enter(struct handle *handle, int keeper)
+{
+	int error;
+
 	handle->keeper = keeper;
 	error = table_insert(handle);
-	if (error) {
+	if (error)
 		handle->key = 0;
+	return error;
+}
+
+int handles_begin(struct handle *handle, int keeper)
+{
+	int error, fd = handles_open(handle, keeper);
+
+	if (fd < 0)
+		return fd;
+	error = handles_enter(handle, keeper);
+	if (error)
 		close(fd);
-	}
 	return error ? error : fd;
 }
 

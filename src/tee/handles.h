@@ -40,6 +40,10 @@ int handles_file(void);
  */
 int handles_begin(struct handle *handle, int keeper);
 
+/* The two halves of it: another open file of what the keeper leads to, with the lock; its key and device in *handle. And: it is known. */
+int handles_open(struct handle *handle, int keeper);
+int handles_enter(struct handle *handle, int keeper);
+
 /* The handle that a descriptor leads to, kept; or null. */
 struct handle *handles_find(int fd);
 

@@ -325,6 +325,66 @@ int shm_export(struct ist_tee_shm *shm)
 	return fd;
 }
 
+int ready_make(struct ist_manager *manager, size_t size, struct ready *out)
+{
+	const struct ist_client_request request = {.size = size};
+	struct ready ready = {.manager = manager};
+	int error = ist_client_pool_alloc_isolated(ist_manager_client_pool(manager), &request, &ready.memory,
+	                                           &ready.keeper);
+
+	if (error)
+		return error;
+	ready.fd = handles_open(&ready.handle, ready.keeper);
+	if (ready.fd < 0) {
+		ist_shm_free(&ready.memory);
+		close(ready.keeper);
+		return ready.fd;
+	}
+	*out = ready;
+	return 0;
+}
+
+void ready_drop(struct ready *ready)
+{
+	close(ready->fd);
+	ist_shm_free(&ready->memory);
+	close(ready->keeper);
+}
+
+static int adopt_kept(struct ist_tee_context *context, const struct ready *ready, struct ist_tee_shm **out)
+{
+	struct ist_tee_shm *shm = shm_new(context, SHM_POOL);
+	int error;
+
+	if (!shm)
+		return -ENOMEM;
+	shm->memory = ready->memory;
+	shm->view = shm->memory.view;
+	shm->keeper = ready->keeper;
+	shm->handle.key = ready->handle.key;
+	shm->handle.device = ready->handle.device;
+	error = handles_enter(&shm->handle, shm->keeper); /* its descriptor is ours, so nobody takes it out */
+	if (error) {
+		shm_abandon(shm);
+		return error;
+	}
+	atomic_fetch_add_explicit(&shm->device->descriptors, 1, memory_order_relaxed);
+	shm_begin(shm);
+	*out = shm;
+	return ready->fd;
+}
+
+int shm_adopt(struct ist_tee_context *context, const struct ready *ready, struct ist_tee_shm **out)
+{
+	int fd;
+
+	if (!device_use(context->device))
+		return -EINVAL;
+	fd = adopt_kept(context, ready, out);
+	device_unuse(context->device);
+	return fd;
+}
+
 int ist_tee_shm_export(struct ist_tee_shm *shm)
 {
 	if (!shm || (shm->kind == SHM_POOL && shm->keeper < 0) || shm->kind == SHM_PRIVATE)

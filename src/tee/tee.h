@@ -135,6 +135,20 @@ void shm_begin(struct ist_tee_shm *shm);
 #define SHM_DEFERRED 16
 void shm_defer_begin(void);
 void shm_defer_end(void);
+/*
+ * What an exported shm of a pool is made of, made beforehand for a manager: memory of whole pages, its file, and a descriptor. ready_make:
+ * 0, or an error of ist_client_pool_alloc_isolated. shm_adopt gives it an id in a context of a device of that manager, and a
+ * descriptor that owns it, or a negative errno value, and then it is still the caller's.
+ */
+struct ready {
+	struct ist_manager *manager;
+	struct ist_shm memory;
+	struct handle handle;
+	int keeper, fd;
+};
+int ready_make(struct ist_manager *manager, size_t size, struct ready *out);
+void ready_drop(struct ready *ready);
+int shm_adopt(struct ist_tee_context *context, const struct ready *ready, struct ist_tee_shm **out);
 /* A descriptor that owns the caller's reference. For registered memory an empty file is made. */
 int shm_export(struct ist_tee_shm *shm);
 /*

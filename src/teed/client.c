@@ -20,6 +20,7 @@
 #include "tee/packet.h"
 #include "tee/remote.h"
 #include "tee/tee.h"
+#include "teed/shelf.h"
 
 #define STACK ((size_t)256 << 10)
 #define LINES 32 /* of a connection: others bring a socket with each request */
@@ -206,23 +207,54 @@ static long hand_out(struct remote_request *request, struct ist_tee_shm *shm, mo
 	return fd;
 }
 
-static long alloc(struct ist_tee_context *context, struct remote_request *request)
+/* Of what was made beforehand; or -ENOENT. */
+static long alloc_ready(struct ist_tee_context *context, uint64_t size, struct remote_request *request,
+                        struct ist_tee_shm **out)
+{
+	struct ready ready;
+	int fd;
+
+	if (!shelf_take(ist_tee_device_manager(ist_tee_context_device(context)), size, &ready))
+		return -ENOENT;
+	fd = shm_adopt(context, &ready, out);
+	if (fd < 0)
+		shelf_put(&ready);
+	else
+		request->key[0] = ready.handle.key;
+	return fd;
+}
+
+static long alloc_new(struct ist_tee_context *context, uint64_t size, struct remote_request *request,
+                      struct ist_tee_shm **out)
 {
 	const uint32_t flags = IST_TEE_SHM_MAPPED | IST_TEE_SHM_DMA_BUF | IST_TEE_SHM_EXPORT;
+	struct ist_tee_device *device = ist_tee_context_device(context);
+	int error = ist_tee_shm_alloc(device, context, size, flags, out);
+
+	if (error == -ENOMEM && shelf_empty())
+		error = ist_tee_shm_alloc(device, context, size, flags, out);
+	return error ? error : hand_out(request, *out, REMOTE_MODE_MAP);
+}
+
+static long alloc(struct ist_tee_context *context, struct remote_request *request)
+{
 	struct ist_tee_ioc_alloc data;
 	struct ist_tee_shm *shm;
-	int error;
+	long fd;
 
 	memcpy(&data, request->arg, sizeof(data));
-	error = data.flags
-	                ? -EINVAL
-	                : ist_tee_shm_alloc(ist_tee_context_device(context), context, data.size, flags, &shm);
-	if (error)
-		return error;
+	if (data.flags)
+		return -EINVAL;
+	fd = alloc_ready(context, data.size, request, &shm);
+	if (fd < 0)
+		fd = alloc_new(context, data.size, request, &shm);
+	if (fd < 0)
+		return fd;
+	/* The descriptor is ours still, so it is there. */
 	data.size = ist_tee_shm_size(shm);
 	data.id = ist_tee_shm_id(shm);
 	memcpy(request->arg, &data, sizeof(data));
-	return hand_out(request, shm, REMOTE_MODE_MAP);
+	return fd;
 }
 
 /* Memory that the client keeps, and a shadow of it here. The client has looked at the memory. */
@@ -234,6 +266,8 @@ static long register_shadow(struct ist_tee_context *context, struct remote_reque
 
 	memcpy(&data, request->arg, sizeof(data));
 	error = shm_alloc_shadow(context, data.length, &shm);
+	if (error == -ENOMEM && shelf_empty())
+		error = shm_alloc_shadow(context, data.length, &shm);
 	if (error)
 		return error;
 	data.id = ist_tee_shm_id(shm);
@@ -372,14 +406,18 @@ static bool may_last(const struct remote_request *request)
 }
 
 /* What was closed, then the request; what it left to be done afterwards, for it answers first. */
-static void serve(struct client *client, struct remote_request *request, int file, int to)
+static void serve_request(struct client *client, struct remote_request *request, int file, int to)
 {
+	long answer = -EINVAL;
+
 	if (!may_last(request))
 		shm_defer_begin();
 	reap(request);
 	if (to >= 0)
-		tell(request, answer_to(client, request, file), to);
+		tell(request, answer = answer_to(client, request, file), to);
 	shm_defer_end();
+	if (answer >= 0 && request->op == REMOTE_IOCTL && request->command == IST_TEE_IOC_SHM_ALLOC)
+		shelf_fill(client->server->manager, request->arg[0]);
 }
 
 /* This thread is busy: another one waits for requests meanwhile. Without one the next request waits. */
@@ -411,7 +449,7 @@ static void serve_one(struct client *client, struct remote_request *request, con
 	if (request->op == REMOTE_LINE && fds[0] >= 0)
 		tell(request, add_line(client, fds[0]), fds[0]);
 	else
-		serve(client, request, fds[1], request->op == REMOTE_CLOSED ? -1 : fds[0]);
+		serve_request(client, request, fds[1], request->op == REMOTE_CLOSED ? -1 : fds[0]);
 }
 
 static void close_all(const int fds[PACKET_FDS])
@@ -430,7 +468,7 @@ static void *line_thread(void *of)
 
 	while (packet_receive(socket, &request, sizeof(request), fds) == 1 && request.magic == REMOTE_MAGIC &&
 	       request.op == REMOTE_IOCTL) {
-		serve(client, &request, fds[0], socket);
+		serve_request(client, &request, fds[0], socket);
 		close_all(fds);
 	}
 	close_all(fds);

@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -290,20 +291,36 @@ static void registering(void)
 	close(tee);
 }
 
-/* What is not all there, and what goes away. */
+/* What is not all there, and what goes away: a server has it still, if the library has seen it go. */
 static void missing(void)
 {
-	char *pages = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *pages = mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int tee = open("/dev/tee0", O_RDWR), id, fd;
 	uint32_t in = session(tee);
 	struct call call = {.arg = {.session = in, .func = SUM}};
 
-	munmap(pages + 4096, 4096);
-	FAILS(reg(tee, pages, 8192, &id), EFAULT);
-	FAILS(reg(tee, pages + 4000, 97, &id), EFAULT);
-	fd = reg(tee, pages, 4096, &id);
+	munmap(pages + 3 * 4096, 4096);
+	FAILS(reg(tee, pages, 4 * 4096, &id), EFAULT);
+	FAILS(reg(tee, pages + 3 * 4096 - 96, 97, &id), EFAULT);
+	fd = reg(tee, pages + 100, 3 * 4096 - 200, &id);
 	CHECK(fd >= 0);
-	munmap(pages, 4096);
+	pages[100] = 1;
+	pages[4096] = 2;
+	pages[2 * 4096] = 4;
+	CHECK(munmap(pages + 1, 4096) == -1 && errno == EINVAL); /* nothing happens */
+	CHECK(munmap(pages + 4096, 4095) == 0);
+	pages[101] = 8;
+	if (is_server)
+		CHECK(sum(tee, in, id, 3 * 4096 - 200) == 15);
+	CHECK(mmap(pages, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	      pages);
+	pages[200] = 16; /* nobody's business */
+	pages[2 * 4096] = 32;
+	if (is_server)
+		CHECK(sum(tee, in, id, 3 * 4096 - 200) == 43);
+	close(fd);
+	fd = reg(tee, pages, 4096, &id);
+	CHECK(fd >= 0 && syscall(SYS_munmap, pages, 4096) == 0); /* seen by nobody */
 	call.param[0] = (struct ist_tee_ioc_param){IST_TEE_PARAM_MEMREF_IN, 0, 4096, (uint64_t)id};
 	call.param[1].attr = IST_TEE_PARAM_VALUE_OUT;
 	if (is_server)
@@ -311,6 +328,7 @@ static void missing(void)
 	else
 		CHECK(invoke(tee, &call) == 0 && call.arg.ret == IST_TEE_ERROR_GENERIC);
 	close(fd);
+	munmap(pages + 2 * 4096, 4096);
 	close(tee);
 }
 
