@@ -139,28 +139,55 @@ static int64_t now_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/*
- * A client does not say which. It costs what there is of everybody, so all of this together may not take more than a tenth of the
- * time: who asks for it too soon waits, and so does nobody else.
- */
-static void reap_all(void)
-{
-	static _Atomic int64_t next, took;
-	int64_t begin, end, turn = atomic_load_explicit(&next, memory_order_relaxed), now = now_ns();
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t begun, ended; /* how many times */
+	bool is_due; /* somebody is at it, or waits for his turn */
+	int64_t next;
+} looking = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-	/* Relaxed: turns are told apart by the one word. */
-	do
-		begin = turn > now ? turn : now;
-	while (!atomic_compare_exchange_weak_explicit(
-	        &next, &turn, begin + 10 * atomic_load_explicit(&took, memory_order_relaxed),
-	        memory_order_relaxed, memory_order_relaxed));
-	if (begin > now)
+/* By one thread at a time; under the lock, which is let go of meanwhile. */
+static void look_at_all(void)
+{
+	int64_t next = looking.next, begin, end;
+
+	pthread_mutex_unlock(&looking.lock);
+	if (next > now_ns())
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
-		                &(struct timespec){begin / 1000000000, begin % 1000000000}, NULL);
+		                &(struct timespec){next / 1000000000, next % 1000000000}, NULL);
+	pthread_mutex_lock(&looking.lock);
+	looking.begun++;
+	pthread_mutex_unlock(&looking.lock);
 	begin = now_ns();
 	ist_tee_reap(0);
 	end = now_ns();
-	atomic_store_explicit(&took, end - begin, memory_order_relaxed);
+	pthread_mutex_lock(&looking.lock);
+	looking.ended = looking.begun;
+	looking.next = end + 10 * (end - begin);
+}
+
+/*
+ * A client does not say which. It costs what there is of everybody, so all of this together may not take more than a tenth of the
+ * time. Those who ask meanwhile wait for the same turn, so that nobody waits longer because others ask often.
+ */
+static void reap_all(void)
+{
+	uint64_t wanted;
+
+	pthread_mutex_lock(&looking.lock);
+	wanted = looking.begun + 1; /* the first that has not begun yet */
+	while (looking.ended < wanted) {
+		if (looking.is_due) {
+			pthread_cond_wait(&looking.changed, &looking.lock);
+			continue;
+		}
+		looking.is_due = true;
+		look_at_all();
+		looking.is_due = false;
+		pthread_cond_broadcast(&looking.changed);
+	}
+	pthread_mutex_unlock(&looking.lock);
 }
 
 static long open_context(struct client *client, const struct remote_request *request)
