@@ -186,6 +186,14 @@ static void goal(const char *what, double ratio, double most)
 	       most);
 }
 
+static void run_and_print(void)
+{
+	rounds_run(values, subject_count, rounds);
+	for (int i = 0; i < subject_count; i++)
+		printf("  %-34s %9.2f [%.2f..%.2f]\n", values[i].name, values[i].median, values[i].low,
+		       values[i].high);
+}
+
 static void one_table(struct ist_driver_pool *pool, unsigned count)
 {
 	struct subject subject = {.pool = pool, .count = count};
@@ -208,10 +216,7 @@ static void one_table(struct ist_driver_pool *pool, unsigned count)
 #endif
 	printf("\n%u of %d bytes allocated, then freed: ns a message, medians of %d rounds [lowest..highest]\n",
 	       count, SIZE, rounds);
-	rounds_run(values, subject_count, rounds);
-	for (int i = 0; i < subject_count; i++)
-		printf("  %-34s %9.2f [%.2f..%.2f]\n", values[i].name, values[i].median, values[i].low,
-		       values[i].high);
+	run_and_print();
 	for (int i = first_peer; i < end_peers; i++)
 		best = best == 0 || values[i].median < best ? values[i].median : best;
 	if (count == 32)
@@ -234,10 +239,7 @@ static void two_threads(struct ist_driver_pool *pool, unsigned count)
 #endif
 	printf("\n%u of %d bytes, two threads at once: ns a message for each, medians of %d rounds [lowest..highest]\n",
 	       count, SIZE, rounds);
-	rounds_run(values, subject_count, rounds);
-	for (int i = 0; i < subject_count; i++)
-		printf("  %-34s %9.2f [%.2f..%.2f]\n", values[i].name, values[i].median, values[i].low,
-		       values[i].high);
+	run_and_print();
 }
 
 int main(int argc, char **argv)

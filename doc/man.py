@@ -47,7 +47,6 @@ def paragraphs(text):
 
 def declarations(code):
     """What a programmer writes against: functions, structs, constants; without the macros around them."""
-    code = re.sub(r'/\*.*?\*/', lambda m: m[0], code, flags=re.S)
     keep = []
     skip = ('#ifndef ISTHMUS_', '#define ISTHMUS_', '#endif', '#include', 'IST_BEGIN_DECLS', 'IST_END_DECLS', '#if', '#else', '#ifdef')
     for line in code.split('\n'):

@@ -222,26 +222,6 @@ bool limbo_is_busy(struct limbo *limbo)
 	return is_in_flight(limbo) || atomic_load_explicit(&limbo->waiting, memory_order_relaxed) != 0;
 }
 
-uint64_t limbo_ticket(struct space *space)
-{
-	uint64_t ticket;
-
-	pthread_mutex_lock(&space->limbo.lock);
-	ticket = order_batch(&space->limbo);
-	pthread_mutex_unlock(&space->limbo.lock);
-	return ticket;
-}
-
-bool limbo_is_done(struct space *space, uint64_t ticket)
-{
-	bool done;
-
-	pthread_mutex_lock(&space->limbo.lock);
-	done = number(&space->limbo.done) >= ticket;
-	pthread_mutex_unlock(&space->limbo.lock);
-	return done;
-}
-
 static void unlock(void *lock)
 {
 	pthread_mutex_unlock(lock);

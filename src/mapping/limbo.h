@@ -57,9 +57,11 @@ uint64_t limbo_next_batch(struct limbo *limbo);
 /* Whether anything waits for readers. */
 bool limbo_is_busy(struct limbo *limbo);
 
-/* The number of a batch that begins no earlier than now, and whether it is done. */
-uint64_t limbo_ticket(struct space *space);
-bool limbo_is_done(struct space *space, uint64_t ticket);
+/* Whether a batch is done. Acquire: [mapping.Q3]. */
+static inline bool limbo_is_done(const struct limbo *limbo, uint64_t batch)
+{
+	return atomic_load_explicit(&limbo->done, memory_order_acquire) >= batch;
+}
 
 /*
  * Wait until all that was added before is unmapped; -ENOMEM: some could not be. limbo_wait_some waits no longer than a moment.

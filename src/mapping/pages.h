@@ -27,8 +27,6 @@ struct page_list {
 
 void pages_init(struct page_list *list);
 void pages_drop(struct page_list *list);
-/* -ENOMEM */
-
 /* Room for more. False: no memory. */
 bool pages_grow(struct page_list *list);
 

@@ -7,11 +7,9 @@
 #include "mapping/limbo.h"
 #include "mapping/space.h"
 
-/* Acquire: [mapping.Q3]. */
-static bool is_done(struct limbo *limbo, const struct resting *list)
+static bool is_over(const struct space *space, const struct resting *list)
 {
-	return atomic_load_explicit(&limbo->done, memory_order_acquire) >=
-	       atomic_load_explicit(&list->batch, memory_order_relaxed);
+	return limbo_is_done(&space->limbo, atomic_load_explicit(&list->batch, memory_order_relaxed));
 }
 
 static uint32_t take(struct resting *list)
@@ -58,7 +56,7 @@ uint32_t rest_over(struct space *space, struct owner *owner)
 {
 	for (unsigned i = 0; i < 2; i++)
 		if (owner->resting[i].first &&
-		    (TWIN_BROKEN(218) || is_done(&space->limbo, &owner->resting[i]))) /* without waiting */
+		    (TWIN_BROKEN(218) || is_over(space, &owner->resting[i]))) /* without waiting */
 			return take(&owner->resting[i]);
 	return 0;
 }
@@ -73,7 +71,7 @@ uint64_t rest_count(struct space *space, struct owner *owner)
 	uint64_t count = 0;
 
 	for (unsigned i = 0; i < 2; i++)
-		if (!is_done(&space->limbo, &owner->resting[i]))
+		if (!is_over(space, &owner->resting[i]))
 			count += atomic_load_explicit(&owner->resting[i].count, memory_order_relaxed);
 	return count;
 }

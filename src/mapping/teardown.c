@@ -39,7 +39,7 @@ static void retire(struct space *space, struct owner *owner)
 	if (owner->ticket)
 		return;
 	owner_forget(&space->owners, owner);
-	owner->ticket = limbo_ticket(space);
+	owner->ticket = limbo_next_batch(&space->limbo);
 }
 
 static void append_finished(struct space *space, struct owner *owner)
@@ -67,7 +67,7 @@ static void sweep(struct space *space)
 	while (space->finished) {
 		struct owner *owner = owner_at(&space->owners, space->finished);
 
-		if (!limbo_is_done(space, owner->ticket))
+		if (!limbo_is_done(&space->limbo, owner->ticket))
 			return;
 		space->finished = owner->next;
 		space_give_slots(space, owner);

@@ -156,7 +156,6 @@ static int end_slot(struct space *space, uint32_t slot, bool try, bool *last)
 	if (mapping->links)
 		__builtin_prefetch(link_more(space, mapping->links), 1); /* what announces it [mapping.C2] */
 	error = claim(mapping, try);
-
 	if (error)
 		return error;
 	withdraw(space, slot, &all);

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -96,33 +95,6 @@ static struct lines *lines_get(void)
 	return lines;
 }
 
-/* Send, with our end and a file: packet_send knows one descriptor only. */
-static int send_two(int socket, const struct remote_request *request, int end, int file)
-{
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(2 * sizeof(int))];
-	} control = {.room = {0}};
-	size_t bytes = (file >= 0 ? 2 : 1) * sizeof(int);
-	struct iovec data = {(void *)(uintptr_t)request, sizeof(*request)};
-	struct msghdr message = {.msg_iov = &data,
-	                         .msg_iovlen = 1,
-	                         .msg_control = &control,
-	                         .msg_controllen = CMSG_SPACE(bytes)};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	const int fds[2] = {end, file};
-	ssize_t sent;
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(bytes);
-	memcpy(CMSG_DATA(header), fds, bytes);
-	do
-		sent = sendmsg(socket, &message, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	return sent < 0 ? -errno : 0;
-}
-
 /* Until there is an answer, or nobody left to give one. */
 static int wait_for(int end, int socket)
 {
@@ -151,7 +123,7 @@ static int ask_loose(struct pair *pair, int socket, const struct remote_request 
 		error = pair_make(pair);
 	if (error)
 		return error;
-	error = send_two(socket, request, pair->theirs, file);
+	error = packet_send_and_wait(socket, request, sizeof(*request), (const int[]){pair->theirs, file});
 	if (!error)
 		error = wait_for(pair->mine, socket);
 	if (!error && packet_receive_as(pair->mine, reply, sizeof(*reply), fds, true) != 1)

@@ -35,16 +35,7 @@ static uint32_t make(struct stock *stock)
 
 uint32_t stock_take(struct stock *stock)
 {
-	uint32_t number;
-
-	pthread_mutex_lock(&stock->lock);
-	number = stock->unused;
-	if (number)
-		stock->unused = *next_of(stock, number);
-	else
-		number = make(stock);
-	pthread_mutex_unlock(&stock->lock);
-	return number;
+	return stock_take_list(stock, 1);
 }
 
 uint32_t stock_take_list(struct stock *stock, uint32_t count)

@@ -22,7 +22,7 @@ struct stock {
 void stock_init(struct stock *stock, size_t size, size_t beside, uint32_t limit);
 void stock_drop(struct stock *stock);
 
-/* A number, its record with whatever it had, or zeroed; 0: no memory. */
+/* A number, its record with whatever it had behind the first word, or zeroed; 0: no memory. */
 uint32_t stock_take(struct stock *stock);
 /* The same, up to so many, as a list; 0: none. They are as close together as can be had. */
 uint32_t stock_take_list(struct stock *stock, uint32_t count);

@@ -58,34 +58,40 @@ int ist_tee_device_create(struct ist_manager *manager, const struct ist_tee_conf
 	return 0;
 }
 
-/* Sequentially consistent, both here and in destroy: either we see that it is detached, or it sees us. */
-bool device_use(struct ist_tee_device *device)
+/* Release: pairs with the load in destroy, after which the device is freed. */
+static inline void unuse(struct ist_tee_device *device, uint64_t how)
 {
-	atomic_fetch_add_explicit(&device->users, 1, memory_order_seq_cst);
+	atomic_fetch_sub_explicit(&device->users, how, memory_order_release);
+}
+
+/* Sequentially consistent, both here and in destroy: either we see that it is detached, or it sees us. */
+static inline bool use(struct ist_tee_device *device, uint64_t how)
+{
+	atomic_fetch_add_explicit(&device->users, how, memory_order_seq_cst);
 	if (!atomic_load_explicit(&device->detached, memory_order_seq_cst))
 		return true;
-	device_unuse(device);
+	unuse(device, how);
 	return false;
 }
 
-/* Release: pairs with the load in destroy, after which the device is freed. */
+bool device_use(struct ist_tee_device *device)
+{
+	return use(device, 1);
+}
+
 void device_unuse(struct ist_tee_device *device)
 {
-	atomic_fetch_sub_explicit(&device->users, 1, memory_order_release);
+	unuse(device, 1);
 }
 
 bool device_use_private(struct ist_tee_device *device)
 {
-	atomic_fetch_add_explicit(&device->users, DEVICE_PRIVATE, memory_order_seq_cst);
-	if (!atomic_load_explicit(&device->detached, memory_order_seq_cst))
-		return true;
-	device_unuse_private(device);
-	return false;
+	return use(device, DEVICE_PRIVATE);
 }
 
 void device_unuse_private(struct ist_tee_device *device)
 {
-	atomic_fetch_sub_explicit(&device->users, DEVICE_PRIVATE, memory_order_release);
+	unuse(device, DEVICE_PRIVATE);
 }
 
 void ist_tee_device_detach(struct ist_tee_device *device)

@@ -63,24 +63,43 @@ int packet_receive_as(int socket, void *to, size_t bytes, int fds[PACKET_FDS], b
 	return (size_t)got == bytes && !(message.msg_flags & MSG_TRUNC) ? 1 : -EPROTO;
 }
 
-int packet_send(int socket, const void *from, size_t bytes, int fd)
+/* With the first `count` of the descriptors. */
+static ssize_t send_with(int socket, const void *from, size_t bytes, const int fds[PACKET_FDS], size_t count,
+                         int flags)
 {
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
+		char room[CMSG_SPACE(PACKET_FDS * sizeof(int))];
 	} control = {.room = {0}};
 	struct iovec data = {(void *)(uintptr_t)from, bytes};
 	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
 	struct cmsghdr *header;
 
-	if (fd >= 0) {
+	if (count > 0) {
 		message.msg_control = &control;
-		message.msg_controllen = sizeof(control.room);
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
 		header = CMSG_FIRSTHDR(&message);
 		header->cmsg_level = SOL_SOCKET;
 		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+		header->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(header), fds, count * sizeof(int));
 	}
-	return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)bytes ? 0 : -errno;
+	return sendmsg(socket, &message, MSG_NOSIGNAL | flags);
+}
+
+int packet_send(int socket, const void *from, size_t bytes, int fd)
+{
+	const int fds[PACKET_FDS] = {fd, -1};
+
+	return send_with(socket, from, bytes, fds, fd >= 0, MSG_DONTWAIT) == (ssize_t)bytes ? 0 : -errno;
+}
+
+int packet_send_and_wait(int socket, const void *from, size_t bytes, const int fds[PACKET_FDS])
+{
+	ssize_t sent;
+
+	do
+		sent = send_with(socket, from, bytes, fds, fds[1] >= 0 ? 2 : 1, 0);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
 }

@@ -19,5 +19,7 @@ int packet_receive_as(int socket, void *to, size_t bytes, int fds[PACKET_FDS], b
 
 /* Send without waiting, with a descriptor or (negative) none. 0, or a negative errno value. */
 int packet_send(int socket, const void *from, size_t bytes, int fd);
+/* The same, waiting until there is room, with one descriptor or (the second is not negative) two. */
+int packet_send_and_wait(int socket, const void *from, size_t bytes, const int fds[PACKET_FDS]);
 
 #endif

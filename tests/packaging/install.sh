@@ -9,8 +9,8 @@ trap 'rm -rf "$place"' EXIT
 DESTDIR=$place meson install -C "$build" --no-rebuild --quiet >/dev/null
 prefix=$(meson introspect "$build" --buildoptions | python3 -c 'import json, sys; print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
 pc=$(dirname "$(find "$place" -name isthmus.pc)")
-export PKG_CONFIG_PATH=$pc${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH} PKG_CONFIG_SYSROOT_DIR=
-flags() { pkg-config "$@" | sed "s| -I$prefix| -I$place$prefix|g; s|^-I$prefix|-I$place$prefix|; s|-L$prefix|-L$place$prefix|g"; }
+export PKG_CONFIG_PATH=$pc${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+flags() { pkg-config --define-variable=prefix="$place$prefix" "$@"; }
 lib=$(dirname "$(find "$place" -name libisthmus.a)")
 first=$root/examples/guides/first.c
 

@@ -11,7 +11,7 @@
 
 #include "platform/platform.h"
 #include "platform/topology.h"
-#include "support/support.h"
+#include "support/guest.h"
 
 /* Whether a child that writes there dies of it. */
 static bool kills(char *at)
@@ -120,43 +120,30 @@ static void hwloc_is_told_to_be_silent(void **state)
 	assert_int_equal(hwloc_hide_errors(), 2);
 }
 
-static unsigned mappings(void)
-{
-	FILE *file = fopen("/proc/self/maps", "r");
-	unsigned lines = 0;
-	int c;
-
-	assert_non_null(file);
-	while ((c = fgetc(file)) != EOF)
-		lines += c == '\n';
-	fclose(file);
-	return lines;
-}
-
 /* Kept while nobody holds it, so that it need not be made again; taken away when that is asked for, but not from a holder. */
 static void a_reserve_of_mappings(void **state)
 {
-	unsigned before, with;
+	size_t before, with;
 
 	(void)state;
-	mappings();
-	before = mappings();
+	count_maps();
+	before = count_maps();
 	platform_spare_hold();
-	with = mappings();
+	with = count_maps();
 	assert_true(with >= before + 10);
 	platform_spare_trim();
-	assert_int_equal(mappings(), with);
+	assert_int_equal(count_maps(), with);
 	platform_spare_drop();
-	assert_int_equal(mappings(), with);
+	assert_int_equal(count_maps(), with);
 	platform_spare_hold();
-	assert_int_equal(mappings(), with);
+	assert_int_equal(count_maps(), with);
 	assert_true(platform_spare_spend());
-	assert_int_equal(mappings(), before);
+	assert_int_equal(count_maps(), before);
 	platform_spare_restore();
-	assert_int_equal(mappings(), with);
+	assert_int_equal(count_maps(), with);
 	platform_spare_drop();
 	platform_spare_trim();
-	assert_int_equal(mappings(), before);
+	assert_int_equal(count_maps(), before);
 	assert_false(platform_spare_spend());
 }
 
