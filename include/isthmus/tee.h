@@ -140,7 +140,8 @@ IST_API int ist_tee_device_create(struct ist_manager *manager, const struct ist_
 IST_API void ist_tee_device_detach(struct ist_tee_device *device);
 
 /*
- * Detach and destroy. Returns 0; -EBUSY while a context, shared memory or a call is alive, and then it is detached. With `wait` it
+ * Detach and destroy. Returns 0; -EBUSY while a context, shared memory or a call is alive, or exported memory has ended that the system
+ * refuses to give back to the pool (tried again by this call and ist_tee_reap), and then it is detached. With `wait` it
  * waits for the last of them instead (descriptors that others closed are noticed within a tenth of a second). -EINVAL null. May block.
  */
 IST_API int ist_tee_device_destroy(struct ist_tee_device *device, bool wait);

@@ -34,7 +34,7 @@ struct backing {
 	uint64_t *seam; /* of the caller's memory (seams.c): addresses where another file begins, ascending */
 	size_t seams;
 	uint64_t offset;
-	uint32_t next; /* of unused ones */
+	uint32_t next; /* of unused or abandoned ones */
 	_Atomic uint64_t uses; /* who reads a list there, or maps its pages, without a lock */
 	struct cover cover;
 };
@@ -42,7 +42,8 @@ struct backing {
 struct backings {
 	struct slots slots;
 	uint32_t unused;
-	uint64_t count; /* in the maps */
+	uint32_t abandoned; /* adding failed, and what had been done could not be undone yet (backings.c) */
+	uint64_t count; /* in the maps, but for the abandoned */
 };
 
 static inline struct backing *backing_at(struct backings *backings, uint32_t number)

@@ -126,17 +126,26 @@ static struct pamap_entry entry_of(const struct backing *backing, bool reverse)
 	};
 }
 
-/* Into both maps. Under the lock. */
-static int show_backing(struct space *space, const struct backing *backing)
+/*
+ * Into both maps. Under the lock. Nothing can be registered there before it is in both. Where it came into the first alone, it may be
+ * that it does not go out of that again either, as both take memory; then it stays there, `listed` and `leaving`.
+ */
+static int show_backing(struct space *space, struct backing *backing, bool *was_found)
 {
 	struct pamap_entry by_paddr = entry_of(backing, false), by_vaddr = entry_of(backing, true);
-	int error = pamap_insert(space->by_paddr, &by_paddr, PAMAP_EXCLUSIVE);
+	int error;
 
-	if (error || !backing->view)
+	atomic_store_explicit(&backing->leaving, true, memory_order_relaxed); /* the map publishes it */
+	error = pamap_insert(space->by_paddr, &by_paddr, PAMAP_EXCLUSIVE);
+	if (error)
 		return error;
-	error = pamap_insert(space->by_vaddr, &by_vaddr, 0);
-	if (error && pamap_remove(space->by_paddr, &by_paddr))
-		error = -EEXIST;
+	*was_found = true;
+	if (backing->view)
+		error = pamap_insert(space->by_vaddr, &by_vaddr, 0);
+	if (error)
+		backing->listed = pamap_remove(space->by_paddr, &by_paddr) != 0;
+	else
+		atomic_store_explicit(&backing->leaving, false, memory_order_relaxed);
 	return error;
 }
 
@@ -149,20 +158,78 @@ static int hide_backing(struct space *space, const struct backing *backing)
 	return error && error != -ENOENT ? error : pamap_remove(space->by_paddr, &by_paddr);
 }
 
+static void abandon(struct backings *backings, struct backing *backing)
+{
+	backing->next = backings->abandoned;
+	backings->abandoned = backing->number;
+}
+
+/* Try again to take the abandoned ones out of the map: a list of those that went, for give_records. Under the lock. */
+static uint32_t hide_abandoned(struct space *space)
+{
+	struct backings *backings = &space->backings;
+	uint32_t next, number = backings->abandoned, gone = 0;
+
+	backings->abandoned = 0;
+	for (; number; number = next) {
+		struct backing *backing = backing_at(backings, number);
+
+		next = backing->next;
+		if (hide_backing(space, backing)) {
+			abandon(backings, backing);
+			continue;
+		}
+		backing->listed = false;
+		backing->next = gone;
+		gone = number;
+	}
+	return gone;
+}
+
+/* Of backings that are in no map any more, but readers may have found there. Without the lock. */
+static void give_records(struct space *space, uint32_t number)
+{
+	uint32_t next;
+	int before;
+
+	if (!number)
+		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* or the records would be lost */
+	rcu_wait();
+	for (; number; number = next) {
+		next = space_backing(space, number)->next;
+		give_record(space, number);
+	}
+	pthread_setcancelstate(before, &before);
+}
+
 static int add(struct space *space, const struct ist_backing *from, uint32_t number)
 {
 	struct backing *backing = space_backing(space, number);
 	int error = fill(backing, from), closed; /* not under the lock: a file takes its time */
+	bool was_found = false, is_abandoned = false;
 
 	backing->number = number;
 	closed = space_enter(space);
-	if (closed)
-		return closed;
-	if (!error)
-		error = show_backing(space, backing);
-	backing->listed = error == 0;
-	space->backings.count += backing->listed;
-	space_leave(space);
+	if (!closed && !error)
+		error = show_backing(space, backing, &was_found);
+	if (!closed && !error) {
+		backing->listed = true;
+		space->backings.count++;
+	} else if (backing->listed) {
+		is_abandoned = true; /* from now on others may finish it */
+		abandon(&space->backings, backing);
+	}
+	if (!closed)
+		space_leave(space);
+	error = closed ? closed : error;
+	if (!error || is_abandoned)
+		return error;
+	backing->next = 0;
+	if (was_found)
+		give_records(space, number);
+	else
+		give_record(space, number);
 	return error;
 }
 
@@ -170,7 +237,7 @@ int ist_backing_add(struct ist_manager *manager, const struct ist_backing *from)
 {
 	struct space *space = space_of(manager);
 	struct ist_backing copy; /* the caller's may change meanwhile */
-	uint32_t number;
+	uint32_t number, gone;
 	int error = !manager || !from ? -EINVAL : 0;
 
 	if (error)
@@ -181,14 +248,11 @@ int ist_backing_add(struct ist_manager *manager, const struct ist_backing *from)
 		error = space_enter(space);
 	if (error)
 		return error;
+	gone = hide_abandoned(space);
 	number = take_record(&space->backings);
 	space_leave(space);
-	if (!number)
-		return -ENOMEM;
-	error = add(space, &copy, number);
-	if (error)
-		give_record(space, number);
-	return error;
+	give_records(space, gone);
+	return number ? add(space, &copy, number) : -ENOMEM;
 }
 
 /* Whether anything of these pages is in use, found or not. Not what has ended: limbo_drain waits for it. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "tee/grave.h"
 #include "tee/tee.h"
 
 #include <errno.h>
@@ -156,6 +157,7 @@ unsigned ist_tee_reap(uint64_t key)
 {
 	unsigned count;
 
+	graves_retry();
 	if (key == 0)
 		handles_settle();
 	count = handles_reap(key);

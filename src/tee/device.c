@@ -79,6 +79,12 @@ bool device_use(struct ist_tee_device *device)
 	return use(device, 1);
 }
 
+void device_use_more(struct ist_tee_device *device)
+{
+	/* Relaxed: destroy finds the use that there is. */
+	atomic_fetch_add_explicit(&device->users, 1, memory_order_relaxed);
+}
+
 void device_unuse(struct ist_tee_device *device)
 {
 	unuse(device, 1);

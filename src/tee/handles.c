@@ -196,8 +196,11 @@ static bool is_let_go(struct handle *handle)
 {
 	struct stat file;
 
-	if (fstat(handle->keeper, &file) != 0 || file.st_ino != handle->key ||
-	    file.st_dev != handle->device) {
+	bool is_told = fstat(handle->keeper, &file) == 0;
+
+	if (!is_told && errno != EBADF)
+		return false; /* the kernel does not say: at the next look */
+	if (!is_told || file.st_ino != handle->key || file.st_dev != handle->device) {
 		handle->keeper = -1;
 		return true;
 	}

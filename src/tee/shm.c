@@ -9,6 +9,8 @@
 
 #include <isthmus/share.h>
 
+#include "tee/grave.h"
+
 #define FLAGS_KNOWN (IST_TEE_SHM_MAPPED | IST_TEE_SHM_DMA_BUF | IST_TEE_SHM_EXPORT)
 
 static struct ist_tee_shm *shm_of(struct handle *handle)
@@ -40,6 +42,7 @@ static void shm_fill(struct ist_tee_shm *shm, struct ist_tee_device *device, str
 	shm->handle = (struct handle){.keeper = -1, .is_quick = true, .gone = shm_gone, .keep = shm_keep};
 	shm->keeper = -1;
 	shm->file_paddr = 0;
+	shm->grave = NULL;
 	if (context)
 		context_get(context);
 }
@@ -77,24 +80,11 @@ static int as_memory_error(int error)
 	return error == -ENOSPC ? -ENOMEM : error;
 }
 
-/* What is left of shared memory that has ended. */
-struct remains {
-	struct ist_shm memory;
-	int keeper;
-};
-
 static _Thread_local struct {
 	bool on;
 	unsigned count;
-	struct remains remains[SHM_DEFERRED];
+	struct grave *graves[SHM_DEFERRED];
 } deferred;
-
-static void bury(struct remains *remains)
-{
-	ist_shm_free(&remains->memory);
-	if (remains->keeper >= 0)
-		close(remains->keeper);
-}
 
 /* Whether there was any. */
 static bool bury_deferred(void)
@@ -102,8 +92,8 @@ static bool bury_deferred(void)
 	bool any = deferred.count > 0;
 
 	while (deferred.count > 0)
-		bury(&deferred.remains[--deferred.count]);
-	return any;
+		grave_bury(deferred.graves[--deferred.count]);
+	return graves_retry() || any;
 }
 
 void shm_defer_begin(void)
@@ -117,19 +107,33 @@ void shm_defer_end(void)
 	bury_deferred();
 }
 
-static int take_memory(struct ist_tee_shm *shm, size_t size, uint32_t flags)
+static int take_memory(struct ist_tee_shm *shm, size_t size)
 {
 	const struct ist_client_request request = {.size = size};
 	struct ist_tee_device *device = shm->device;
 	int error;
 
-	if (flags & IST_TEE_SHM_EXPORT)
+	if (shm->grave)
 		error = ist_client_pool_alloc_isolated(device->client, &request, &shm->memory, &shm->keeper);
 	else
 		error = ist_client_pool_alloc(device->client, size, &shm->memory);
 	if (!error)
 		shm->view = shm->memory.view;
 	return as_memory_error(error);
+}
+
+/* With what has ended and was not given back yet. */
+static int take_memory_hard(struct ist_tee_shm *shm, size_t size)
+{
+	int error = take_memory(shm, size);
+
+	if (error == -ENOMEM && bury_deferred())
+		error = take_memory(shm, size);
+	if (error == -ENOMEM && handles_reap(0)) { /* what others closed and we had not noticed */
+		bury_deferred();
+		error = take_memory(shm, size);
+	}
+	return error;
 }
 
 static int round_size(size_t *size, size_t granule)
@@ -180,14 +184,10 @@ static int alloc_client(struct ist_tee_context *context, size_t size, uint32_t f
 	shm = shm_new(context, SHM_POOL);
 	if (!shm)
 		return -ENOMEM;
-	error = take_memory(shm, size, flags);
-	if (error == -ENOMEM && bury_deferred())
-		error = take_memory(shm, size, flags);
-	if (error == -ENOMEM && handles_reap(0)) { /* what others closed and we had not noticed */
-		bury_deferred();
-		error = take_memory(shm, size, flags);
-	}
+	shm->grave = flags & IST_TEE_SHM_EXPORT ? grave_make() : NULL;
+	error = flags & IST_TEE_SHM_EXPORT && !shm->grave ? -ENOMEM : take_memory_hard(shm, size);
 	if (error) {
+		grave_drop(shm->grave);
 		shm_abandon(shm);
 		return error;
 	}
@@ -279,19 +279,22 @@ static void private_end(struct ist_tee_shm *shm)
 static void shm_end(struct ist_tee_shm *shm)
 {
 	struct ist_tee_device *device = shm->device;
-	struct remains remains = {shm->memory, shm->keeper};
 
 	atomic_fetch_sub_explicit(&device->live_shms, 1, memory_order_relaxed);
 	if (shm->kind >= SHM_USER) {
 		atomic_fetch_sub_explicit(&device->registered, 1, memory_order_relaxed);
 		unregister_pages(shm);
 		shm_forget_file(shm);
-		if (remains.keeper >= 0)
-			close(remains.keeper);
-	} else if (deferred.on && deferred.count < SHM_DEFERRED) {
-		deferred.remains[deferred.count++] = remains;
+		if (shm->keeper >= 0)
+			close(shm->keeper);
+	} else if (!shm->grave) {
+		ist_shm_free(&shm->memory);
 	} else {
-		bury(&remains);
+		grave_fill(shm->grave, device, &shm->memory, shm->keeper);
+		if (deferred.on && deferred.count < SHM_DEFERRED)
+			deferred.graves[deferred.count++] = shm->grave;
+		else
+			grave_bury(shm->grave);
 	}
 	shm_abandon(shm);
 }
@@ -325,19 +328,27 @@ int shm_export(struct ist_tee_shm *shm)
 	return fd;
 }
 
+static void ready_bury(struct ready *ready)
+{
+	grave_fill(ready->grave, NULL, &ready->memory, ready->keeper);
+	grave_bury(ready->grave);
+}
+
 int ready_make(struct ist_manager *manager, size_t size, struct ready *out)
 {
 	const struct ist_client_request request = {.size = size};
-	struct ready ready = {.manager = manager};
-	int error = ist_client_pool_alloc_isolated(ist_manager_client_pool(manager), &request, &ready.memory,
-	                                           &ready.keeper);
+	struct ready ready = {.manager = manager, .grave = grave_make()};
+	int error = !ready.grave ? -ENOMEM
+	                         : ist_client_pool_alloc_isolated(ist_manager_client_pool(manager), &request,
+	                                                          &ready.memory, &ready.keeper);
 
-	if (error)
+	if (error) {
+		grave_drop(ready.grave);
 		return error;
+	}
 	ready.fd = handles_open(&ready.handle, ready.keeper);
 	if (ready.fd < 0) {
-		ist_shm_free(&ready.memory);
-		close(ready.keeper);
+		ready_bury(&ready);
 		return ready.fd;
 	}
 	*out = ready;
@@ -347,8 +358,7 @@ int ready_make(struct ist_manager *manager, size_t size, struct ready *out)
 void ready_drop(struct ready *ready)
 {
 	close(ready->fd);
-	ist_shm_free(&ready->memory);
-	close(ready->keeper);
+	ready_bury(ready);
 }
 
 static int adopt_kept(struct ist_tee_context *context, const struct ready *ready, struct ist_tee_shm **out)
@@ -361,6 +371,7 @@ static int adopt_kept(struct ist_tee_context *context, const struct ready *ready
 	shm->memory = ready->memory;
 	shm->view = shm->memory.view;
 	shm->keeper = ready->keeper;
+	shm->grave = ready->grave;
 	shm->handle.key = ready->handle.key;
 	shm->handle.device = ready->handle.device;
 	error = handles_enter(&shm->handle, shm->keeper); /* its descriptor is ours, so nobody takes it out */

@@ -82,6 +82,7 @@ struct ist_tee_shm {
 	struct handle handle;
 	int keeper; /* of a file: descriptor that it is known by until it is exported; else -1 */
 	uint64_t file_paddr; /* of a registered file: its backing */
+	struct grave *grave; /* of memory that has a file of its own; else null */
 };
 
 struct session {
@@ -107,6 +108,8 @@ struct running {
 /* device.c: false if it is detached. Each use ends. */
 bool device_use(struct ist_tee_device *device);
 void device_unuse(struct ist_tee_device *device);
+/* One use more, by who knows that there is one. */
+void device_use_more(struct ist_tee_device *device);
 /* The same for a private shm. */
 bool device_use_private(struct ist_tee_device *device);
 void device_unuse_private(struct ist_tee_device *device);
@@ -144,6 +147,7 @@ struct ready {
 	struct ist_manager *manager;
 	struct ist_shm memory;
 	struct handle handle;
+	struct grave *grave;
 	int keeper, fd;
 };
 int ready_make(struct ist_manager *manager, size_t size, struct ready *out);
