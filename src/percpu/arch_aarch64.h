@@ -40,7 +40,10 @@
 #define ANNOUNCE "str %[t], [%[rs], #8]\n"
 #endif
 
-/* The counter of aborts is bumped with exclusives: every aarch64 has those. */
+/*
+ * The counter of aborts is bumped without an atomic operation, and loses one when two CPUs do it at once. With exclusives a debugger
+ * that steps, which aborts each sequence, would never come to the end of the stub: a step between the two takes the monitor away.
+ */
 #define ENTER                                                                                                \
 	".pushsection __rseq_cs, \"aw\"\n"                                                                   \
 	".balign 32\n"                                                                                       \
@@ -54,10 +57,9 @@
 	".inst 0xd428bc00\n" /* a breakpoint that carries the signature */                                   \
 	"904: adrp x16, percpu_aborts\n"                                                                     \
 	"add x16, x16, :lo12:percpu_aborts\n"                                                                \
-	"906: ldxr x17, [x16]\n"                                                                             \
+	"ldr x17, [x16]\n"                                                                                   \
 	"add x17, x17, #1\n"                                                                                 \
-	"stxr w15, x17, [x16]\n"                                                                             \
-	"cbnz w15, 906b\n"                                                                                   \
+	"str x17, [x16]\n"                                                                                   \
 	"b %l[no]\n"                                                                                         \
 	".popsection\n"                                                                                      \
 	"adrp %[t], 901b\n"                                                                                  \
@@ -84,7 +86,7 @@
 #define PLACE                                                                                                \
 	[rs] "r"(arch_thread_pointer() + percpu_area.base),                                                  \
 	        [id] "r"(arch_thread_pointer() + percpu_area.cpu), [table] "r"(*table)
-#define CLOBBERED "memory", "cc", "x15", "x16", "x17"
+#define CLOBBERED "memory", "cc", "x16", "x17"
 
 static inline const char *arch_thread_pointer(void)
 {
