@@ -24,6 +24,7 @@ model() {
 	buddy) echo genmc/buddy.c 6 -DBUDDY_CHUNK_POWER=6 -DBUDDY_FIT_TRIES=0 ;;
 	index) echo index_genmc.c 3 -DINDEX_STEP=2 -DINDEX_PLACES_MIN=8u ;;
 	references) echo references_genmc.c 2 ;; # the third takes minutes
+	hand) echo genmc/hand.c 7 "$sequences" ;;
 	pamap) echo genmc/pamap.c 12 ;;
 	registry) echo genmc/registry.c 2 -DPERCPU_TWIN_ONLY ;;
 	record) echo genmc/record.c 2 -DPERCPU_TWIN_ONLY -DRECORD_LINK_PAGES=2u ;;
@@ -33,7 +34,7 @@ model() {
 	*) return 1 ;;
 	esac
 }
-models='magazine count plug bias record tags room rest registry buddy index references pamap'
+models='magazine count plug bias record tags room rest registry buddy index references pamap hand'
 
 # The twins of each model, and the scenario that must find them.
 twins() {
@@ -48,6 +49,7 @@ twins() {
 	tags) echo 322:0 ;;
 	room) echo 330:0 331:0 ;;
 	rest) echo 217:1 218:0 ;;
+	hand) echo 350:3 351:1 352:6 ;;
 	pamap) echo 1:0 2:0 3:2 4:3 340:0 341:7 342:1 ;;
 	plug) echo 304:0 305:0 313:0 314:2 ;;
 	esac

@@ -6,7 +6,7 @@
 usage: orders.py [--list] [--write FILE.md] ROOT [FILE...]
 
 Of each acquire, release, acq_rel and seq_cst in FILE (default: all of src) makes mutants with the weaker orders that are left, the
-weakest first, and of each fence_full() one without it, in a copy of the tree. The models that have the file in them run with
+weakest first, and of each fence one without it, in a copy of the tree. The models that have the file in them run with
 GenMC (genmc.sh) until one finds the mutant. A line a mutant: where, from which order to which, and who found it, or "nobody".
 
 A mutant that nobody finds must stand in tests/model/orders.txt with a reason, or the exit status is 1. So must each file with
@@ -58,14 +58,20 @@ MODELS = {
     'src/percpu/arch_generic.h': ['magazine'],
     'src/percpu/bias.c': ['bias', 'plug'],
     'src/percpu/bias.h': ['bias', 'plug'],
-    'src/percpu/drain.c': ['plug', 'bias'],
+    'src/percpu/drain.c': ['plug', 'bias', 'hand'],
     'src/percpu/magazine.h': ['plug', 'magazine'],
-    'src/percpu/percpu.c': ['plug', 'bias'],
-    'src/percpu/percpu.h': ['plug', 'bias'],
+    'src/percpu/percpu.c': ['plug', 'bias', 'hand'],
+    'src/percpu/percpu.h': ['plug', 'bias', 'hand'],
     'src/pool/pool.h': ['registry'],
     'src/pool/registry.c': ['registry'],
     'src/provider/room.c': ['room'],
     'src/provider/room.h': ['room'],
+    'src/slab/keep.c': ['hand'],
+    'src/slab/keep.h': ['hand'],
+    'src/slab/quarantine.c': ['hand'],
+    'src/slab/quarantine.h': ['hand'],
+    'src/slab/reclaim.c': ['hand'],
+    'src/slab/slab.c': ['hand'],
     'src/table/index.c': ['index'],
     'src/table/index.h': ['index'],
     'src/tee/count.h': ['count'],
@@ -122,8 +128,8 @@ def mutants(text):
                 kind = 'load'
             for weaker in WEAKER[order[1]].get(kind, []):
                 yield call.end() + order.start(1), len(order[1]), weaker, order[1], weaker, call[1].removesuffix('_explicit')
-    for fence in re.finditer(r'(?<!void )\bfence_full\(\)', code):
-        yield fence.start(), len(fence[0]), '(void)0', 'fence', 'none', 'fence_full'
+    for fence in re.finditer(r'(?<!void )\b(fence_full|fence_release)\(\)', code):
+        yield fence.start(), len(fence[0]), '(void)0', 'fence', 'none', fence[1]
 
 
 def finder(root, names):
