@@ -152,14 +152,15 @@ static void give_batch(struct slabs *slabs, uint32_t block, uint32_t *values, un
 
 void keep_begin_batch(struct slabs *slabs)
 {
-	atomic_fetch_add_explicit(&slabs->in_hand, 1, memory_order_seq_cst); /* reclaim.c [slab.V1] */
+	atomic_fetch_add_explicit(&slabs->in_hand, 1, memory_order_relaxed); /* reclaim.c [slab.V1] */
 	if (!TWIN_BROKEN(KEEP_TWIN_HAND_UNSEEN))
 		fence_release(); /* [slab.V2] */
 }
 
 void keep_end_batch(struct slabs *slabs)
 {
-	atomic_fetch_add_explicit(&slabs->in_hand, SLAB_HAND_VERSION - 1, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&slabs->in_hand, SLAB_HAND_VERSION - 1,
+	                          memory_order_release); /* [slab.V1] */
 }
 
 /*

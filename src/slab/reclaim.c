@@ -8,12 +8,12 @@
  *  - Magazines: either the buddy is asked inside a drain of all of them, when none can be plugged (percpu.h [percpu.D1]);
  *    or two equal stamps around the question say that all were empty throughout (percpu_empty_stamp).
  *  - [slab.V1] Batches: in_hand is the same before and after, and its count is 0. Who carries one adds to it before taking
- *    the batch out of one place and again after having put it into the other; all of it is seq_cst. A run that goes into the
- *    quarantine or comes out is a batch too: so two equal looks say as well that none went in after it was let out.
- *  - [slab.V2] What is said (in_hand) is followed by a fence of release, because what takes things out of the buddy,
- *    a magazine or the quarantine are read-modify-writes that acquire and do not release. The buddy's, the magazines' and the
- *    quarantine's answers are read with acquire: whoever finds that something is no longer there sees what was said before it went,
- *    and so differs the second look.
+ *    the batch out of one place, and again (release) after having put it into the other: whoever reads that (acquire) finds the
+ *    batch there. A run that goes into the quarantine or comes out is a batch too: so two equal looks say as well that none
+ *    went in after it was let out.
+ *  - [slab.V2] The first addition is followed by a fence of release, because what takes things out of the buddy, a magazine or
+ *    the quarantine are read-modify-writes that acquire and do not release. The answers of all three are read with acquire:
+ *    whoever finds that something is no longer there sees the addition that was made before it went, and so differs the second look.
  * The linearization point is the buddy's own, between the two looks. If the looks differ, another thread has moved
  * something meanwhile, and the question is asked again.
  *
@@ -110,7 +110,7 @@ static void let_out(struct slabs *slabs)
 
 static uint64_t hands(struct slabs *slabs)
 {
-	return atomic_load_explicit(&slabs->in_hand, memory_order_seq_cst); /* [slab.V1] */
+	return atomic_load_explicit(&slabs->in_hand, memory_order_acquire); /* [slab.V1] */
 }
 
 static bool hands_were_empty(uint64_t before, uint64_t after)
