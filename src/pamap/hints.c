@@ -10,8 +10,10 @@
 #define BUCKETS_FEW 2u
 #define BUCKETS_NEAR 32768u
 #define BUCKETS_FAR 131072u
+#ifndef BUCKETS_MIN /* models take fewer */
 #define BUCKETS_MIN 1008u /* what fits the two pages that hints take at least */
 #define BUCKETS_EXACT 128u /* for each leaf, while they are few: most have one mapping at most */
+#endif
 #define BUCKETS_EXACT_ALL 8192u
 #define FAR_PART 16u /* mappings at either end that may be left out; */
 #define FAR_TIMES 4 /* so many times what the others span makes it worth it */

@@ -40,9 +40,12 @@
 #define REGION_BITS 30u
 #define REGION_LAST ((int32_t)((1u << REGION_BITS) - 1)) /* the last page of a region, as a key */
 #define KEY_NONE INT32_MAX /* fills unused keys: above every page */
+#ifndef LEAF_MAX /* models take smaller nodes */
 #define LEAF_MAX 31u
 #define INNER_MAX 62u
 #define BLOCK_BITS 9u
+#define NODE_ALIGN 128u
+#endif
 #define BLOCK_PAGES (1u << BLOCK_BITS)
 
 /* A page as a key in its region. */
@@ -65,7 +68,6 @@ static inline int32_t block_first(int32_t page)
  */
 typedef uintptr_t node_ref;
 enum node_kind { NODE_LEAF, NODE_INNER, NODE_BLOCK };
-#define NODE_ALIGN 128u
 #define NODE_GUESS_SHIFT 2u
 
 struct leaf {
@@ -97,9 +99,9 @@ struct cover {
 	struct pamap_entry entry[];
 };
 
-_Static_assert(sizeof(struct leaf) == 512, "eight lines");
+_Static_assert(LEAF_MAX != 31 || sizeof(struct leaf) == 512, "eight lines");
 _Static_assert((LEAF_MAX + 1) << NODE_GUESS_SHIFT == NODE_ALIGN, "a guess fits beside the address");
-_Static_assert(sizeof(struct inner) == 768, "twelve lines");
+_Static_assert(LEAF_MAX != 31 || sizeof(struct inner) == 768, "twelve lines");
 
 static inline enum node_kind node_kind(node_ref ref)
 {
@@ -159,7 +161,8 @@ static inline node_ref block_ref(const struct block *block)
  */
 static inline void touch(const void *at)
 {
-	(void)atomic_load_explicit((const _Atomic uint32_t *)at, memory_order_relaxed);
+	if (LEAF_MAX == 31) /* models take memory in one width alone */
+		(void)atomic_load_explicit((const _Atomic uint32_t *)at, memory_order_relaxed);
 }
 
 static inline void node_touch(const void *node, size_t bytes)

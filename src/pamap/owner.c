@@ -27,7 +27,8 @@ int pamap_owner_hide(struct pamap *map, uint16_t owner, struct pamap_reap *out)
 
 		atomic_store_explicit(&owners[owner], count | OWNER_HIDDEN, memory_order_relaxed);
 		atomic_store_explicit(&map->hidden, hidden + 1, memory_order_release); /* [pamap.H1] */
-		*out = (struct pamap_reap){owner, 0};
+		out->owner = owner;
+		out->at = 0;
 	}
 	pthread_mutex_unlock(&map->writer);
 	return error;

@@ -9,7 +9,9 @@
 
 #include "platform/platform.h"
 
+#ifndef CHUNK_FIRST /* models take less */
 #define CHUNK_FIRST 8192u
+#endif
 #define CHUNK_SMALL 65536u /* below, what blocks leave over of a chunk is much of it: grow sooner */
 #define CHUNK_MAX (UINT64_C(1) << 20)
 #define LIMIT_DEFAULT (UINT64_C(64) << 20)
@@ -353,7 +355,9 @@ static void land(struct rcu_item *item)
 
 static void take_back(struct store *store)
 {
-	if (store->flying && atomic_load_explicit(&store->landed, memory_order_acquire)) { /* [pamap.L1] */
+	if (store->flying &&
+	    atomic_load_explicit(&store->landed, TWIN_BROKEN(342) ? memory_order_relaxed
+	                                                          : memory_order_acquire)) { /* [pamap.L1] */
 		give_back(store, &store->in_flight);
 		store->flying = false;
 	}

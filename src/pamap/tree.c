@@ -220,17 +220,18 @@ struct range {
 };
 
 /* Children [at, at + old) of the parent, or the root. */
-static struct range range_of(const struct spot *spot, unsigned at, unsigned old)
+static void set_range(struct range *range, const struct spot *spot, unsigned at, unsigned old)
 {
-	struct range range = {spot->low, spot->high};
 	const struct inner *parent;
 
+	range->low = spot->low;
+	range->high = spot->high;
 	if (spot->depth == 0 || old == 0)
-		return range;
+		return;
 	parent = spot->level[spot->depth - 1].node;
-	range.low = at ? parent->key[at] : spot->level[spot->depth - 1].low;
-	range.high = at + old < parent->count ? parent->key[at + old] - 1 : spot->level[spot->depth - 1].high;
-	return range;
+	range->low = at ? parent->key[at] : spot->level[spot->depth - 1].low;
+	range->high =
+	        at + old < parent->count ? parent->key[at + old] - 1 : spot->level[spot->depth - 1].high;
 }
 
 static void leave_target(struct root *root, node_ref ref, int32_t from)
@@ -255,13 +256,13 @@ static void leave_targets(struct spot *spot, const struct swap *swap)
 		             parent->key[i]);
 }
 
-static void join_targets(struct spot *spot, const struct swap *swap, struct range range)
+static void join_targets(struct spot *spot, const struct swap *swap, const struct range *range)
 {
 	for (unsigned i = 0; i < swap->count; i++) {
-		int32_t low = swap->at + i > 0 && swap->key[i] > range.low ? swap->key[i] : range.low;
+		int32_t low = swap->at + i > 0 && swap->key[i] > range->low ? swap->key[i] : range->low;
 
 		hints_learn_target(spot->root, swap->ref[i], swap->key[i], low,
-		                   i + 1 < swap->count ? swap->key[i + 1] - 1 : range.high);
+		                   i + 1 < swap->count ? swap->key[i + 1] - 1 : range->high);
 		spot->root->blocks += node_kind(swap->ref[i]) == NODE_BLOCK;
 		spot->root->leaves += node_kind(swap->ref[i]) == NODE_LEAF;
 	}
@@ -302,12 +303,13 @@ static void put_swap(struct store *store, struct spot *spot, struct swap *swap)
 void tree_swap(struct store *store, struct spot *spot, struct swap *swap)
 {
 	const struct swap targets = *swap;
-	struct range range = range_of(spot, swap->at, swap->old);
+	struct range range;
 
+	set_range(&range, spot, swap->at, swap->old);
 	leave_targets(spot, swap);
 	spot->made_count = 0;
 	put_swap(store, spot, swap);
-	join_targets(spot, &targets, range);
+	join_targets(spot, &targets, &range);
 	for (unsigned i = 0; i < spot->made_count; i++)
 		hints_learn_inner(spot->root, spot->made[i]);
 	renew_hints(store, spot->root);
@@ -329,10 +331,11 @@ void tree_put_leaf(struct store *store, struct spot *spot, struct leaf *made, in
 {
 	struct swap swap = {
 	        .at = spot->at, .old = 1, .count = 1, .key = {spot->low}, .ref = {leaf_ref(made)}};
-	struct range range = range_of(spot, spot->at, 1);
+	struct range range;
 	_Atomic node_ref *place = child_slot(spot);
 	struct leaf *old = node_leaf(spot->target);
 
+	set_range(&range, spot, spot->at, 1);
 	if (place) {
 		hints_forget_pages(spot->root, old, first, last); /* [pamap.P3] */
 		publish(place, leaf_ref(made));

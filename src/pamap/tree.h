@@ -25,9 +25,11 @@
  * The height grows when the root is full: each level multiplies the number of leaf splits that have been by at least
  * 31, so the 2^64 updates that no machine lives to see are 13 levels.
  */
+#ifndef DEPTH_MAX /* models take less of each */
 #define DEPTH_MAX 14u
 #define PIECES_MAX 128u
 #define BLOCK_WORTH 192u /* so many single pages in one aligned run of 512 are worth a block */
+#endif
 
 /* The place of a page in a tree. */
 struct spot {

@@ -4,7 +4,12 @@
 
 #include <limits.h>
 
+#include "base/fence.h"
+#include "base/twin.h"
 #include "slab/reclaim.h"
+
+/* A fault that a model must find: who sees that a batch was taken need not see that it is in hand. */
+#define KEEP_TWIN_HAND_UNSEEN 351
 
 #define USED_SHARE 4 /* from which on it matters where things lie */
 #define IN_THE_WAY_SHARE 64 /* of the pool, in the magazines of a CPU, that matters then */
@@ -147,12 +152,15 @@ static void give_batch(struct slabs *slabs, uint32_t block, uint32_t *values, un
 
 void keep_begin_batch(struct slabs *slabs)
 {
-	atomic_fetch_add_explicit(&slabs->in_hand, 1, memory_order_seq_cst); /* reclaim.c [slab.V1] */
+	atomic_fetch_add_explicit(&slabs->in_hand, 1, memory_order_relaxed); /* reclaim.c [slab.V1] */
+	if (!TWIN_BROKEN(KEEP_TWIN_HAND_UNSEEN))
+		fence_release(); /* [slab.V2] */
 }
 
 void keep_end_batch(struct slabs *slabs)
 {
-	atomic_fetch_add_explicit(&slabs->in_hand, SLAB_HAND_VERSION - 1, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&slabs->in_hand, SLAB_HAND_VERSION - 1,
+	                          memory_order_release); /* [slab.V1] */
 }
 
 /*

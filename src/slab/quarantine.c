@@ -46,15 +46,15 @@ struct quarantined quarantine_exchange(struct quarantine *quarantine, struct qua
 
 	if (run.granules > GRANULES_MAX || run.start + 1 >= UINT64_C(1) << START_BITS)
 		return run;
-	/* Seq_cst: pairs with reclaim.c, which lets all out between two looks at it. */
-	ticket = atomic_fetch_add_explicit(&quarantine->next, 1, memory_order_seq_cst);
+	ticket = atomic_fetch_add_explicit(&quarantine->next, 1,
+	                                   memory_order_relaxed); /* only to take turns */
 	return swap(quarantine, (size_t)(ticket % quarantine->count),
 	            (uint64_t)run.granules << START_BITS | (uint64_t)(run.start + 1));
 }
 
 struct quarantined quarantine_take(struct quarantine *quarantine, size_t index)
 {
-	if (atomic_load_explicit(&quarantine->slots[index], memory_order_relaxed) == 0)
+	if (!quarantine_has(quarantine, index))
 		return (struct quarantined){0, 0};
 	return swap(quarantine, index, 0);
 }

@@ -34,6 +34,15 @@ void quarantine_destroy(struct quarantine *quarantine);
 /* Put a run in; returns the one to be given back in its place: another, none, or the same where it cannot be held. */
 struct quarantined quarantine_exchange(struct quarantine *quarantine, struct quarantined run);
 
+/*
+ * Whether there is a run in slot `index` < count, as far as can be told now. Acquire: whoever finds that somebody has taken it out
+ * sees what he said before, as that he has it in hand (reclaim.c).
+ */
+static inline bool quarantine_has(const struct quarantine *quarantine, size_t index)
+{
+	return atomic_load_explicit(&quarantine->slots[index], memory_order_acquire) != 0;
+}
+
 /* Take out the run in slot `index` < count; none if there is none. */
 struct quarantined quarantine_take(struct quarantine *quarantine, size_t index);
 

@@ -8,7 +8,12 @@
  *  - Magazines: either the buddy is asked inside a drain of all of them, when none can be plugged (percpu.h [percpu.D1]);
  *    or two equal stamps around the question say that all were empty throughout (percpu_empty_stamp).
  *  - [slab.V1] Batches: in_hand is the same before and after, and its count is 0. Who carries one adds to it before taking
- *    the batch out of one place and again after having put it into the other; all of it is seq_cst.
+ *    the batch out of one place, and again (release) after having put it into the other: whoever reads that (acquire) finds the
+ *    batch there. A run that goes into the quarantine or comes out is a batch too: so two equal looks say as well that none
+ *    went in after it was let out.
+ *  - [slab.V2] The first addition is followed by a fence of release, because what takes things out of the buddy, a magazine or
+ *    the quarantine are read-modify-writes that acquire and do not release. The answers of all three are read with acquire:
+ *    whoever finds that something is no longer there sees the addition that was made before it went, and so differs the second look.
  * The linearization point is the buddy's own, between the two looks. If the looks differ, another thread has moved
  * something meanwhile, and the question is asked again.
  *
@@ -18,6 +23,12 @@
 #include "slab/reclaim.h"
 
 #include <sched.h>
+
+#include "base/twin.h"
+#include "slab/keep.h"
+
+/* A fault that a model must find: what is let out of the quarantine is in nobody's hands. */
+#define RECLAIM_TWIN_OUT_OF_HAND 350
 
 struct attempt {
 	struct slabs *slabs;
@@ -79,26 +90,27 @@ static bool look(struct attempt *attempt)
 	return percpu->sequences;
 }
 
-/* Bring back what is in quarantine. */
+/* Bring back what is in quarantine. A slot that is empty costs a look, and no batch. */
 static void let_out(struct slabs *slabs)
 {
 	for (size_t i = 0; i < slabs->quarantine.count; i++) {
-		struct quarantined run = quarantine_take(&slabs->quarantine, i);
+		struct quarantined run;
 
+		if (!quarantine_has(&slabs->quarantine, i))
+			continue;
+		if (!TWIN_BROKEN(RECLAIM_TWIN_OUT_OF_HAND))
+			keep_begin_batch(slabs); /* [slab.V1] */
+		run = quarantine_take(&slabs->quarantine, i);
 		if (run.granules)
 			slabs_give_slow(slabs, run.start, run.granules, 0);
+		if (!TWIN_BROKEN(RECLAIM_TWIN_OUT_OF_HAND))
+			keep_end_batch(slabs);
 	}
-}
-
-/* How many runs have gone into quarantine: none has since, if it is still the same. */
-static uint64_t quarantined(struct slabs *slabs)
-{
-	return atomic_load_explicit(&slabs->quarantine.next, memory_order_seq_cst);
 }
 
 static uint64_t hands(struct slabs *slabs)
 {
-	return atomic_load_explicit(&slabs->in_hand, memory_order_seq_cst); /* [slab.V1] */
+	return atomic_load_explicit(&slabs->in_hand, memory_order_acquire); /* [slab.V1] */
 }
 
 static bool hands_were_empty(uint64_t before, uint64_t after)
@@ -111,11 +123,11 @@ int reclaim(struct slabs *slabs, slabs_ask *alloc, const void *context, size_t *
 	struct attempt attempt = {slabs, alloc, context, start, -ENOSPC};
 
 	for (int patience = 0; patience < SLAB_PATIENCE;) {
-		uint64_t held = hands(slabs), freed = quarantined(slabs);
+		uint64_t held = hands(slabs);
 
 		let_out(slabs);
-		if (!look(&attempt) || (attempt.result && freed != quarantined(slabs)))
-			continue; /* somebody put something into a magazine, or into quarantine */
+		if (!look(&attempt))
+			continue; /* somebody put something into a magazine */
 		if (attempt.result == 0 || hands_were_empty(held, hands(slabs)))
 			break;
 		if (++patience % 16 == 0)

@@ -3,8 +3,12 @@
 /* The slow paths of taking and giving: refills, flushes, and how much a CPU may keep. */
 #include "slab/slab.h"
 
+#include "base/twin.h"
 #include "slab/keep.h"
 #include "slab/reclaim.h"
+
+/* A fault that a model must find: a run goes into the quarantine, and nobody says that it is on its way. */
+#define SLAB_TWIN_LATER_OUT_OF_HAND 352
 
 #define LOW_SHARE 8 /* below this share of the pool being free, nothing is moved in batches */
 #define PLENTY_SHARE 2 /* below this one nothing is taken in batches, and who was short stays careful */
@@ -357,12 +361,21 @@ void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t bi
 		slabs_give_slow(slabs, start, count, 0);
 }
 
+/*
+ * What goes in may be what somebody looks for who has just found the place empty, and what comes out is in nobody's call: both
+ * are in hand meanwhile [slab.V1].
+ */
 void slabs_give_later(struct slabs *slabs, size_t start, size_t count)
 {
-	struct quarantined out = quarantine_exchange(&slabs->quarantine, (struct quarantined){start, count});
+	struct quarantined out;
 
+	if (!TWIN_BROKEN(SLAB_TWIN_LATER_OUT_OF_HAND))
+		keep_begin_batch(slabs);
+	out = quarantine_exchange(&slabs->quarantine, (struct quarantined){start, count});
 	if (out.granules)
 		slabs_give_run(slabs, out.start, out.granules, 0);
+	if (!TWIN_BROKEN(SLAB_TWIN_LATER_OUT_OF_HAND))
+		keep_end_batch(slabs);
 }
 
 /* As if a refill had put them in and a flush taken them out: slabs_count. */

@@ -12,9 +12,10 @@
  *  [slab.S1] A granule has one owner at a time (buddy.h [buddy.G1], percpu.h [percpu.P1]).
  *  [slab.S2] No false exhaustion. -ENOSPC means that at one instant of the call no sufficient run was free in the buddy
  *       while every magazine was empty and nobody was moving a batch; or that a thread which was moving one did not
- *       finish in SLAB_PATIENCE looks. What a thread holds in its hands: the run of its own call; in a drain one
- *       object; and while at least an eighth of the pool is free, in a refill or flush a batch of at most 1/64 of the
- *       pool and a line. So no thread that stops holds back more than that.
+ *       finish in SLAB_PATIENCE looks. What is in quarantine is let out before; what is on its way in or out counts as a batch.
+ *       What a thread holds in its hands: the run of its own call; in a drain one object; a run that goes into a
+ *       quarantine and the one that comes out for it; and while at least an eighth of the pool is free, in a refill or
+ *       flush one object, or a batch of at most 1/64 of the pool and a line. So no thread that stops holds back more than that.
  *       (Where a sandbox forbids membarrier after it was in use, magazines of other CPUs stay out of reach.)
  *  [slab.S3] Lock-free, as the buddy is: the loops in here repeat only when another thread put something into a magazine.
  *  [slab.S4] Once a call had to drain, magazines stay unplugged for SLAB_BYPASS calls and until half of the pool is

@@ -5,7 +5,8 @@
  * of those that follow (more with a larger ISTHMUS_TEST_SCALE); there the second from beginning to end, then the rest of
  * the first: exactly one is obeyed, the other refused, and the run is handed out once afterwards. By holder,
  * copy, and the end of the owner, each against each, in a pool as it is and in one with a quarantine; and in the driver
- * pool. And an allocation stopped everywhere while its owner ends and the place is given to somebody else.
+ * pool. The same of each of these against the quarantine, which lets the run out for somebody else while it is being freed or
+ * freed again. And an allocation stopped everywhere while its owner ends and the place is given to somebody else.
  *
  * A debugger steps a thread of another process. A step inside of a restartable sequence makes the kernel start that again,
  * as any interruption does; what may happen while one runs on undisturbed, tests/model/client_scenarios.c tries.
@@ -34,7 +35,7 @@
 #include "support/support.h"
 
 enum { OWNER = 7, NOT_RUN = 1, STEPS_MAX = 200000 };
-enum operation { FREE, FREE_COPY, FREE_FOUND, END, ALLOCATE, END_AND_REUSE };
+enum operation { FREE, FREE_COPY, FREE_FOUND, END, ALLOCATE, END_AND_REUSE, LET_OUT };
 
 struct series {
 	const char *name;
@@ -52,6 +53,16 @@ static const struct series all_series[] = {
         {"quarantine: holder, owner's end", FREE, END, 1, false},
         {"quarantine: owner's end, holder", FREE_FOUND, FREE, 1, false},
         {"quarantine: owner's end, owner's end", FREE_FOUND, END, 1, false},
+        {"quarantine, holder", LET_OUT, FREE, 1, false},
+        {"holder, quarantine", FREE, LET_OUT, 1, false},
+        {"quarantine, copy", LET_OUT, FREE_COPY, 1, false},
+        {"copy, quarantine", FREE_COPY, LET_OUT, 1, false},
+        {"quarantine, owner's end", LET_OUT, END, 1, false},
+        {"owner's end, quarantine", FREE_FOUND, LET_OUT, 1, false},
+        {"driver: quarantine, holder", LET_OUT, FREE, 1, true},
+        {"driver: holder, quarantine", FREE, LET_OUT, 1, true},
+        {"driver: quarantine, copy", LET_OUT, FREE_COPY, 1, true},
+        {"driver: copy, quarantine", FREE_COPY, LET_OUT, 1, true},
         {"driver: holder, copy", FREE, FREE_COPY, 0, true},
         {"driver, quarantine: holder, copy", FREE, FREE_COPY, 1, true},
         {"allocation, owner's end and reuse", ALLOCATE, END_AND_REUSE, 0, false},
@@ -68,7 +79,7 @@ static struct shared *shared;
 static int go[2], gone[2]; /* pipes: to let the second operation run, and to tell that it has */
 static const struct series *series;
 static struct fixture f;
-static struct ist_shm handle, copy, reused;
+static struct ist_shm handle, copy, pushing, reused; /* pushing: takes the place in the quarantine */
 static struct ist_client_allocation found_first; /* by who ends the owner */
 
 static int find_of_owner(struct ist_client_allocation *found)
@@ -120,8 +131,16 @@ static int run(enum operation operation)
 			return -ENOSPC;
 		memset(reused.view.vaddr, 0xff, reused.view.size);
 		return error;
+	case LET_OUT:
+		error = ist_shm_free(&pushing);
+		return error ? error : allocate(OWNER + 1, IST_CLIENT_NOZERO, &reused);
 	}
 	return -EINVAL;
+}
+
+static bool has(enum operation operation)
+{
+	return series->first == operation || series->second == operation;
 }
 
 static void pin_to(int cpu)
@@ -193,6 +212,29 @@ static void check_reuse(void)
 	MUST(used() == 0);
 }
 
+/* Whoever frees first is obeyed, and a copy that comes after it refused; what was let out is at one place. */
+static void check_let_out(void)
+{
+	int other = series->first == LET_OUT ? shared->second_result : shared->first_result;
+
+	MUST((series->first == LET_OUT ? shared->first_result : shared->second_result) == 0);
+	MUST(has(FREE_COPY) ? is_refusal(other) : other == 0);
+	MUST(used() > 0);
+	MUST(ist_shm_free(&reused) == 0);
+	shared->first_result = 0;
+	shared->second_result = -EALREADY;
+	check_ends();
+}
+
+/* What there is before: one to be freed, or (for its copy) freed already; and one that will push it out. */
+static void make_pushing(void)
+{
+	if (has(LET_OUT))
+		MUST(allocate(OWNER + 1, IST_CLIENT_NOZERO, &pushing) == 0);
+	if (has(LET_OUT) && has(FREE_COPY))
+		MUST(ist_shm_free(&handle) == 0);
+}
+
 /* Between two stops of its own lies the operation. */
 static void first_thread(void)
 {
@@ -221,6 +263,7 @@ static void first_thread(void)
 			if (i == 0)
 				MUST(ist_shm_free(&handle) == 0);
 		}
+		make_pushing();
 		if (series->first == FREE_FOUND)
 			MUST(find_of_owner(&found_first) == 0);
 		raise(SIGSTOP);
@@ -229,6 +272,8 @@ static void first_thread(void)
 		raise(SIGSTOP);
 		if (series->first == ALLOCATE)
 			check_reuse();
+		else if (has(LET_OUT))
+			check_let_out();
 		else
 			check_ends();
 	}

@@ -44,9 +44,12 @@ void platform_wipe_end(struct platform_wiped *wiped)
 	(void)wiped;
 }
 
+#ifndef MODEL_SEQUENCES
+#define MODEL_SEQUENCES true
+#endif
 bool rseq_start(void)
 {
-	return true;
+	return MODEL_SEQUENCES;
 }
 
 int32_t rseq_number(void)
