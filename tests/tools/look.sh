@@ -13,6 +13,14 @@ finish() {
 }
 trap finish EXIT
 
+# What must fail.
+fails() {
+	if "$@" 2>"$place/err"; then
+		echo "does not fail: $*"
+		exit 1
+	fi
+}
+
 begin() {
 	coproc program { exec "$shown" "$@"; }
 	child=$program_PID
@@ -56,7 +64,7 @@ squares = tree.parse(sys.argv[1]).getroot().findall('{http://www.w3.org/2000/svg
 begin = sum(int(s[0].text.split(', ')[2].split()[0]) for s in squares)
 assert begin == 21, begin
 PY
-! "$map" --name nobody "$child" 2>/dev/null
+fails "$map" --name nobody "$child"
 
 # It looks until the process ends, also when it is killed.
 "$stat" --interval 0.05 "$child" >"$place/live" &
@@ -65,10 +73,10 @@ sleep 0.3
 end
 wait "$looker"
 tail -n 1 "$place/live" | grep -q 'has ended'
-! "$stat" --once $$ 2>"$place/none"
-grep -q 'exports no statistics' "$place/none"
-! "$stat" --once 0 2>/dev/null
-! "$stat" --interval x $$ 2>/dev/null
+fails "$stat" --once $$
+grep -q 'exports no statistics' "$place/err"
+fails "$stat" --once 0
+fails "$stat" --interval x $$
 "$stat" --help | grep -q usage
 "$map" --help | grep -q usage
 
@@ -79,7 +87,7 @@ for word in $(seq 0 19) 99; do
 		status=0
 		timeout 20 $tool "$child" >"$place/out" 2>"$place/err" || status=$?
 		[ "$status" = 1 ] || { echo "hostile $word: $tool ended with $status"; exit 1; }
-		! grep -q "$(printf '\033')" "$place/out" "$place/err"
+		fails grep -q "$(printf '\033')" "$place/out" "$place/text"
 	done
 	end
 done
