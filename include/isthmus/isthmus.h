@@ -21,6 +21,7 @@
 #include <isthmus/range.h>
 #include <isthmus/provider.h>
 #include <isthmus/memory.h>
+#include <isthmus/stat.h>
 #include <isthmus/tee_abi.h>
 #include <isthmus/tee.h>
 #include <isthmus/tee_msg.h>

@@ -47,7 +47,7 @@ IST_API int ist_manager_create(const struct ist_manager_config *config, struct i
  * with -EINVAL, also after other managers have been created.
  *
  * Returns 0; -EBUSY while an allocation of either pool is live, or a dynamic mapping (mapping.h) registered or
- * referenced, and then nothing changes; -ECHILD in a child of the process that made it, by fork. (A child has the
+ * referenced, or while statistics of it are exported (stat.h), and then nothing changes; -ECHILD in a child of the process that made it, by fork. (A child has the
  * parent's memory and no part in its bookkeeping: there, every call that allocates, frees or destroys is answered with
  * -ECHILD, and nothing changes. It can make managers of its own.)
  * May block. No other call on this manager or its pools may be running or follow, except ist_shm_free of stale

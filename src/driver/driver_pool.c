@@ -350,6 +350,22 @@ static size_t live_size(const struct ist_driver_pool *pool, size_t start, size_t
 	return state & STATE_LIVE ? state_size(form, state, run) : 0;
 }
 
+bool driver_pool_next(const struct ist_driver_pool *pool, size_t *at, size_t *granules, size_t *bytes)
+{
+	size_t end = pool->pool.size / DRIVER_GRANULE, from = *at;
+
+	/* By the buddy's map, so that free stretches cost a bit a granule. */
+	while ((from = bitmap_next_used(pool->slabs.buddy.map, from, end)) < end) {
+		*bytes = live_size(pool, from, granules);
+		if (*bytes) {
+			*at = from;
+			return true;
+		}
+		from += *granules; /* in a magazine, or on its way */
+	}
+	return false;
+}
+
 /* What lives, and the longest stretch between, whether it lies in the buddy or in magazines: all of it can be had. */
 static void survey_live(struct ist_driver_pool *pool, struct pool_use *use)
 {

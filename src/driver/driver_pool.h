@@ -39,6 +39,12 @@ void driver_pool_end(struct ist_driver_pool *pool);
 /* Whether anything is allocated. Exact when nobody is at work on the pool. */
 bool driver_pool_is_used(struct ist_driver_pool *pool);
 
+/*
+ * For a walk over what lives: the first allocation from granule *at on, its granules and the bytes that were asked for. False: there
+ * is none. A snapshot: others may be at work.
+ */
+bool driver_pool_next(const struct ist_driver_pool *pool, size_t *at, size_t *granules, size_t *bytes);
+
 /* How many granules the run that starts at `start` has, by the next mark; 0 if there is none as far as `most`. */
 size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t most);
 

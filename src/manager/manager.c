@@ -177,6 +177,9 @@ int ist_manager_destroy(struct ist_manager *manager)
 		return 0;
 	if (slabs_check(&manager->driver.slabs))
 		return -ECHILD;
+	/* Relaxed: no other call is running, says the header. */
+	if (atomic_load_explicit(&manager->exports, memory_order_relaxed))
+		return -EBUSY;
 	if (driver_pool_is_used(&manager->driver) || client_pool_is_used(&manager->client))
 		return -EBUSY;
 	if (desk_settle(&manager->desk) || space_close(&manager->space))

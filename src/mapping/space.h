@@ -192,6 +192,15 @@ struct space *space_of(struct ist_manager *manager);
  */
 int space_enter(struct space *space);
 void space_leave(struct space *space);
+/*
+ * Owners in the order of their numbers, for statistics: up to `room` from *number on, which is then where to go on; 0: no more.
+ * Takes the lock.
+ */
+struct space_owner {
+	uint32_t id;
+	struct ist_owner_stats stats;
+};
+uint32_t space_next_owners(struct space *space, uint32_t *number, struct space_owner *out, uint32_t room);
 /* Also the window. -ENOMEM */
 int space_use(struct space *space);
 

@@ -216,6 +216,24 @@ int ist_owner_destroy(struct ist_manager *manager, uint32_t id)
 	return error;
 }
 
+/* With the keeper's lock held. */
+static struct ist_owner_stats stats_of(struct owner *owner)
+{
+	struct ist_owner_stats stats;
+
+	pthread_mutex_lock(&owner->lock);
+	stats = (struct ist_owner_stats){
+	        .mappings = atomic_load_explicit(&owner->left, memory_order_relaxed) - !owner->walked -
+	                    owner->owed,
+	        .pages = atomic_load_explicit(&owner->pages, memory_order_relaxed),
+	        .cached = owner->cached,
+	        .refused = owner->refused,
+	        .dying = !owner_is_live(owner),
+	};
+	pthread_mutex_unlock(&owner->lock);
+	return stats;
+}
+
 int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist_owner_stats *out)
 {
 	struct space *space = space_of(manager);
@@ -230,16 +248,24 @@ int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist_owner_s
 		space_leave(space);
 		return -ENOENT;
 	}
-	pthread_mutex_lock(&owner->lock);
-	*out = (struct ist_owner_stats){
-	        .mappings = atomic_load_explicit(&owner->left, memory_order_relaxed) - !owner->walked -
-	                    owner->owed,
-	        .pages = atomic_load_explicit(&owner->pages, memory_order_relaxed),
-	        .cached = owner->cached,
-	        .refused = owner->refused,
-	        .dying = !owner_is_live(owner),
-	};
-	pthread_mutex_unlock(&owner->lock);
+	*out = stats_of(owner);
 	space_leave(space);
 	return 0;
+}
+
+uint32_t space_next_owners(struct space *space, uint32_t *number, struct space_owner *out, uint32_t room)
+{
+	uint32_t count = 0;
+
+	if (!space_is_open(space) || space_enter(space))
+		return 0;
+	for (; count < room && *number <= space->owners.slots.made; ++*number) {
+		struct owner *owner = owner_at(&space->owners, *number);
+		uint32_t state = atomic_load_explicit(&owner->state, memory_order_relaxed); /* under the lock, but for GONE */
+
+		if (state == OWNER_LIVE || state == OWNER_DYING)
+			out[count++] = (struct space_owner){owner->id, stats_of(owner)};
+	}
+	space_leave(space);
+	return count;
 }

@@ -45,6 +45,14 @@ void platform_wipe_start(void);
 int platform_sealed_file(size_t bytes);
 
 /*
+ * A memory file for others to look at: mapped at *where for writing, which nobody else can do from then on, nor change its length; a
+ * forked child does not have the mapping. Returns a close-on-exec descriptor, -ENOTSUP where the system cannot do that, or another
+ * negative errno value. platform_hide_file ends both.
+ */
+int platform_shown_file(const char *name, size_t bytes, void **where);
+void platform_hide_file(int fd, void *where, size_t bytes);
+
+/*
  * Map `bytes` of a file at exactly `where`, shared, readable and writable, in place of what is mapped there. 0 or a negative
  * errno value, and then what was mapped there stays. But for -ESTALE, which no limit leads to, only the system's own want of
  * memory in the midst: what was there is gone, and the addresses may be somebody else's.

@@ -22,8 +22,8 @@ ORDER = [
     {'mapping'},
     {'provider'},
     {'manager'},
-    {'tee'},
-    {'preload', 'teed', 'teec'},
+    {'tee', 'stat'},
+    {'preload', 'teed', 'teec', 'tools', 'trace'},
 ]
 MAX_LINES = 600
 

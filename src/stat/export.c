@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include <isthmus/stat.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "rcu/rcu.h"
+#include "stat/sequence.h"
+#include "stat/survey.h"
+
+#define SECOND UINT64_C(1000000000)
+#define MILLISECOND UINT64_C(1000000)
+#define DEFAULT_MS 100u
+#define DEFAULT_OWNERS 64u
+#define PAUSES 9u /* a pause is at least so many times as long as what it is from */
+
+struct ist_stat {
+	struct survey survey;
+	int fd;
+	struct ist_stat_head *page; /* not in a forked child */
+	pthread_mutex_t lock; /* held while a snapshot is taken */
+	pthread_cond_t wake;
+	pthread_t thread;
+	uint64_t period_ns; /* 0: no thread */
+	bool stop;
+};
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
+}
+
+/* With the lock held. Returns how long it took. */
+static uint64_t snapshot(struct ist_stat *stat, bool is_last)
+{
+	struct ist_stat_body *body = survey_body(&stat->survey);
+	const struct ist_stat_head *head = &stat->survey.head;
+	uint64_t before = now(), took;
+
+	survey_take(&stat->survey);
+	took = now() - before;
+	body->time_ns = before;
+	body->took_ns = took;
+	body->period_ns = stat->period_ns;
+	body->ended = is_last;
+	stat_publish(&stat->page->sequence, (uint64_t *)(void *)((char *)stat->page + head->body_at),
+	             stat->survey.snapshot, head->body_size);
+	return took;
+}
+
+static void *run(void *context)
+{
+	struct ist_stat *stat = context;
+
+	pthread_mutex_lock(&stat->lock);
+	while (!stat->stop) {
+		uint64_t until =
+		        now() + bits_max(stat->period_ns, PAUSES * survey_body(&stat->survey)->took_ns);
+		struct timespec at = {.tv_sec = (time_t)(until / SECOND), .tv_nsec = (long)(until % SECOND)};
+		int error = 0;
+
+		while (!stat->stop && error != ETIMEDOUT)
+			error = pthread_cond_timedwait(&stat->wake, &stat->lock, &at);
+		if (!stat->stop)
+			snapshot(stat, false);
+	}
+	pthread_mutex_unlock(&stat->lock);
+	return NULL;
+}
+
+/* With all signals blocked in it: they are the program's. */
+static int start_thread(struct ist_stat *stat)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&stat->thread, NULL, run, stat);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -error;
+}
+
+static int check(struct ist_manager *manager, const struct ist_stat_options *options)
+{
+	if (!manager || (options->flags & ~IST_STAT_MANUAL) || options->owners > IST_STAT_OWNERS_MAX ||
+	    options->cells > IST_STAT_CELLS_MAX ||
+	    strnlen(options->name, sizeof(((struct ist_stat_head *)NULL)->name)) ==
+	            sizeof(((struct ist_stat_head *)NULL)->name))
+		return -EINVAL;
+	if (rcu_inside())
+		return -EDEADLK;
+	return slabs_check(&manager->driver.slabs);
+}
+
+/* The file, mapped, with its head in it. */
+static int make_page(struct ist_stat *stat)
+{
+	const struct ist_stat_head *head = &stat->survey.head;
+	void *page;
+	int fd = platform_shown_file(IST_STAT_FILE, head->file_size, &page);
+
+	if (fd < 0)
+		return fd;
+	stat->fd = fd;
+	stat->page = page;
+	*stat->page = *head;
+	return 0;
+}
+
+static void drop(struct ist_stat *stat)
+{
+	if (stat->page)
+		platform_hide_file(stat->fd, stat->page, stat->survey.head.file_size);
+	survey_drop(&stat->survey);
+	pthread_cond_destroy(&stat->wake);
+	pthread_mutex_destroy(&stat->lock);
+	free(stat);
+}
+
+static void init(struct ist_stat *stat, struct ist_manager *manager, const struct ist_stat_options *options)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&stat->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	pthread_mutex_init(&stat->lock, NULL);
+	survey_layout(&stat->survey, manager, options->owners ? options->owners : DEFAULT_OWNERS,
+	              options->cells);
+	strcpy(stat->survey.head.name, options->name);
+	stat->survey.head.pid = platform_pid();
+	if (!(options->flags & IST_STAT_MANUAL))
+		stat->period_ns = (options->period_ms ? options->period_ms : DEFAULT_MS) * MILLISECOND;
+}
+
+int ist_stat_export(struct ist_manager *manager, const struct ist_stat_options *options,
+                    struct ist_stat **out)
+{
+	struct ist_stat_options wanted = options ? *options : (struct ist_stat_options){0};
+	struct ist_stat *stat;
+	int error;
+
+	if (!wanted.name)
+		wanted.name = "isthmus";
+	error = out ? check(manager, &wanted) : -EINVAL;
+	if (error)
+		return error;
+	stat = calloc(1, sizeof(*stat));
+	if (!stat)
+		return -ENOMEM;
+	init(stat, manager, &wanted);
+	error = survey_init(&stat->survey);
+	if (!error)
+		error = make_page(stat);
+	if (!error) {
+		snapshot(stat, false);
+		error = stat->period_ns ? start_thread(stat) : 0;
+	}
+	if (error) {
+		drop(stat);
+		return error;
+	}
+	/* Relaxed: destroying the manager comes after, by its caller. */
+	atomic_fetch_add_explicit(&manager->exports, 1, memory_order_relaxed);
+	*out = stat;
+	return 0;
+}
+
+static int may_call(const struct ist_stat *stat)
+{
+	int error = slabs_check(&stat->survey.manager->driver.slabs);
+
+	return error ? error : rcu_inside() ? -EDEADLK : 0;
+}
+
+int ist_stat_refresh(struct ist_stat *stat)
+{
+	int error = stat ? may_call(stat) : -EINVAL;
+
+	if (error)
+		return error;
+	pthread_mutex_lock(&stat->lock);
+	snapshot(stat, false);
+	pthread_mutex_unlock(&stat->lock);
+	return 0;
+}
+
+int ist_stat_unexport(struct ist_stat *stat)
+{
+	int error = stat ? may_call(stat) : 0;
+
+	if (!stat || error)
+		return error;
+	pthread_mutex_lock(&stat->lock);
+	stat->stop = true;
+	pthread_cond_signal(&stat->wake);
+	pthread_mutex_unlock(&stat->lock);
+	if (stat->period_ns)
+		pthread_join(stat->thread, NULL);
+	snapshot(stat, true);
+	atomic_fetch_sub_explicit(&stat->survey.manager->exports, 1, memory_order_relaxed);
+	drop(stat);
+	return 0;
+}
