@@ -92,7 +92,11 @@ IST_API int ist_provider_cache_clear(struct ist_manager *manager, struct ist_pro
  * the provider handed out, asking it for more if need be. ist_shm_free frees it. Memory that nobody uses any more goes back to
  * the provider at later calls of this, by ist_provider_trim and by ist_provider_drain.
  *
- * Errors of ist_client_pool_alloc_request and of ist_provider_alloc; -ENOSPC max_pages. May block. Source: requirement R6.
+ * Each stretch that the pool grows by takes some six mappings of the process: with Linux's usual vm.max_map_count of 65530 that
+ * is the end at about 10,900 of them (larger chunk_pages make fewer), and then it is -ENOMEM; all that is there goes on.
+ *
+ * Errors of ist_client_pool_alloc_request and of ist_provider_alloc; -ENOSPC max_pages; -ENOMEM no memory, or the system refuses
+ * one more mapping: the provider has its pages back then. May block. Source: requirement R6.
  */
 IST_API int ist_provider_client_alloc(struct ist_manager *manager, const struct ist_client_request *request,
                                       struct ist_shm *out);

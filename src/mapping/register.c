@@ -7,8 +7,6 @@
 #include "base/fence.h"
 #include "mapping/space.h"
 
-#define WAITING_MAX                                                                                          \
-	(1u << 20) /* mappings that may wait for readers: in the limbo, or of one owner without it */
 #define CROWDED (1u << 14)
 
 /* Also of those that are being registered or going: under the owner's lock a cookie is in use as long as it is in the index. */
@@ -190,8 +188,8 @@ static int charge(struct space *space, const struct request *request, struct own
 		return -ENOENT;
 	if (cookie_is_used(space, owner, request->cookie))
 		return -EEXIST;
-	if (atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) > WAITING_MAX ||
-	    rest_count(space, owner) > WAITING_MAX)
+	if (atomic_load_explicit(&space->limbo.waiting, memory_order_relaxed) > space->waiting_max ||
+	    rest_count(space, owner) > space->waiting_max)
 		return -EAGAIN;
 	return owner_charge(owner, request->list.pages, stretches_of(request));
 }

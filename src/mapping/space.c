@@ -25,6 +25,7 @@ void space_init(struct space *space)
 	for (unsigned i = 0; i < SPACE_SHARING; i++)
 		pthread_mutex_init(&space->sharing[i], NULL);
 	space->secret = platform_random();
+	space->waiting_max = WAITING_MAX;
 	atfork_enlist_space(
 	        space); /* not later under space.lock, which the fork hook takes inside the list's */
 }

@@ -132,6 +132,7 @@ struct mapping {
 };
 
 #define SPACE_SHARING 16u
+#define WAITING_MAX (1u << 20)
 
 struct space {
 	/* The manager's, set before anybody knows it. */
@@ -142,6 +143,9 @@ struct space {
 	bool (*free_elsewhere)(void *elsewhere, uint32_t owner, uint64_t *progress, uint32_t *budget);
 	void *elsewhere;
 	pthread_mutex_t *elsewhere_lock; /* nests inside space.lock; for fork */
+
+	/* Mappings that may wait for readers, in the limbo or of one owner without it: WAITING_MAX; tests have fewer. */
+	uint64_t waiting_max;
 
 	atomic_bool open; /* set once, with release: then all below is there */
 	pthread_mutex_t lock;

@@ -112,8 +112,12 @@ def end_of(text, at):
 
 
 def without_comments(text):
-    """The same length, comments as blanks."""
-    return re.sub(r'/\*.*?\*/', lambda m: re.sub(r'[^\n]', ' ', m[0]), text, flags=re.S)
+    """The same length, comments and the code of broken twins as blanks."""
+    def blank(found):
+        return re.sub(r'[^\n]', ' ', found[0])
+
+    text = re.sub(r'/\*.*?\*/', blank, text, flags=re.S)
+    return re.sub(r'^#if TWIN_BROKEN.*?^#(else|endif)', blank, text, flags=re.S | re.M)
 
 
 def mutants(text):

@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <string.h>
+
+#include "mapping/space.h"
 
 #define PAGE IST_PAGE_SIZE
 #define RAM (64 * MIB)
@@ -135,11 +138,59 @@ static void slots_of_the_dead(void **state)
 	guest_drop(&guest);
 }
 
+enum { FEW = 50 };
+
+static int try_page(struct ist_manager *manager, uint32_t owner, size_t page, struct ist_mapping *out)
+{
+	struct ist_registration r = {.paddr = GUEST_PADDR + page * PAGE, .size = PAGE, .owner = owner};
+
+	return ist_mapping_register(manager, &r, out);
+}
+
+/* While a reader stays no more may rest than so many, of each owner: then he waits (-EAGAIN), and nobody else does. */
+static void no_more_rest(void **state)
+{
+	struct guest guest = guest_make(RAM);
+	struct ist_manager *manager = guest.fixture.manager;
+	struct ist_mapping mapping, kept, before;
+	struct sitting sitting;
+	int error = 0, ended = 0, other, last;
+
+	(void)state;
+	assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){.id = 1}), 0);
+	assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){.id = 2}), 0);
+	kept = add_page(manager, 1, 100);
+	space_of(manager)->waiting_max = FEW;
+	sit_down(&sitting);
+	memset(&mapping, 0x5a, sizeof(mapping));
+	for (; ended <= 2 * FEW; ended++) {
+		before = mapping;
+		error = try_page(manager, 1, (size_t)ended, &mapping);
+		if (error)
+			break;
+		take_away(manager, &mapping);
+	}
+	last = try_page(manager, 1, 3, &mapping);
+	other = try_page(manager, 2, 3, &kept) == 0 ? ist_mapping_unregister_one(manager, &kept, 0) : -EINVAL;
+	get_up(&sitting);
+	assert_int_equal(error, -EAGAIN);
+	assert_int_equal(last, -EAGAIN);
+	assert_int_equal(ended, FEW + 1);
+	assert_memory_equal(&before, &mapping, sizeof(mapping)); /* untouched */
+	assert_int_equal(other, 0);
+	assert_int_equal(ist_mapping_drain(manager), 0);
+	assert_int_equal(try_page(manager, 1, 3, &mapping), 0);
+	assert_int_equal(ist_owner_destroy(manager, 1), 0);
+	assert_int_equal(ist_owner_destroy(manager, 2), 0);
+	guest_drop(&guest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_slot_rests),
 	        cmocka_unit_test(slots_of_the_dead),
+	        cmocka_unit_test(no_more_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

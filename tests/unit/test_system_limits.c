@@ -195,6 +195,71 @@ static int no_further_mapping(void)
 	return close_host(&host);
 }
 
+/* Hands out guest RAM from the bottom up, and counts what is out. */
+struct till {
+	uint64_t next, out;
+};
+
+static int hand_out(void *context, uint64_t pages, unsigned flags, struct ist_provided *out)
+{
+	struct till *till = context;
+
+	(void)flags;
+	*out = (struct ist_provided){
+	        .cookie = till->next + 1, .page_count = pages, .paddr = GUEST_PADDR + till->next * PAGE};
+	till->next += pages;
+	till->out++;
+	return 0;
+}
+
+static int take_back(void *context, uint64_t cookie)
+{
+	(void)cookie;
+	((struct till *)context)->out--;
+	return 0;
+}
+
+/* Each region that a pool grows by takes a few mappings of the process: where there is none more it does not grow, and all that is there goes on. */
+static int no_mapping_for_a_region(void)
+{
+	struct host host = open_host(0);
+	struct till till = {0, 0};
+	struct ist_provider provider = {.alloc = hand_out,
+	                                .free = take_back,
+	                                .context = &till,
+	                                .chunk_pages = 1,
+	                                .keep_pages = UINT64_MAX};
+	struct ist_client_request request = {.size = 65 * PAGE}; /* more than the carve-out */
+	struct ist_shm first, other, before;
+
+	REQUIRE(ist_provider_set(host.manager, &provider) == 0);
+	REQUIRE(ist_provider_client_alloc(host.manager, &request, &first) == 0 && till.out == 1);
+	works_without_mappings(&host);
+	if (!use_up_mappings())
+		return SKIPPED;
+	memset(&other, 0x5a, sizeof(other));
+	before = other;
+	REQUIRE(ist_provider_client_alloc(host.manager, &request, &other) == -ENOMEM);
+	REQUIRE(memcmp(&other, &before, sizeof(other)) == 0 && till.out == 1);
+	memset(first.view.vaddr, 1, 65 * PAGE);
+	REQUIRE(ist_shm_free(&first) == 0);
+	REQUIRE(ist_provider_client_alloc(host.manager, &request, &first) == 0 && till.out == 1);
+	works_without_mappings(&host);
+	give_back_mappings();
+	REQUIRE(ist_provider_client_alloc(host.manager, &request, &other) == 0 && till.out == 2);
+	REQUIRE(ist_shm_free(&other) == 0 && ist_shm_free(&first) == 0);
+	REQUIRE(ist_provider_drain(host.manager) == 0 && till.out == 0);
+	return close_host(&host);
+}
+
+static void mappings_of_regions(void **state)
+{
+	(void)state;
+	if (SANITIZED)
+		skip();
+	check_in_child(no_mapping_for_a_region);
+}
+
 static void mappings(void **state)
 {
 	(void)state;
@@ -408,11 +473,9 @@ static void pages_that_do_not_come(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(mappings),
-	        cmocka_unit_test(address_space),
-	        cmocka_unit_test(descriptors),
-	        cmocka_unit_test(fences),
-	        cmocka_unit_test(pages_that_do_not_come),
+	        cmocka_unit_test(mappings),      cmocka_unit_test(mappings_of_regions),
+	        cmocka_unit_test(address_space), cmocka_unit_test(descriptors),
+	        cmocka_unit_test(fences),        cmocka_unit_test(pages_that_do_not_come),
 	};
 
 	if (argc > 1 && strcmp(argv[1], without_fence) == 0)

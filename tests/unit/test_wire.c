@@ -61,6 +61,50 @@ static void lists_of_all_lengths(void **state)
 	guest_drop(&guest);
 }
 
+struct cancelled {
+	struct ist_manager *manager;
+	uint64_t list;
+	int error, lists;
+};
+
+/* Cancelled before it begins: nothing in a registration may be where that takes effect, though the list is read by system calls. */
+static void *register_cancelled(void *argument)
+{
+	struct cancelled *cancelled = argument;
+	struct ist_registration r = {.size = 600 * PAGE, .cookie = 5};
+	struct ist_mapping mapping;
+
+	pthread_cancel(pthread_self());
+	for (int i = 0; i < 8; i++) {
+		r.cookie = (uint64_t)i + 5;
+		cancelled->error =
+		        ist_mapping_register_list(cancelled->manager, cancelled->list, &r, &mapping);
+		if (cancelled->error || ist_mapping_unregister(cancelled->manager, 0, r.cookie, 0))
+			break;
+		cancelled->lists++;
+	}
+	pthread_testcancel();
+	return NULL;
+}
+
+/* Neither the backing that the list lies in nor those of the pages stay pinned. */
+static void cancelled_while_pinned(void **state)
+{
+	struct guest guest = guest_make(RAM);
+	struct cancelled cancelled = {guest.fixture.manager, write_list(&guest, 600, 3, 2), -EINVAL, 0};
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, register_cancelled, &cancelled), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_ptr_equal(result, PTHREAD_CANCELED);
+	assert_int_equal(cancelled.error, 0);
+	assert_int_equal(cancelled.lists, 8);
+	assert_int_equal(ist_mapping_drain(guest.fixture.manager), 0);
+	guest_drop(&guest); /* which removes the backing */
+}
+
 static void what_is_refused(void **state)
 {
 	struct guest guest = guest_make(RAM);
@@ -208,9 +252,8 @@ static void hostile_peer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(lists_of_all_lengths),
-	        cmocka_unit_test(what_is_refused),
-	        cmocka_unit_test(lists_elsewhere),
+	        cmocka_unit_test(cancelled_while_pinned), cmocka_unit_test(lists_of_all_lengths),
+	        cmocka_unit_test(what_is_refused),        cmocka_unit_test(lists_elsewhere),
 	        cmocka_unit_test(hostile_peer),
 	};
 
