@@ -84,18 +84,14 @@ static void make_chase(struct set *set)
 	free(order);
 }
 
-/* Contiguous mappings arrive as a page list does, a thousand at once; others one by one. */
 static void fill(struct set *set)
 {
-	size_t step = set->layout == CONTIGUOUS ? 1000 : 1;
-
 	if (pamap_create(&set->map)) {
 		fprintf(stderr, "pamap: out of memory\n");
 		exit(1);
 	}
-	for (size_t i = 0; i < set->count; i += step) {
-		size_t count = set->count - i < step ? set->count - i : step;
-		int error = pamap_insert_many(set->map, &set->entry[i], count, 0, NULL);
+	for (size_t i = 0; i < set->count; i++) {
+		int error = pamap_insert(set->map, &set->entry[i], 0);
 
 		if (error) {
 			fprintf(stderr, "pamap: insert: error %d\n", error);

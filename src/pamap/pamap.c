@@ -239,49 +239,15 @@ static int insert(struct pamap *map, const struct pamap_entry *entry, unsigned f
 	return error;
 }
 
-static size_t insert_run(struct pamap *map, const struct pamap_entry *entries, size_t count)
-{
-	size_t run;
-
-	if (count < 2 || entries[1].page <= entries[0].page || check(&entries[0]))
-		return 0;
-	run = single_insert_run(map, entries, count);
-	for (size_t i = 0; i < run; i++)
-		map_count(map, entries[i].owner, 1);
-	return run;
-}
-
-int pamap_insert_many(struct pamap *map, const struct pamap_entry *entries, size_t count, unsigned flags,
-                      size_t *done)
-{
-	size_t in = 0;
-	int error = begin_update(map);
-
-	if (!error) {
-		while (in < count) {
-			size_t run = insert_run(map, entries + in, count - in);
-
-			in += run;
-			if (run == 0)
-				error = insert(map, &entries[in++], flags);
-			in -= error != 0;
-			if (error || in == count)
-				break;
-			store_end_update(&map->store);
-			error = store_admit(&map->store);
-			if (error)
-				break;
-		}
-		end_update(map);
-	}
-	if (done)
-		*done = in;
-	return error;
-}
-
 int pamap_insert(struct pamap *map, const struct pamap_entry *entry, unsigned flags)
 {
-	return pamap_insert_many(map, entry, 1, flags, NULL);
+	int error = begin_update(map);
+
+	if (error)
+		return error;
+	error = insert(map, entry, flags);
+	end_update(map);
+	return error;
 }
 
 static int remove_locked(struct pamap *map, const struct pamap_entry *entry)

@@ -91,9 +91,6 @@ void pamap_set_backlog_limit(struct pamap *map, uint64_t bytes);
 #define PAMAP_EXCLUSIVE 1u /* -EEXIST if any page is mapped already */
 /* -EBUSY: the owner is being removed; -EMLINK: more than PAMAP_OVERLAP_MAX mappings of a page. */
 int pamap_insert(struct pamap *map, const struct pamap_entry *entry, unsigned flags);
-/* One after the other with one lock; *done (may be null) of them are in when it fails. */
-int pamap_insert_many(struct pamap *map, const struct pamap_entry *entries, size_t count, unsigned flags,
-                      size_t *done);
 /* Remove the (oldest) mapping that is equal in every member. -ENOENT: none is. Readers may still be using it. */
 int pamap_remove(struct pamap *map, const struct pamap_entry *entry);
 /* Put `with` in the place, and age, of the oldest mapping equal to `entry`; same page and pages, or -EINVAL. -ENOENT */

@@ -10,11 +10,6 @@
 enum { SINGLE_DONE = 0, SINGLE_NOT = 1 };
 
 int single_insert(struct pamap *map, const struct pamap_entry *entry);
-/*
- * The first few of `count` entries at once, as many as ascend and go to one leaf: returns how many, 0 if it is not
- * worth it or not possible; the rest is for single_insert. Saves copying a leaf for each.
- */
-size_t single_insert_run(struct pamap *map, const struct pamap_entry *entries, size_t count);
 /* Needs no memory. */
 int single_remove(struct pamap *map, const struct pamap_entry *entry);
 

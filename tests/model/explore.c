@@ -12,6 +12,9 @@
  * With N negative there are only the random ones, and the scenario may itself be random. --scaled: as many of them as the
  * environment's ISTHMUS_TEST_SCALE says, in percent. With --must-find-fault (for broken twins) success means that some
  * run met a fault.
+ *
+ * Compiled with -DEXPLORE_INPUT it is a fuzz target: the first byte of the input chooses the scenario, each byte behind it decides who
+ * goes on where more than one could: 0 whoever is running, others anybody by their number. A fault aborts.
  */
 #include <setjmp.h>
 #include <stdint.h>
@@ -143,6 +146,7 @@ static int default_choice(const struct step *at)
 	return lowest(at->enabled);
 }
 
+#ifndef EXPLORE_INPUT
 /* Goes on as a rule; one time in eight switches to anybody. */
 static int random_choice(const struct step *at)
 {
@@ -157,12 +161,37 @@ static int random_choice(const struct step *at)
 	} while (!(at->enabled >> choice & 1));
 	return choice;
 }
+#endif
+
+#ifdef EXPLORE_INPUT
+static const uint8_t *input;
+static size_t input_left;
+
+/* Zeroes once it is used up. */
+static int input_choice(const struct step *at)
+{
+	unsigned set = at->enabled, nth;
+
+	if (!(set & (set - 1)) || input_left == 0)
+		return default_choice(at);
+	input_left--;
+	if (*input == 0) {
+		input++;
+		return default_choice(at);
+	}
+	for (nth = (unsigned)(*input++ - 1) % (unsigned)__builtin_popcount(set); nth > 0; nth--)
+		set &= set - 1;
+	return lowest(set);
+}
+#define random_choice input_choice
+#endif
 
 static int cost(const struct step *at, int choice)
 {
 	return at->before != EXPLORER && at->enabled >> at->before & 1 && choice != at->before;
 }
 
+#ifndef EXPLORE_INPUT
 /* The choice after `choice`: first the default, then the others in order; -1 when there is none. */
 static int next_choice(const struct step *at, int choice)
 {
@@ -174,6 +203,7 @@ static int next_choice(const struct step *at, int choice)
 	}
 	return -1;
 }
+#endif
 
 static void run_once(void)
 {
@@ -206,6 +236,7 @@ static void run_once(void)
 		scenario->check();
 }
 
+#ifndef EXPLORE_INPUT
 /* Plan the next run: the last decision that has another choice within the budget takes it. False when all are done. */
 static bool plan_next(int budget)
 {
@@ -242,6 +273,7 @@ static bool explore(int budget, long random_runs)
 	}
 	return true;
 }
+#endif
 
 static void print_schedule(void)
 {
@@ -253,6 +285,28 @@ static void print_schedule(void)
 	printf("\n");
 }
 
+#ifdef EXPLORE_INPUT
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	unsigned count = 0;
+
+	if (size == 0)
+		return 0;
+	while (model_scenarios[count].name)
+		count++;
+	scenario = &model_scenarios[data[0] % count];
+	input = data + 1;
+	input_left = size - 1;
+	random_state = 1; /* choices are the input's */
+	run_once();
+	if (!fault[0])
+		return 0;
+	printf("%s: fault: %s\n", scenario->name, fault);
+	print_schedule();
+	abort();
+}
+#else
 int main(int argc, char **argv)
 {
 	int preemptions = 2, faults = 0;
@@ -287,3 +341,4 @@ int main(int argc, char **argv)
 	       preemptions, points, faults);
 	return must_find ? faults == 0 : faults != 0;
 }
+#endif
