@@ -19,6 +19,8 @@
 
 #include <sched.h>
 
+#include "base/probe.h"
+
 struct attempt {
 	struct slabs *slabs;
 	slabs_ask *alloc;
@@ -48,6 +50,7 @@ static void drain(struct attempt *attempt, enum percpu_reach reach)
 {
 	struct slabs *slabs = attempt->slabs;
 
+	PROBE(drain, (int)reach);
 	atomic_store_explicit(&slabs->bypass, SLAB_BYPASS, memory_order_relaxed);
 	cache_less(slabs);
 	percpu_drain(&slabs->percpu, reach, sink, ask, attempt);
