@@ -84,6 +84,7 @@ static bool find_status(const struct chain *chain, uint64_t *paddr)
 	return false;
 }
 
+/* [request] */
 static int make_request(struct blk *blk, const struct chain *chain, struct request **out)
 {
 	struct ist_shm memory;
@@ -97,6 +98,7 @@ static int make_request(struct blk *blk, const struct chain *chain, struct reque
 	(*out)->memory = memory;
 	return 0;
 }
+/* [end] */
 
 int blk_parse(struct blk *blk, const struct guest *guest, const struct chain *chain, struct request **out)
 {
@@ -232,6 +234,7 @@ static uint8_t give_serial(struct blk *blk, struct request *request)
 	return VIRTIO_BLK_S_OK;
 }
 
+/* [section] */
 static uint8_t in_section(uint8_t (*work)(struct blk *, struct request *), struct blk *blk,
                           struct request *request)
 {
@@ -242,6 +245,7 @@ static uint8_t in_section(uint8_t (*work)(struct blk *, struct request *), struc
 	ist_read_leave();
 	return status;
 }
+/* [end] */
 
 static uint8_t carry_out(struct blk *blk, struct request *request)
 {

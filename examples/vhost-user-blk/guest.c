@@ -37,6 +37,7 @@ static int remove_backing(struct guest *guest, uint64_t paddr)
 	return error;
 }
 
+/* [gone] */
 int guest_destroy(struct guest *guest)
 {
 	int error = ist_owner_destroy(guest->manager, guest->owner), worse;
@@ -51,6 +52,7 @@ int guest_destroy(struct guest *guest)
 	}
 	return error;
 }
+/* [end] */
 
 static bool wraps(uint64_t start, uint64_t size)
 {
@@ -90,6 +92,7 @@ static int check_file(int fd, struct stat *file)
 	return system.f_type == TMPFS_MAGIC || system.f_type == HUGETLBFS_MAGIC ? 0 : -EMEDIUMTYPE;
 }
 
+/* [share] */
 /*
  * The cookie is 0: a region is found by its addresses. It lies where its backing is mapped, in one stretch. Without
  * permission to write the backing is not mapped as a whole, and registering it is refused by the system.
@@ -110,6 +113,7 @@ static int share(struct guest *guest, const struct vu_region *region, int fd)
 		remove_backing(guest, region->paddr);
 	return error;
 }
+/* [end] */
 
 int guest_add(struct guest *guest, const struct vu_region *region, int fd)
 {
@@ -128,6 +132,7 @@ int guest_add(struct guest *guest, const struct vu_region *region, int fd)
 	return 0;
 }
 
+/* [remove] */
 /* First no lookup finds it any more; then it goes, when whoever had found it has done with it. */
 static int remove_region(struct guest *guest, unsigned index)
 {
@@ -146,6 +151,7 @@ static int remove_region(struct guest *guest, unsigned index)
 	guest->went++;
 	return remove_backing(guest, paddr);
 }
+/* [end] */
 
 static bool same_place(const struct vu_region *a, const struct vu_region *b)
 {
@@ -223,6 +229,7 @@ static bool is_guests(uint64_t paddr, size_t size)
 	return size > 0 && paddr < GUEST_LIMIT && size <= GUEST_LIMIT - paddr;
 }
 
+/* [at] */
 void *guest_at(const struct guest *guest, uint64_t paddr, size_t size)
 {
 	void *vaddr;
@@ -231,6 +238,7 @@ void *guest_at(const struct guest *guest, uint64_t paddr, size_t size)
 		return NULL;
 	return vaddr;
 }
+/* [end] */
 
 void *guest_piece(const struct guest *guest, uint64_t paddr, size_t *size)
 {

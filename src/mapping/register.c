@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/fence.h"
+#include "base/probe.h"
 #include "mapping/space.h"
 
 #define CROWDED (1u << 14)
@@ -230,8 +231,10 @@ static int register_checked(struct space *space, const struct request *request, 
 
 static void count_refused(struct space *space, int error)
 {
-	if (error)
-		atomic_fetch_add_explicit(&space->refused, 1, memory_order_relaxed);
+	if (!error)
+		return;
+	atomic_fetch_add_explicit(&space->refused, 1, memory_order_relaxed);
+	PROBE(registration_refused, error);
 }
 
 int space_register(struct space *space, const struct request *request, uint32_t *slot)

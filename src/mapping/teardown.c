@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "base/probe.h"
 #include "client/client_pool.h"
 #include "mapping/space.h"
 
@@ -25,6 +26,7 @@ static void begin(struct space *space, struct owner *owner)
 	pthread_mutex_unlock(&owner->lock);
 	atomic_store_explicit(&space->hiding, (uint64_t)number << 32 | ((uint32_t)hiding + 1),
 	                      memory_order_release);
+	PROBE(owner_end, owner->id);
 }
 
 /* Nothing of his is in a node, but what is held. Release: a lookup that goes by the nodes alone again sees them so. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "base/probe.h"
 #include "mapping/space.h"
 #include "platform/platform.h"
 
@@ -169,8 +170,10 @@ static int check_length(struct space *space, const struct request *request, uint
 		error = check_length_inside(space, request->owner, needed);
 		space_leave(space);
 	}
-	if (error)
+	if (error) {
 		atomic_fetch_add_explicit(&space->refused, 1, memory_order_relaxed);
+		PROBE(registration_refused, error);
+	}
 	return error;
 }
 

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/probe.h"
+
 static uint32_t hash_of(const struct owner_table *table, uint32_t id)
 {
 	return index_hash(&table->index, id, 0);
@@ -185,6 +187,7 @@ void owner_put(struct owner *owner, uint64_t pages, uint64_t stretches, uint64_t
 		return;
 	atomic_store_explicit(&owner->state, OWNER_GONE, memory_order_relaxed);
 	leave(owner);
+	PROBE(owner_gone, config.id);
 	if (config.gone)
 		config.gone(config.context, config.id);
 }

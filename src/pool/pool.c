@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/probe.h"
 #include "base/tools.h"
 
 void pool_give_carefully(struct pool *pool, struct slabs *slabs, size_t start, size_t count, size_t granule)
@@ -24,11 +25,13 @@ void pool_give_carefully(struct pool *pool, struct slabs *slabs, size_t start, s
 void pool_count_failure(struct pool *pool)
 {
 	atomic_fetch_add_explicit(&pool->counters.failures, 1, memory_order_relaxed);
+	PROBE(exhausted, (int)pool->kind, pool->paddr);
 }
 
 void pool_count_misuse(struct pool *pool)
 {
 	atomic_fetch_add_explicit(&pool->counters.misuses, 1, memory_order_relaxed);
+	PROBE(misuse, (int)pool->kind, pool->paddr);
 }
 
 /* The slow paths' peak is in granules; as many bytes of it were asked for as of what they granted on the whole. */

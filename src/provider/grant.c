@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include <errno.h>
 
+#include "base/probe.h"
 #include "provider/provider.h"
 
 static void count(struct provider_desk *desk, uint64_t *counter)
@@ -13,6 +14,7 @@ static void count(struct provider_desk *desk, uint64_t *counter)
 
 static void give_back(struct provider_desk *desk, uint64_t cookie)
 {
+	PROBE(provider_return, cookie);
 	if (desk->provider.free(desk->provider.context, cookie))
 		count(desk, &desk->stats.return_failures);
 	count(desk, &desk->stats.returned);
@@ -77,11 +79,13 @@ int desk_ask(struct provider_desk *desk, uint64_t pages, size_t size, uint32_t o
 	int error;
 
 	count(desk, &desk->stats.asked);
+	PROBE(provider_ask, pages);
 	error = desk->provider.alloc(desk->provider.context, pages, flags, &answer);
 	if (!error && answer.cookie == 0)
 		error = -EIO;
 	if (error) {
 		count(desk, &desk->stats.failed);
+		PROBE(provider_failed, error, pages);
 		if (answer.cookie)
 			give_back(desk, answer.cookie);
 		return error < 0 ? error : -EIO;
@@ -92,6 +96,7 @@ int desk_ask(struct provider_desk *desk, uint64_t pages, size_t size, uint32_t o
 	pages_drop(&request.list);
 	if (error) {
 		count(desk, &desk->stats.wrong);
+		PROBE(provider_failed, error, pages);
 		give_back(desk, answer.cookie);
 		return error;
 	}

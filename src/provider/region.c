@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/probe.h"
 #include "base/tools.h"
 #include "platform/platform.h"
 #include "provider/provider.h"
@@ -111,6 +112,7 @@ static int open_region(struct provider_desk *desk, const struct grant *grant, st
 		return error;
 	}
 	tools_pool_made(&region->pool, region->pool.pool.vaddr, region->pool.pool.size);
+	PROBE(pool_grown, grant->pages, grant->paddr);
 	*out = region;
 	return 0;
 }
@@ -288,6 +290,7 @@ static bool return_region(struct provider_desk *desk, struct grown_region *regio
 		buddy_free(&region->pool.slabs.buddy, 0, pool->size / IST_PAGE_SIZE);
 	}
 	if (returned) {
+		PROBE(pool_shrunk, region->grant.pages, region->grant.paddr);
 		put_region(desk, region);
 		return true;
 	}

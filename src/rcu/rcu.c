@@ -16,6 +16,8 @@
 #include <time.h>
 #include <urcu-bp.h>
 
+#include "base/probe.h"
+
 char rcu_gate;
 
 static struct {
@@ -38,7 +40,9 @@ static void wait_for_readers(void)
 	int before;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	PROBE(grace_wait, 0);
 	synchronize_rcu();
+	PROBE(grace_done, 0);
 	pthread_setcancelstate(before, &before);
 	tsan_acquire(&rcu_gate);
 }

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "base/fence.h"
+#include "base/probe.h"
 #include "base/twin.h"
 #include "slab/reclaim.h"
 
@@ -193,6 +194,7 @@ void keep_flush(struct slabs *slabs, unsigned class, uint32_t block)
 	size_t given = give_some(slabs, block, class, half);
 
 	keep_expect(slabs, block, -(int64_t)(given * slabs->classes.granules[class]));
+	PROBE(flush, slabs->classes.granules[class], given);
 }
 
 /* The least number of objects that fill whole lines; 0 if a batch would not hold them. */

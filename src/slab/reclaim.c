@@ -24,6 +24,7 @@
 
 #include <sched.h>
 
+#include "base/probe.h"
 #include "base/twin.h"
 #include "slab/keep.h"
 
@@ -59,6 +60,7 @@ static void drain(struct attempt *attempt, enum percpu_reach reach)
 {
 	struct slabs *slabs = attempt->slabs;
 
+	PROBE(drain, (int)reach);
 	atomic_store_explicit(&slabs->bypass, SLAB_BYPASS, memory_order_relaxed);
 	cache_less(slabs);
 	percpu_drain(&slabs->percpu, reach, sink, ask, attempt);

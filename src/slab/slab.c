@@ -3,6 +3,7 @@
 /* The slow paths of taking and giving: refills, flushes, and how much a CPU may keep. */
 #include "slab/slab.h"
 
+#include "base/probe.h"
 #include "base/twin.h"
 #include "slab/keep.h"
 #include "slab/reclaim.h"
@@ -239,6 +240,7 @@ static int refill(struct slabs *slabs, unsigned class, uint32_t block, size_t *s
 		stock(slabs, class, *start, objects, block);
 		keep_end_batch(slabs);
 	}
+	PROBE(refill, count, objects);
 	return 0;
 }
 

@@ -13,11 +13,11 @@
 #include "stat/sequence.h"
 #include "stat/survey.h"
 
-#define SECOND UINT64_C(1000000000)
-#define MILLISECOND UINT64_C(1000000)
-#define DEFAULT_MS 100u
-#define DEFAULT_OWNERS 64u
-#define PAUSES 9u /* a pause is at least so many times as long as what it is from */
+#define STAT_SECOND UINT64_C(1000000000)
+#define STAT_MILLISECOND UINT64_C(1000000)
+#define STAT_DEFAULT_MS 100u
+#define STAT_DEFAULT_OWNERS 64u
+#define STAT_PAUSES 9u /* a pause is at least so many times as long as what it is from */
 
 struct ist_stat {
 	struct survey survey;
@@ -30,23 +30,23 @@ struct ist_stat {
 	bool stop;
 };
 
-static uint64_t now(void)
+static uint64_t clock_now(void)
 {
 	struct timespec time;
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * SECOND + (uint64_t)time.tv_nsec;
+	return (uint64_t)time.tv_sec * STAT_SECOND + (uint64_t)time.tv_nsec;
 }
 
 /* With the lock held. Returns how long it took. */
-static uint64_t snapshot(struct ist_stat *stat, bool is_last)
+static uint64_t take_snapshot(struct ist_stat *stat, bool is_last)
 {
 	struct ist_stat_body *body = survey_body(&stat->survey);
 	const struct ist_stat_head *head = &stat->survey.head;
-	uint64_t before = now(), took;
+	uint64_t before = clock_now(), took;
 
 	survey_take(&stat->survey);
-	took = now() - before;
+	took = clock_now() - before;
 	body->time_ns = before;
 	body->took_ns = took;
 	body->period_ns = stat->period_ns;
@@ -56,40 +56,41 @@ static uint64_t snapshot(struct ist_stat *stat, bool is_last)
 	return took;
 }
 
-static void *run(void *context)
+static void *run_refresher(void *context)
 {
 	struct ist_stat *stat = context;
 
 	pthread_mutex_lock(&stat->lock);
 	while (!stat->stop) {
-		uint64_t until =
-		        now() + bits_max(stat->period_ns, PAUSES * survey_body(&stat->survey)->took_ns);
-		struct timespec at = {.tv_sec = (time_t)(until / SECOND), .tv_nsec = (long)(until % SECOND)};
+		uint64_t until = clock_now() +
+		                 bits_max(stat->period_ns, STAT_PAUSES * survey_body(&stat->survey)->took_ns);
+		struct timespec at = {.tv_sec = (time_t)(until / STAT_SECOND),
+		                      .tv_nsec = (long)(until % STAT_SECOND)};
 		int error = 0;
 
 		while (!stat->stop && error != ETIMEDOUT)
 			error = pthread_cond_timedwait(&stat->wake, &stat->lock, &at);
 		if (!stat->stop)
-			snapshot(stat, false);
+			take_snapshot(stat, false);
 	}
 	pthread_mutex_unlock(&stat->lock);
 	return NULL;
 }
 
 /* With all signals blocked in it: they are the program's. */
-static int start_thread(struct ist_stat *stat)
+static int start_refresher(struct ist_stat *stat)
 {
 	sigset_t all, before;
 	int error;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&stat->thread, NULL, run, stat);
+	error = pthread_create(&stat->thread, NULL, run_refresher, stat);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -error;
 }
 
-static int check(struct ist_manager *manager, const struct ist_stat_options *options)
+static int check_export(struct ist_manager *manager, const struct ist_stat_options *options)
 {
 	if (!manager || (options->flags & ~IST_STAT_MANUAL) || options->owners > IST_STAT_OWNERS_MAX ||
 	    options->cells > IST_STAT_CELLS_MAX ||
@@ -116,7 +117,7 @@ static int make_page(struct ist_stat *stat)
 	return 0;
 }
 
-static void drop(struct ist_stat *stat)
+static void drop_export(struct ist_stat *stat)
 {
 	if (stat->page)
 		platform_hide_file(stat->fd, stat->page, stat->survey.head.file_size);
@@ -126,7 +127,8 @@ static void drop(struct ist_stat *stat)
 	free(stat);
 }
 
-static void init(struct ist_stat *stat, struct ist_manager *manager, const struct ist_stat_options *options)
+static void init_export(struct ist_stat *stat, struct ist_manager *manager,
+                        const struct ist_stat_options *options)
 {
 	pthread_condattr_t attributes;
 
@@ -135,12 +137,13 @@ static void init(struct ist_stat *stat, struct ist_manager *manager, const struc
 	pthread_cond_init(&stat->wake, &attributes);
 	pthread_condattr_destroy(&attributes);
 	pthread_mutex_init(&stat->lock, NULL);
-	survey_layout(&stat->survey, manager, options->owners ? options->owners : DEFAULT_OWNERS,
+	survey_layout(&stat->survey, manager, options->owners ? options->owners : STAT_DEFAULT_OWNERS,
 	              options->cells);
 	strcpy(stat->survey.head.name, options->name);
 	stat->survey.head.pid = platform_pid();
 	if (!(options->flags & IST_STAT_MANUAL))
-		stat->period_ns = (options->period_ms ? options->period_ms : DEFAULT_MS) * MILLISECOND;
+		stat->period_ns =
+		        (options->period_ms ? options->period_ms : STAT_DEFAULT_MS) * STAT_MILLISECOND;
 }
 
 int ist_stat_export(struct ist_manager *manager, const struct ist_stat_options *options,
@@ -152,22 +155,22 @@ int ist_stat_export(struct ist_manager *manager, const struct ist_stat_options *
 
 	if (!wanted.name)
 		wanted.name = "isthmus";
-	error = out ? check(manager, &wanted) : -EINVAL;
+	error = out ? check_export(manager, &wanted) : -EINVAL;
 	if (error)
 		return error;
 	stat = calloc(1, sizeof(*stat));
 	if (!stat)
 		return -ENOMEM;
-	init(stat, manager, &wanted);
+	init_export(stat, manager, &wanted);
 	error = survey_init(&stat->survey);
 	if (!error)
 		error = make_page(stat);
 	if (!error) {
-		snapshot(stat, false);
-		error = stat->period_ns ? start_thread(stat) : 0;
+		take_snapshot(stat, false);
+		error = stat->period_ns ? start_refresher(stat) : 0;
 	}
 	if (error) {
-		drop(stat);
+		drop_export(stat);
 		return error;
 	}
 	/* Relaxed: destroying the manager comes after, by its caller. */
@@ -176,7 +179,7 @@ int ist_stat_export(struct ist_manager *manager, const struct ist_stat_options *
 	return 0;
 }
 
-static int may_call(const struct ist_stat *stat)
+static int may_use_export(const struct ist_stat *stat)
 {
 	int error = slabs_check(&stat->survey.manager->driver.slabs);
 
@@ -185,19 +188,19 @@ static int may_call(const struct ist_stat *stat)
 
 int ist_stat_refresh(struct ist_stat *stat)
 {
-	int error = stat ? may_call(stat) : -EINVAL;
+	int error = stat ? may_use_export(stat) : -EINVAL;
 
 	if (error)
 		return error;
 	pthread_mutex_lock(&stat->lock);
-	snapshot(stat, false);
+	take_snapshot(stat, false);
 	pthread_mutex_unlock(&stat->lock);
 	return 0;
 }
 
 int ist_stat_unexport(struct ist_stat *stat)
 {
-	int error = stat ? may_call(stat) : 0;
+	int error = stat ? may_use_export(stat) : 0;
 
 	if (!stat || error)
 		return error;
@@ -207,8 +210,8 @@ int ist_stat_unexport(struct ist_stat *stat)
 	pthread_mutex_unlock(&stat->lock);
 	if (stat->period_ns)
 		pthread_join(stat->thread, NULL);
-	snapshot(stat, true);
+	take_snapshot(stat, true);
 	atomic_fetch_sub_explicit(&stat->survey.manager->exports, 1, memory_order_relaxed);
-	drop(stat);
+	drop_export(stat);
 	return 0;
 }

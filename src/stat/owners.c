@@ -6,9 +6,9 @@
 #include "base/bits.h"
 #include "stat/survey.h"
 
-#define BATCH 256u /* owners that are read with the lock held once */
+#define OWNER_BATCH 256u /* owners that are read with the lock held once */
 
-static bool make_room(struct survey *survey, size_t more)
+static bool make_rows(struct survey *survey, size_t more)
 {
 	size_t room = bits_max(survey->owner_count + more, 2 * survey->owner_room);
 	struct ist_stat_owner *moved;
@@ -23,27 +23,27 @@ static bool make_room(struct survey *survey, size_t more)
 	return true;
 }
 
-static int by_id(const void *a, const void *b)
+static int rows_by_id(const void *a, const void *b)
 {
 	const struct ist_stat_owner *left = a, *right = b;
 
 	return (left->id > right->id) - (left->id < right->id);
 }
 
-static uint64_t pages_of(const struct ist_stat_owner *owner)
+static uint64_t row_pages(const struct ist_stat_owner *owner)
 {
 	return owner->pages + bits_ceil_div(owner->client_bytes, IST_PAGE_SIZE);
 }
 
 /* Those that have more come first. */
-static int by_pages(const void *a, const void *b)
+static int rows_by_pages(const void *a, const void *b)
 {
-	uint64_t left = pages_of(a), right = pages_of(b);
+	uint64_t left = row_pages(a), right = row_pages(b);
 
-	return left != right ? (left < right) - (left > right) : by_id(a, b);
+	return left != right ? (left < right) - (left > right) : rows_by_id(a, b);
 }
 
-static struct ist_stat_owner row_of(const struct space_owner *owner)
+static struct ist_stat_owner new_row(const struct space_owner *owner)
 {
 	return (struct ist_stat_owner){
 	        .id = owner->id,
@@ -57,25 +57,25 @@ static struct ist_stat_owner row_of(const struct space_owner *owner)
 
 void survey_owners(struct survey *survey)
 {
-	struct space_owner batch[BATCH];
+	struct space_owner batch[OWNER_BATCH];
 	uint32_t number = 1, count;
 
 	survey->owner_count = 0;
 	survey->uncounted = 0;
-	while ((count = space_next_owners(&survey->manager->space, &number, batch, BATCH)) > 0) {
-		if (!make_room(survey, count)) {
+	while ((count = space_next_owners(&survey->manager->space, &number, batch, OWNER_BATCH)) > 0) {
+		if (!make_rows(survey, count)) {
 			survey->uncounted += count;
 			continue;
 		}
 		for (uint32_t i = 0; i < count; i++)
-			survey->owners[survey->owner_count++] = row_of(&batch[i]);
+			survey->owners[survey->owner_count++] = new_row(&batch[i]);
 	}
 	if (survey->owner_count)
-		qsort(survey->owners, survey->owner_count, sizeof(*survey->owners), by_id);
+		qsort(survey->owners, survey->owner_count, sizeof(*survey->owners), rows_by_id);
 }
 
 /* The row of this id; tags that are no owner's get one where they belong. */
-static struct ist_stat_owner *find(struct survey *survey, uint32_t id)
+static struct ist_stat_owner *find_row(struct survey *survey, uint32_t id)
 {
 	size_t low = 0, high = survey->owner_count;
 
@@ -90,7 +90,7 @@ static struct ist_stat_owner *find(struct survey *survey, uint32_t id)
 	if (low < survey->owner_count && survey->owners[low].id == id)
 		return &survey->owners[low];
 	/* Programs may use any number of tags; what is shown of them has a limit. */
-	if (survey->owner_count >= SURVEY_OWNERS || !make_room(survey, 1))
+	if (survey->owner_count >= SURVEY_OWNERS || !make_rows(survey, 1))
 		return NULL;
 	memmove(&survey->owners[low + 1], &survey->owners[low],
 	        (survey->owner_count - low) * sizeof(*survey->owners));
@@ -102,7 +102,7 @@ static struct ist_stat_owner *find(struct survey *survey, uint32_t id)
 
 void survey_owner_has(struct survey *survey, uint32_t id, size_t bytes)
 {
-	struct ist_stat_owner *owner = find(survey, id);
+	struct ist_stat_owner *owner = find_row(survey, id);
 
 	if (owner) {
 		owner->client_bytes += bytes;
@@ -116,7 +116,7 @@ void survey_owner_rows(struct survey *survey)
 	size_t count = bits_min(survey->owner_count, survey->head.owner_room);
 
 	if (survey->owner_count)
-		qsort(survey->owners, survey->owner_count, sizeof(*survey->owners), by_pages);
+		qsort(survey->owners, survey->owner_count, sizeof(*survey->owners), rows_by_pages);
 	if (count)
 		memcpy(survey_table(survey, survey->head.owners_at), survey->owners,
 		       count * sizeof(*survey->owners));

@@ -11,11 +11,11 @@
 
 #include "slab/reclaim.h"
 
-#define ROWS (SLAB_CLASSES + 1u) /* of classes, each pool */
-#define SHARE_ALL 65535u
+#define CLASS_ROWS (SLAB_CLASSES + 1u) /* of classes, each pool */
+#define CELL_ALL 65535u
 
 /* While one pool is counted. */
-struct count {
+struct tally {
 	struct survey *survey;
 	struct slabs *slabs;
 	struct ist_stat_pool *pool;
@@ -24,7 +24,7 @@ struct count {
 	size_t gap; /* where the last allocation ended */
 };
 
-static uint64_t take_place(uint64_t *at, uint64_t rows, uint64_t size)
+static uint64_t place_table(uint64_t *at, uint64_t rows, uint64_t size)
 {
 	uint64_t here = *at;
 
@@ -41,15 +41,15 @@ void survey_layout(struct survey *survey, struct ist_manager *manager, uint64_t 
 	head->magic = IST_STAT_MAGIC;
 	head->version = IST_STAT_VERSION;
 	head->head_size = sizeof(*head);
-	head->class_room = IST_STAT_POOLS * ROWS;
+	head->class_room = IST_STAT_POOLS * CLASS_ROWS;
 	head->cpu_room = bits_max(manager->driver.slabs.percpu.blocks, manager->client.slabs.percpu.blocks);
 	head->owner_room = owners;
 	head->cell_room = IST_STAT_POOLS * cells;
-	head->body_at = take_place(&at, 1, sizeof(struct ist_stat_body));
-	head->classes_at = take_place(&at, head->class_room, sizeof(struct ist_stat_class));
-	head->cpus_at = take_place(&at, head->cpu_room, sizeof(struct ist_stat_cpu));
-	head->owners_at = take_place(&at, head->owner_room, sizeof(struct ist_stat_owner));
-	head->cells_at = take_place(&at, head->cell_room, sizeof(struct ist_stat_cell));
+	head->body_at = place_table(&at, 1, sizeof(struct ist_stat_body));
+	head->classes_at = place_table(&at, head->class_room, sizeof(struct ist_stat_class));
+	head->cpus_at = place_table(&at, head->cpu_room, sizeof(struct ist_stat_cpu));
+	head->owners_at = place_table(&at, head->owner_room, sizeof(struct ist_stat_owner));
+	head->cells_at = place_table(&at, head->cell_room, sizeof(struct ist_stat_cell));
 	head->body_size = at - head->body_at;
 	head->file_size = bits_round_up(at, platform_page_size());
 }
@@ -72,27 +72,27 @@ void survey_drop(struct survey *survey)
 }
 
 /* The row of the class that serves so many granules; the last is for what is larger. */
-static struct ist_stat_class *class_of(const struct count *count, size_t granules)
+static struct ist_stat_class *class_of(const struct tally *tally, size_t granules)
 {
-	size_t class = PERCPU_CLASS(slabs_at(count->slabs, granules));
+	size_t class = PERCPU_CLASS(slabs_at(tally->slabs, granules));
 
-	return &count->classes[class < count->slabs->classes.count ? class : count->pool->classes - 1];
+	return &tally->classes[class < tally->slabs->classes.count ? class : tally->pool->classes - 1];
 }
 
-static struct survey_cell *cells_of(const struct count *count)
+static struct survey_cell *cells_of(const struct tally *tally)
 {
-	bool is_client = count->pool != survey_body(count->survey)->pool;
+	bool is_client = tally->pool != survey_body(tally->survey)->pool;
 
-	return count->survey->cells + (is_client ? count->survey->head.cell_room / IST_STAT_POOLS : 0);
+	return tally->survey->cells + (is_client ? tally->survey->head.cell_room / IST_STAT_POOLS : 0);
 }
 
 /* A stretch that is free, or that an allocation has; either way part by part. */
-static void spread(const struct count *count, size_t start, size_t granules, bool is_live)
+static void spread(const struct tally *tally, size_t start, size_t granules, bool is_live)
 {
-	struct survey_cell *cells = cells_of(count);
-	size_t each = count->pool->cell_granules, end = start + granules;
+	struct survey_cell *cells = cells_of(tally);
+	size_t each = tally->pool->cell_granules, end = start + granules;
 
-	if (count->pool->cells == 0)
+	if (tally->pool->cells == 0)
 		return;
 	if (is_live)
 		cells[start / each].starts++;
@@ -102,7 +102,7 @@ static void spread(const struct count *count, size_t start, size_t granules, boo
 
 		if (is_live) {
 			cell->live += part;
-			cell->largest = (uint32_t)bits_max(cell->largest, bits_min(granules, SHARE_ALL));
+			cell->largest = (uint32_t)bits_max(cell->largest, bits_min(granules, CELL_ALL));
 		} else {
 			cell->free += part;
 		}
@@ -110,35 +110,35 @@ static void spread(const struct count *count, size_t start, size_t granules, boo
 	}
 }
 
-static void count_gap(struct count *count, size_t end)
+static void count_gap(struct tally *tally, size_t end)
 {
-	size_t granules = end - count->gap;
+	size_t granules = end - tally->gap;
 
-	if (end <= count->gap)
+	if (end <= tally->gap)
 		return;
-	count->use.longest_gap = bits_max(count->use.longest_gap, granules);
-	count->pool->runs[bits_min(bits_highest(granules), IST_STAT_RUNS - 1)]++;
+	tally->use.longest_gap = bits_max(tally->use.longest_gap, granules);
+	tally->pool->runs[bits_min(bits_highest(granules), IST_STAT_RUNS - 1)]++;
 }
 
-static void count_live(struct count *count, size_t start, size_t granules, size_t bytes)
+static void count_live(struct tally *tally, size_t start, size_t granules, size_t bytes)
 {
-	struct ist_stat_class *class = class_of(count, granules);
+	struct ist_stat_class *class = class_of(tally, granules);
 
 	class->live++;
 	class->bytes += bytes;
-	count->pool->live++;
-	count->use.bytes += bytes;
-	count_gap(count, start);
-	count->gap = start + granules;
-	spread(count, start, granules, true);
+	tally->pool->live++;
+	tally->use.bytes += bytes;
+	count_gap(tally, start);
+	tally->gap = start + granules;
+	spread(tally, start, granules, true);
 }
 
 /* What the CPUs have, and did. */
-static void count_cpus(struct count *count, unsigned which)
+static void count_cpus(struct tally *tally, unsigned which)
 {
-	struct survey *survey = count->survey;
+	struct survey *survey = tally->survey;
 	struct ist_stat_cpu *cpus = survey_table(survey, survey->head.cpus_at);
-	struct slabs *slabs = count->slabs;
+	struct slabs *slabs = tally->slabs;
 
 	for (uint32_t block = 0; block < slabs->percpu.blocks; block++) {
 		uint64_t notes[NOTES], cached = 0;
@@ -152,83 +152,83 @@ static void count_cpus(struct count *count, unsigned which)
 			uint64_t level = magazine_level(
 			        magazine, atomic_load_explicit(&magazine->word, memory_order_relaxed));
 
-			count->classes[c].cached += level;
+			tally->classes[c].cached += level;
 			cached += level * slabs->classes.granules[c];
 		}
-		count->pool->direct_allocs += notes[NOTE_ALLOCS];
-		count->pool->direct_frees += notes[NOTE_FREES];
-		count->pool->refilled += notes[NOTE_STOCKED];
-		count->pool->flushed += notes[NOTE_FLUSHED];
-		cpus[block].cached[which] = cached * count->pool->granule;
+		tally->pool->direct_allocs += notes[NOTE_ALLOCS];
+		tally->pool->direct_frees += notes[NOTE_FREES];
+		tally->pool->refilled += notes[NOTE_STOCKED];
+		tally->pool->flushed += notes[NOTE_FLUSHED];
+		cpus[block].cached[which] = cached * tally->pool->granule;
 		cpus[block].slow[which] =
 		        notes[NOTE_ALLOCS] + notes[NOTE_FREES] + notes[NOTE_STOCKED] + notes[NOTE_FLUSHED];
 	}
 	survey_body(survey)->cpus = survey->head.cpu_room;
-	count->pool->drains = atomic_load_explicit(&slabs->drains, memory_order_relaxed);
+	tally->pool->drains = atomic_load_explicit(&slabs->drains, memory_order_relaxed);
 }
 
-static uint16_t share(uint64_t part, uint64_t all)
+static uint16_t share_of(uint64_t part, uint64_t all)
 {
-	return (uint16_t)(bits_min(part, all) * SHARE_ALL / all);
+	return (uint16_t)(bits_min(part, all) * CELL_ALL / all);
 }
 
-static void fill_cells(struct count *count, unsigned which)
+static void fill_cells(struct tally *tally, unsigned which)
 {
-	struct survey *survey = count->survey;
+	struct survey *survey = tally->survey;
 	struct ist_stat_cell *out = survey_table(survey, survey->head.cells_at);
-	const struct survey_cell *cells = cells_of(count);
-	size_t granules = count->pool->size / count->pool->granule, each = count->pool->cell_granules,
+	const struct survey_cell *cells = cells_of(tally);
+	size_t granules = tally->pool->size / tally->pool->granule, each = tally->pool->cell_granules,
 	       start = 0, run;
 
-	while (count->pool->cells && buddy_next_free_run(&count->slabs->buddy, start, &start, &run)) {
-		spread(count, start, run, false);
+	while (tally->pool->cells && buddy_next_free_run(&tally->slabs->buddy, start, &start, &run)) {
+		spread(tally, start, run, false);
 		start += run;
 	}
 	out += which * (survey->head.cell_room / IST_STAT_POOLS);
-	for (size_t i = 0; i < count->pool->cells; i++) {
+	for (size_t i = 0; i < tally->pool->cells; i++) {
 		uint64_t all = bits_min(each, granules - i * each), out_of_it = cells[i].live + cells[i].free;
 
 		out[i] = (struct ist_stat_cell){
-		        .live = share(cells[i].live, all),
-		        .cached = share(out_of_it < all ? all - out_of_it : 0, all),
+		        .live = share_of(cells[i].live, all),
+		        .cached = share_of(out_of_it < all ? all - out_of_it : 0, all),
 		        .granules = (uint16_t)cells[i].largest,
-		        .starts = (uint16_t)bits_min(cells[i].starts, SHARE_ALL),
+		        .starts = (uint16_t)bits_min(cells[i].starts, CELL_ALL),
 		};
 	}
 }
 
-static struct count begin(struct survey *survey, unsigned which, const struct pool *pool, struct slabs *slabs,
-                          size_t granule)
+static struct tally begin_tally(struct survey *survey, unsigned which, const struct pool *pool,
+                                struct slabs *slabs, size_t granule)
 {
-	struct count count = {
+	struct tally tally = {
 	        .survey = survey,
 	        .slabs = slabs,
 	        .pool = &survey_body(survey)->pool[which],
-	        .classes =
-	                (struct ist_stat_class *)survey_table(survey, survey->head.classes_at) + which * ROWS,
+	        .classes = (struct ist_stat_class *)survey_table(survey, survey->head.classes_at) +
+	                   which * CLASS_ROWS,
 	};
 	size_t granules = pool->size / granule, rows = survey->head.cell_room / IST_STAT_POOLS;
 
-	count.pool->paddr = pool->paddr;
-	count.pool->size = pool->size;
-	count.pool->granule = granule;
-	count.pool->classes = slabs->classes.count + 1;
+	tally.pool->paddr = pool->paddr;
+	tally.pool->size = pool->size;
+	tally.pool->granule = granule;
+	tally.pool->classes = slabs->classes.count + 1;
 	for (unsigned c = 0; c < slabs->classes.count; c++)
-		count.classes[c].granules = slabs->classes.granules[c];
+		tally.classes[c].granules = slabs->classes.granules[c];
 	if (rows) {
-		count.pool->cell_granules = bits_ceil_div(granules, rows);
-		count.pool->cells = bits_ceil_div(granules, count.pool->cell_granules);
+		tally.pool->cell_granules = bits_ceil_div(granules, rows);
+		tally.pool->cells = bits_ceil_div(granules, tally.pool->cell_granules);
 	}
-	return count;
+	return tally;
 }
 
-static void finish(struct count *count, unsigned which, struct pool *pool)
+static void finish_tally(struct tally *tally, unsigned which, struct pool *pool)
 {
-	struct ist_stat_pool *out = count->pool;
+	struct ist_stat_pool *out = tally->pool;
 	struct ist_pool_stats stats;
 
-	count_gap(count, out->size / out->granule);
-	pool_read_stats(pool, count->slabs, out->granule, &count->use, &stats);
+	count_gap(tally, out->size / out->granule);
+	pool_read_stats(pool, tally->slabs, out->granule, &tally->use, &stats);
 	out->used = stats.used;
 	out->peak = stats.peak;
 	out->largest_free = stats.largest_free;
@@ -237,33 +237,33 @@ static void finish(struct count *count, unsigned which, struct pool *pool)
 	out->frees = stats.frees;
 	out->failures = stats.failures;
 	out->misuses = stats.misuses;
-	count_cpus(count, which);
-	fill_cells(count, which);
+	count_cpus(tally, which);
+	fill_cells(tally, which);
 }
 
 static void survey_driver(struct survey *survey)
 {
 	struct ist_driver_pool *pool = &survey->manager->driver;
-	struct count count = begin(survey, 0, &pool->pool, &pool->slabs, DRIVER_GRANULE);
+	struct tally tally = begin_tally(survey, 0, &pool->pool, &pool->slabs, DRIVER_GRANULE);
 	size_t at = 0, granules, bytes;
 
 	for (; driver_pool_next(pool, &at, &granules, &bytes); at += granules)
-		count_live(&count, at, granules, bytes);
-	finish(&count, 0, &pool->pool);
+		count_live(&tally, at, granules, bytes);
+	finish_tally(&tally, 0, &pool->pool);
 }
 
 static void survey_client(struct survey *survey)
 {
 	struct ist_client_pool *pool = &survey->manager->client;
-	struct count count = begin(survey, 1, &pool->pool, &pool->slabs, IST_PAGE_SIZE);
+	struct tally tally = begin_tally(survey, 1, &pool->pool, &pool->slabs, IST_PAGE_SIZE);
 	struct ist_client_allocation found;
 	size_t start, end = 0;
 
 	while (client_pool_next_live(pool, end, SIZE_MAX, &start, &end, &found)) {
-		count_live(&count, start, end - start, found.view.size);
+		count_live(&tally, start, end - start, found.view.size);
 		survey_owner_has(survey, found.owner, found.view.size);
 	}
-	finish(&count, 1, &pool->pool);
+	finish_tally(&tally, 1, &pool->pool);
 }
 
 static void survey_rest(struct survey *survey)

@@ -30,7 +30,7 @@ static void close_with(char bracket)
 
 #define NUMBER(of, name) number(#name, (of)->name)
 
-static void print_pool(const struct page *page, unsigned which)
+static void json_pool(const struct page *page, unsigned which)
 {
 	const struct ist_stat_pool *pool = &page_body(page)->pool[which];
 	const struct ist_stat_class *classes = page_classes(page, which);
@@ -74,7 +74,7 @@ static void print_pool(const struct page *page, unsigned which)
 	close_with('}');
 }
 
-static void print_cpus(const struct page *page)
+static void json_cpus(const struct page *page)
 {
 	const struct ist_stat_cpu *cpus = page_table(page, page->head.cpus_at);
 
@@ -91,7 +91,7 @@ static void print_cpus(const struct page *page)
 	close_with(']');
 }
 
-static void print_owners(const struct page *page)
+static void json_owners(const struct page *page)
 {
 	const struct ist_stat_owner *owners = page_table(page, page->head.owners_at);
 
@@ -112,7 +112,7 @@ static void print_owners(const struct page *page)
 	number("owners_left_out", page_body(page)->owners_left_out);
 }
 
-static void print_mapping(const struct ist_stat_body *body)
+static void json_mapping(const struct ist_stat_body *body)
 {
 	open_with("mapping", '{');
 	NUMBER(body, mappings);
@@ -143,7 +143,7 @@ static void print_mapping(const struct ist_stat_body *body)
 	close_with('}');
 }
 
-static void print_name(const char *name)
+static void json_name(const char *name)
 {
 	printf("\"name\":\"");
 	for (; *name; name++)
@@ -157,17 +157,17 @@ void print_json(const struct page *page)
 	const struct ist_stat_body *body = page_body(page);
 
 	putchar('{');
-	print_name(page->name);
+	json_name(page->name);
 	printf(",\"version\":%u,\"pid\":%" PRId64, page->head.version, page->head.pid);
 	NUMBER(body, refreshes);
 	NUMBER(body, time_ns);
 	NUMBER(body, took_ns);
 	NUMBER(body, period_ns);
 	NUMBER(body, ended);
-	print_pool(page, 0);
-	print_pool(page, 1);
-	print_cpus(page);
-	print_owners(page);
-	print_mapping(body);
+	json_pool(page, 0);
+	json_pool(page, 1);
+	json_cpus(page);
+	json_owners(page);
+	json_mapping(body);
 	puts("}");
 }

@@ -23,7 +23,8 @@ ORDER = [
     {'provider'},
     {'manager'},
     {'tee', 'stat'},
-    {'preload', 'teed', 'teec', 'tools', 'trace'},
+    {'preload', 'teed', 'teec', 'trace'},
+    {'tools'},
 ]
 MAX_LINES = 600
 

@@ -27,5 +27,12 @@ cc -std=c11 -D_DEFAULT_SOURCE -Wall -Werror -o "$place/static" "$first" "$place/
 "$place/static"
 ! readelf -d "$place/static" | grep -q 'NEEDED.*libisthmus'
 
-[ -f "$(find "$place" -name 'isthmus_pool.3')" ]
+for page in isthmus_pool.3 isthmus_stat.3 isthmus-stat.1 isthmus-map.1 isthmus-trace.1; do
+	[ -f "$(find "$place" -name "$page")" ]
+done
+for tool in isthmus-stat isthmus-map isthmus-trace; do
+	"$place$prefix/bin/$tool" --help | grep -q "^usage: $tool "
+done
+"$place$prefix/bin/isthmus-trace" --library "$lib/libisthmus-trace.so" --output "$place/trace" env LD_LIBRARY_PATH="$lib" "$place/shared"
+grep -q ' msg_get 1 224' "$place/trace"
 echo "shared and static"
