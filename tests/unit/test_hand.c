@@ -136,7 +136,8 @@ static void churn(struct slabs *slabs, struct run *runs, uint64_t seed)
 		if (i % 64 == 0)
 			wanted = 1 + next_random(&seed) %
 			                     (next_random(&seed) % 4 ? 32 : slabs->buddy.granules / 16);
-		wanted_each = wanted <= SLAB_LARGEST ? slabs_granules(slabs, slabs_at(slabs, wanted)) : wanted;
+		wanted_each =
+		        wanted <= SLAB_LARGEST ? slabs_granules(slabs, slabs_at(slabs, wanted)) : wanted;
 		if (count < RUNS && next_random(&seed) % 256 < (i / 2048 % 2 ? 100 : 156) &&
 		    slabs_take_slow(slabs, wanted, wanted, &run.start, &run.granules) == 0) {
 			runs[count++] = run;
