@@ -264,23 +264,17 @@ static void check_mapping(const struct ist_mapping *mapping, const uint64_t *pag
 	ist_read_leave();
 }
 
+/* The owner or the backing is gone, or going; or there is no room. */
 static bool is_no_fault(int error)
 {
-	switch (error) {
-	case 0:
-	case -ENOENT: /* the owner is gone, or going */
-	case -ESHUTDOWN:
-	case -ENXIO: /* the backing is */
-	case -EINVAL:
-	case -EBUSY:
-	case -EAGAIN:
-	case -ENOSPC:
-	case -ENOMEM:
-	case -EFAULT:
-		return true;
-	default:
-		return false;
+	static const int refusals[] = {0,     ENOENT, ESHUTDOWN, ENXIO,  EINVAL,
+	                               EBUSY, EAGAIN, ENOSPC,    ENOMEM, EFAULT};
+
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		if (error == -refusals[i])
+			return true;
 	}
+	return false;
 }
 
 static void do_register(struct worker *worker)
