@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/stamp.h"
 #include "support/support.h"
 
 #define PAGE IST_PAGE_SIZE
@@ -77,35 +78,6 @@ static void report(const char *what, int line, long value)
 
 /* --- what is held bears a stamp -------------------------------------------------------------------------------- */
 
-static uint64_t stamp_of(const struct ist_view *view)
-{
-	return (uint64_t)(uintptr_t)view->vaddr * UINT64_C(0x9e3779b97f4a7c15) ^ view->size;
-}
-
-static void stamp(const struct ist_view *view)
-{
-	uint64_t value = stamp_of(view);
-	char *at = view->vaddr;
-
-	if (view->size < 8) {
-		memset(at, (int)(value & 0xff), view->size);
-		return;
-	}
-	memcpy(at, &value, 8);
-	memcpy(at + view->size - 8, &value, 8);
-}
-
-static bool is_stamped(const struct ist_view *view)
-{
-	uint64_t value = stamp_of(view);
-	const char *at = view->vaddr;
-
-	if (view->size < 8)
-		return at[0] == (char)(value & 0xff) && at[view->size - 1] == (char)(value & 0xff);
-	/* When they overlap, the last one counts. */
-	return memcmp(at + view->size - 8, &value, 8) == 0 && (view->size < 16 || memcmp(at, &value, 8) == 0);
-}
-
 static void release(struct ist_shm *shm)
 {
 	struct ist_view view = shm->view;
@@ -115,6 +87,12 @@ static void release(struct ist_shm *shm)
 	memset(view.vaddr, 0xdd, view.size < 16 ? view.size : 16);
 	error = ist_shm_free(shm);
 	CHECK(error == 0, error);
+}
+
+static void release_if_any(struct ist_shm *shm)
+{
+	if (shm->view.vaddr)
+		release(shm);
 }
 
 /* --- operations of a worker ------------------------------------------------------------------------------------- */
@@ -380,14 +358,10 @@ static void *work(void *of)
 
 	while (life-- > 0 && !atomic_load_explicit(&over, memory_order_relaxed))
 		do_something(worker);
-	for (int i = 0; i < HELD; i++) {
-		if (worker->held[i].view.vaddr)
-			release(&worker->held[i]);
-	}
-	for (int i = 0; i < BUFFERS; i++) {
-		if (worker->buffer[i].view.vaddr)
-			release(&worker->buffer[i]);
-	}
+	for (int i = 0; i < HELD; i++)
+		release_if_any(&worker->held[i]);
+	for (int i = 0; i < BUFFERS; i++)
+		release_if_any(&worker->buffer[i]);
 	for (int i = 0; i < KINDS; i++)
 		atomic_fetch_add_explicit(&done[i], worker->count[i], memory_order_relaxed);
 	atomic_fetch_add_explicit(&refused, worker->refusals, memory_order_relaxed);
