@@ -472,7 +472,7 @@ static void disturb(double seconds, long threads, uint64_t seed)
 			move_backing();
 		if (round % 2 == 0)
 			end_owner(1 + round / 2 % OWNERS);
-		if (round % 16 == 5)
+		if (round % 128 == 5) /* what follows copies pages */
 			fork_once();
 		usleep(2000);
 	}
