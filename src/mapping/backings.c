@@ -398,51 +398,34 @@ static int check_range(uint64_t paddr, uint64_t size, struct range *out)
 	return 0;
 }
 
-/* Found by its very values. */
-static struct range *find_protection(struct space *space, const struct range *wanted)
-{
-	struct range *range = ranges_at(&space->protections, wanted->page);
-
-	return range && range->page == wanted->page && range->pages == wanted->pages ? range : NULL;
-}
-
-static void drop_protection(struct space *space, struct range *range)
-{
-	ranges_remove(&space->protections, range);
-	atomic_fetch_sub_explicit(&space->protecting, 1, memory_order_relaxed);
-	free(range);
-}
-
 /* See begin_removal. */
 static int begin_protection(struct space *space, const struct range *wanted)
 {
-	struct range *range = malloc(sizeof(*range));
-	int error;
+	struct ranges *old = atomic_load_explicit(&space->protections, memory_order_relaxed), *with;
 
-	if (!range)
+	if (ranges_overlap(old, wanted->page, wanted->pages))
+		return -EEXIST;
+	with = ranges_with(old, wanted);
+	if (!with)
 		return -ENOMEM;
 	cache_shrink(space, 0);
-	*range = *wanted;
-	error = ranges_add(&space->protections, range);
-	if (error)
-		free(range);
-	else
-		atomic_fetch_add_explicit(&space->protecting, 1, memory_order_relaxed);
-	return error;
+	atomic_store_explicit(&space->protections, with, memory_order_release);
+	/* Release: the array comes before. The full fence is is_used's [mapping.E1]. */
+	atomic_fetch_add_explicit(&space->protections_changed, 1, memory_order_release);
+	ranges_retire(old);
+	return 0;
 }
 
 /* Without the lock. */
 static int finish_protection(struct space *space, const struct range *wanted)
 {
-	struct range *range;
 	int error = is_used(space, wanted) ? -EBUSY : limbo_drain(space);
 
 	if (!error)
 		return 0;
 	pthread_mutex_lock(&space->lock);
-	range = find_protection(space, wanted);
-	if (range) /* unless somebody has unprotected it meanwhile */
-		drop_protection(space, range);
+	/* Unless somebody has unprotected it meanwhile. */
+	ranges_take_out(atomic_load_explicit(&space->protections, memory_order_relaxed), wanted);
 	pthread_mutex_unlock(&space->lock);
 	return error;
 }
@@ -472,17 +455,14 @@ int ist_protect(struct ist_manager *manager, uint64_t paddr, uint64_t size)
 int ist_unprotect(struct ist_manager *manager, uint64_t paddr, uint64_t size)
 {
 	struct space *space = space_of(manager);
-	struct range wanted, *range;
+	struct range wanted;
 	int error = check_range(paddr, size, &wanted);
 
 	if (!error)
 		error = space_enter(space);
 	if (error)
 		return error;
-	range = find_protection(space, &wanted);
-	if (range)
-		drop_protection(space, range);
-	else
+	if (!ranges_take_out(atomic_load_explicit(&space->protections, memory_order_relaxed), &wanted))
 		error = -ENOENT;
 	space_leave(space);
 	return error;

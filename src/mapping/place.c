@@ -31,17 +31,10 @@ static bool is_in_view(const struct backing *backing, const struct request *requ
 	return backing->view && !(request->flags & IST_MAPPING_GUARD) && !read_only;
 }
 
-/* The array only under the lock; without it nothing is protected. */
-static bool is_protected(struct space *space, uint64_t page, uint64_t pages)
-{
-	return atomic_load_explicit(&space->protecting, memory_order_relaxed) &&
-	       ranges_overlap(&space->protections, page, pages);
-}
-
 static int check_extent(struct space *space, const struct request *request, struct extent extent,
                         struct backing **last, struct placing *plan)
 {
-	if (is_protected(space, extent.page, extent.pages))
+	if (space_is_protected(space, extent.page, extent.pages))
 		return -EACCES;
 	while (extent.pages > 0) {
 		const struct backing *backing = *last = find_backing(space, extent.page, *last);
@@ -66,8 +59,11 @@ int place_check(struct space *space, const struct request *request, struct placi
 	struct backing *last = NULL;
 	int error = 0;
 
-	*plan = (struct placing){.attributes = request->flags & IST_MAPPING_READ_ONLY ? IST_READ_ONLY : 0,
-	                         .in_views = true};
+	*plan = (struct placing){
+	        .attributes = request->flags & IST_MAPPING_READ_ONLY ? IST_READ_ONLY : 0,
+	        .in_views = true,
+	        /* Acquire: [mapping.E1]. */
+	        .protections = atomic_load_explicit(&space->protections_changed, memory_order_acquire)};
 	for (size_t i = 0; i < request->list.count && !error; i++)
 		error = check_extent(space, request, request->list.extent[i], &last, plan);
 	/* Consecutive addresses are promised to who does not ask for segments. */

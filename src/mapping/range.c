@@ -185,7 +185,7 @@ static int check_page(struct space *space, uint64_t page)
 
 	if (!backing || backing_is_leaving(backing) || (backing->attributes & IST_DEVICE))
 		return -ENXIO;
-	return ranges_overlap(&space->protections, page, 1) ? -EACCES : 0;
+	return space_is_protected(space, page, 1) ? -EACCES : 0;
 }
 
 /* `pages` are the caller's numbers of pages, copied. */

@@ -2,18 +2,16 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "mapping/ranges.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* How many ranges end at or below `page`. */
+/* How many ranges end below `page`. */
 static size_t below(const struct ranges *ranges, uint64_t page)
 {
 	size_t low = 0, high = ranges->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct range *range = ranges->item[middle];
+		const struct range *range = &ranges->at[middle].range;
 
 		if (range->page + (range->pages - 1) < page)
 			low = middle + 1;
@@ -23,48 +21,69 @@ static size_t below(const struct ranges *ranges, uint64_t page)
 	return low;
 }
 
-struct range *ranges_at(const struct ranges *ranges, uint64_t page)
+static bool is_out(const struct ranges *ranges, size_t at)
 {
-	size_t at = below(ranges, page);
-
-	return at < ranges->count ? ranges->item[at] : NULL;
+	return atomic_load_explicit(&ranges->at[at].is_out, memory_order_relaxed); /* [mapping.E2] */
 }
 
 bool ranges_overlap(const struct ranges *ranges, uint64_t page, uint64_t pages)
 {
-	const struct range *range = ranges_at(ranges, page);
+	size_t at = ranges ? below(ranges, page) : 0;
 
-	return range && range->page <= page + (pages - 1);
-}
-
-int ranges_add(struct ranges *ranges, struct range *range)
-{
-	size_t at = below(ranges, range->page);
-
-	if (ranges_overlap(ranges, range->page, range->pages))
-		return -EEXIST;
-	if (ranges->count == ranges->room) {
-		size_t room = ranges->room ? 2 * ranges->room : 8;
-		struct range **item = malloc(room * sizeof(struct range *));
-
-		if (!item)
-			return -ENOMEM;
-		if (ranges->count)
-			memcpy(item, ranges->item, ranges->count * sizeof(struct range *));
-		free(ranges->item);
-		ranges->item = item;
-		ranges->room = room;
+	for (; ranges && at < ranges->count && ranges->at[at].range.page <= page + (pages - 1); at++) {
+		if (!is_out(ranges, at))
+			return true;
 	}
-	memmove(ranges->item + at + 1, ranges->item + at, (ranges->count - at) * sizeof(struct range *));
-	ranges->item[at] = range;
-	ranges->count++;
-	return 0;
+	return false;
 }
 
-void ranges_remove(struct ranges *ranges, const struct range *range)
+static void append(struct ranges *ranges, const struct range *range)
 {
-	size_t at = below(ranges, range->page);
+	ranges->at[ranges->count].range = *range;
+	atomic_init(&ranges->at[ranges->count].is_out, false);
+	ranges->count++;
+}
 
-	memmove(ranges->item + at, ranges->item + at + 1, (ranges->count - at - 1) * sizeof(struct range *));
-	ranges->count--;
+struct ranges *ranges_with(const struct ranges *ranges, const struct range *range)
+{
+	size_t count = ranges ? ranges->count : 0, at = ranges ? below(ranges, range->page) : 0;
+	struct ranges *with = malloc(sizeof(*with) + (count + 1) * sizeof(with->at[0]));
+
+	if (!with)
+		return NULL;
+	with->count = 0;
+	for (size_t i = 0; i <= count; i++) {
+		if (i == at)
+			append(with, range);
+		if (i < count && !is_out(ranges, i))
+			append(with, &ranges->at[i].range);
+	}
+	return with;
+}
+
+bool ranges_take_out(struct ranges *ranges, const struct range *range)
+{
+	size_t at = ranges ? below(ranges, range->page) : 0;
+
+	for (; ranges && at < ranges->count && ranges->at[at].range.page <= range->page; at++) {
+		if (is_out(ranges, at) || ranges->at[at].range.page != range->page ||
+		    ranges->at[at].range.pages != range->pages)
+			continue;
+		atomic_store_explicit(&ranges->at[at].is_out, true, memory_order_relaxed); /* [mapping.E2] */
+		return true;
+	}
+	return false;
+}
+
+static void release(struct rcu_item *item)
+{
+	free((char *)item - offsetof(struct ranges, item));
+}
+
+void ranges_retire(struct ranges *ranges)
+{
+	if (!ranges)
+		return;
+	ranges->item.release = release;
+	rcu_defer(&ranges->item);
 }

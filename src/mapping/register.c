@@ -6,7 +6,11 @@
 
 #include "base/fence.h"
 #include "base/probe.h"
+#include "base/twin.h"
 #include "mapping/space.h"
+
+/* A fault that a test must find: what was protected since it was looked at is not asked again. */
+#define REGISTER_TWIN_PROTECTED_UNSEEN 219
 
 #define CROWDED (1u << 14)
 
@@ -246,7 +250,7 @@ int space_register(struct space *space, const struct request *request, uint32_t 
 }
 
 /* Somebody protects something, or removes the backing of a segment: the lock of the space tells who was first. */
-static bool is_contested(struct space *space, uint32_t slot)
+static bool is_contested(struct space *space, uint32_t slot, const struct placing *plan)
 {
 	const struct mapping *mapping = mapping_at(space, slot);
 	const struct segment *all = mapping_segments(mapping);
@@ -256,8 +260,9 @@ static bool is_contested(struct space *space, uint32_t slot)
 	 * either the mark is seen here, or the link there.
 	 */
 	fence_full();
-	if (atomic_load_explicit(&space->protecting, memory_order_relaxed))
-		return true;
+	if (!TWIN_BROKEN(REGISTER_TWIN_PROTECTED_UNSEEN) &&
+	    atomic_load_explicit(&space->protections_changed, memory_order_relaxed) != plan->protections)
+		return true; /* [mapping.E1] */
 	for (uint32_t i = 0; i < mapping->segments; i++)
 		if ((i == 0 || all[i].backing != all[i - 1].backing) &&
 		    backing_is_leaving(space_backing(space, all[i].backing)))
@@ -270,11 +275,8 @@ static bool is_contested(struct space *space, uint32_t slot)
 /* In a read section: whether, and how, it can be done under the owner's lock. */
 static int plan_alone(struct space *space, const struct request *request, struct placing *plan)
 {
-	int error;
+	int error = place_check(space, request, plan);
 
-	if (atomic_load_explicit(&space->protecting, memory_order_relaxed))
-		return NOT_ALONE;
-	error = place_check(space, request, plan);
 	if (error)
 		return error;
 	/* The cache is under space.lock. */
@@ -283,13 +285,13 @@ static int plan_alone(struct space *space, const struct request *request, struct
 
 /* It is placed, or will be found where it lies. Its backings are pinned. */
 static int publish_alone(struct space *space, const struct request *request, struct owner *owner,
-                         uint32_t slot)
+                         const struct placing *plan, uint32_t slot)
 {
 	int error = enter_indexes(space, request, owner, slot);
 
 	if (error)
 		return error;
-	if (is_contested(space, slot)) {
+	if (is_contested(space, slot, plan)) {
 		leave_indexes(space, owner, slot);
 		return NOT_ALONE;
 	}
@@ -363,7 +365,7 @@ static int place_alone(struct space *space, const struct request *request, struc
 	if (error)
 		limbo_add(space, slot);
 	else
-		error = publish_alone(space, request, owner, slot);
+		error = publish_alone(space, request, owner, plan, slot);
 	/* Whatever became of it: its next life begins under the owner's lock, which is ours. */
 	unpin(space, all, mapping->segments);
 	return error;
@@ -381,6 +383,7 @@ static int register_alone(struct space *space, const struct request *request, st
 
 	rcu_enter();
 	error = plan_alone(space, request, &plan);
+	twin_dwell();
 	if (!error)
 		error = prepare_alone(space, request, owner, &plan, slot);
 	rcu_leave();

@@ -146,13 +146,6 @@ int space_use(struct space *space)
 	return error;
 }
 
-static void drop_ranges(struct ranges *ranges)
-{
-	for (size_t i = 0; i < ranges->count; i++)
-		free(ranges->item[i]);
-	free(ranges->item);
-}
-
 int space_close(struct space *space)
 {
 	if (space_is_open(space)) {
@@ -169,7 +162,7 @@ int space_close(struct space *space)
 			return -EBUSY;
 		index_drop(&space->index);
 		owner_table_drop(&space->owners);
-		drop_ranges(&space->protections);
+		free(atomic_load_explicit(&space->protections, memory_order_relaxed)); /* nobody reads any more */
 	}
 	atfork_delist_space(space);
 	for (uint32_t i = 1; i <= space->backings.slots.made; i++)

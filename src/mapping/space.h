@@ -160,7 +160,7 @@ struct space {
 	pthread_mutex_t sharing[SPACE_SHARING]; /* by the backing's number: sharing.c */
 	uint64_t secret; /* for trees of links */
 	_Atomic uint64_t serial;
-	_Atomic uint64_t protecting; /* how many ranges are protected, or about to be */
+	_Atomic uint64_t protections_changed; /* how often something was protected [mapping.E1] */
 	/*
 	 * {number 32, owners whose end has begun and that have something in the nodes 32}: lookups pass over what is theirs. The
 	 * number says when the end began (owner.hidden), so that a lookup that began before may take it.
@@ -169,7 +169,7 @@ struct space {
 	uint32_t finished, last_finished; /* owners that wait for readers, oldest first: a list */
 	uint32_t owed; /* owners that have something to be put, when the lock is given back: a list */
 	struct backings backings;
-	struct ranges protections;
+	_Atomic(struct ranges *) protections; /* changed under the lock, read in a read section */
 	struct owner_table owners;
 	struct limbo limbo;
 	struct {
@@ -181,6 +181,12 @@ struct space {
 	_Atomic uint64_t segment_bytes;
 	struct space *following, **link; /* the list of all, for fork */
 };
+
+/* Whether any page of these is protected. In a read section or under the lock. Acquire: [mapping.E1]. */
+static inline bool space_is_protected(struct space *space, uint64_t page, uint64_t pages)
+{
+	return ranges_overlap(atomic_load_explicit(&space->protections, memory_order_acquire), page, pages);
+}
 
 /* Nothing is allocated until the first call of the control path. */
 void space_init(struct space *space);
@@ -367,10 +373,12 @@ int space_register_and_describe(struct space *space, const struct request *reque
  */
 struct placing {
 	uint64_t segments;
+	uint64_t protections; /* their number when it was looked for protected pages [mapping.E1] */
 	uint8_t attributes;
 	bool in_views;
 	bool needs_lock; /* to be mapped again: what is not known yet of a backing is found out under space.lock */
 };
+/* In a read section or under the lock. */
 int place_check(struct space *space, const struct request *request, struct placing *plan);
 /* Write the segments: they have room in the mapping. */
 void place_segments(struct space *space, struct mapping *mapping, const struct request *request);

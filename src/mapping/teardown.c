@@ -263,7 +263,8 @@ uint32_t space_next_owners(struct space *space, uint32_t *number, struct space_o
 		return 0;
 	for (; count < room && *number <= space->owners.slots.made; ++*number) {
 		struct owner *owner = owner_at(&space->owners, *number);
-		uint32_t state = atomic_load_explicit(&owner->state, memory_order_relaxed); /* under the lock, but for GONE */
+		uint32_t state = atomic_load_explicit(
+		        &owner->state, memory_order_relaxed); /* under the lock, but for GONE */
 
 		if (state == OWNER_LIVE || state == OWNER_DYING)
 			out[count++] = (struct space_owner){owner->id, stats_of(owner)};

@@ -41,20 +41,6 @@ static int find_in_backing(struct space *space, uint64_t page, struct source *ou
 	return 0;
 }
 
-/* The list of what is protected is under the lock. */
-static bool is_page_protected(struct space *space, uint64_t page)
-{
-	bool is_protected;
-
-	/* Relaxed: what is protected while a list is read may be either. */
-	if (!atomic_load_explicit(&space->protecting, memory_order_relaxed))
-		return false;
-	pthread_mutex_lock(&space->lock);
-	is_protected = ranges_overlap(&space->protections, page, 1);
-	pthread_mutex_unlock(&space->lock);
-	return is_protected;
-}
-
 static int find_source(struct space *space, uint64_t page, struct source *out)
 {
 	uint64_t offset = page * IST_PAGE_SIZE - space->carve_out->paddr;
@@ -65,10 +51,8 @@ static int find_source(struct space *space, uint64_t page, struct source *out)
 		out->from = (const char *)space->carve_out->vaddr + offset;
 		return 0;
 	}
-	if (is_page_protected(space, page))
-		return -ENXIO;
 	rcu_enter();
-	error = find_in_backing(space, page, out);
+	error = space_is_protected(space, page, 1) ? -ENXIO : find_in_backing(space, page, out);
 	rcu_leave();
 	return error;
 }

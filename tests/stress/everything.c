@@ -26,6 +26,7 @@
 #define PAGE IST_PAGE_SIZE
 #define FIXED UINT64_C(0x100000000) /* guest memory that stays, and some that comes and goes */
 #define MOVING UINT64_C(0x200000000)
+#define GUARDED (FIXED + (RAM_PAGES - 1) * PAGE)
 enum { CARVE_OUT = 8 * MIB, MESSAGES = MIB, RAM_PAGES = 512, THREADS_MOST = 256, HELD = 48, BUFFERS = 4 };
 enum { MAILBOXES = 64, OWNERS = 4, BULK = 32, LIST = 12, REGISTERED = RAM_PAGES / 2 };
 
@@ -41,11 +42,12 @@ enum what {
 	FORK,
 	OWNER,
 	BACKING,
+	PROTECT,
 	KINDS
 };
 static const char *const names[KINDS] = {
-        "messages", "in bulk",     "buffers",       "owned buffers", "look-ups",          "registrations",
-        "moves",    "in handlers", "forked childs", "owners' ends",  "backings' removals"};
+        "messages", "in bulk",     "buffers",       "owned buffers", "look-ups",           "registrations",
+        "moves",    "in handlers", "forked childs", "owners' ends",  "backings' removals", "protections"};
 
 static struct ist_manager *manager;
 static struct ist_driver_pool *driver;
@@ -53,7 +55,7 @@ static struct ist_client_pool *client;
 static int ram_fd;
 static long cpus;
 static struct ist_mapping resident; /* half of the memory that stays is registered all the time */
-static _Atomic bool over, moving_is_used = true;
+static _Atomic bool over, moving_is_used = true, is_guarded; /* the last page of what stays is protected */
 static _Atomic uint64_t done[KINDS], refused, wrong;
 /* Messages on their way from one thread to another. */
 static _Atomic(struct ist_shm *) mailbox[MAILBOXES];
@@ -245,8 +247,8 @@ static void check_mapping(const struct ist_mapping *mapping, const uint64_t *pag
 /* The owner or the backing is gone, or going; or there is no room. */
 static bool is_no_fault(int error)
 {
-	static const int refusals[] = {0,     ENOENT, ESHUTDOWN, ENXIO,  EINVAL,
-	                               EBUSY, EAGAIN, ENOSPC,    ENOMEM, EFAULT};
+	static const int refusals[] = {0,      ENOENT, ESHUTDOWN, ENXIO,  EINVAL, EBUSY,
+	                               EACCES, EAGAIN, ENOSPC,    ENOMEM, EFAULT};
 
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		if (error == -refusals[i])
@@ -280,6 +282,9 @@ static void do_register(struct worker *worker)
 		worker->refusals++;
 		return;
 	}
+	/* Acquire: pairs with the release behind ist_protect, which found that nobody has the page. */
+	for (size_t i = 0; i < count; i++)
+		CHECK(pages[i] != GUARDED || !atomic_load_explicit(&is_guarded, memory_order_acquire), i);
 	check_mapping(&mapping, pages, base);
 	if (random_below(&worker->seed, 4) == 0) {
 		error = ist_mapping_get(manager, &mapping);
@@ -414,6 +419,19 @@ static void move_backing(void)
 	}
 }
 
+/* The mark is taken away before the protection is. */
+static void guard(void)
+{
+	bool was = atomic_exchange_explicit(&is_guarded, false, memory_order_acq_rel);
+	int error = was ? ist_unprotect(manager, GUARDED, PAGE) : ist_protect(manager, GUARDED, PAGE);
+
+	CHECK(error == 0 || (!was && (error == -EBUSY || error == -EAGAIN)), error);
+	if (was || error)
+		return;
+	atomic_store_explicit(&is_guarded, true, memory_order_release);
+	atomic_fetch_add_explicit(&done[PROTECT], 1, memory_order_relaxed);
+}
+
 static void end_owner(uint32_t id)
 {
 	const struct ist_owner_config owner = {.id = id};
@@ -470,6 +488,7 @@ static void disturb(double seconds, long threads, uint64_t seed)
 		atomic_store_explicit(&moving_is_used, round / 16 % 2 == 0, memory_order_relaxed);
 		if (round % 4 == 3)
 			move_backing();
+		guard();
 		if (round % 2 == 0)
 			end_owner(1 + round / 2 % OWNERS);
 		if (round % 128 == 5) /* what follows copies pages */
@@ -529,6 +548,8 @@ static void tear_down(long threads)
 	}
 	for (uint32_t id = 1; id <= OWNERS; id++)
 		CHECK(ist_owner_destroy(manager, id) == 0, id);
+	if (is_guarded)
+		guard();
 	CHECK(ist_mapping_unregister_one(manager, &resident, 0) == 0, 0);
 	CHECK(ist_mapping_drain(manager) == 0, 0);
 	ist_driver_pool_stats(driver, &messages);

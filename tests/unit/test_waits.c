@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mapping/space.h"
+
 #define PAGE IST_PAGE_SIZE
 #define RAM (1 * MIB)
 #define DEVICE UINT64_C(0x80000000)
@@ -408,13 +410,57 @@ static void a_page_that_leaves_a_range(void **state)
 	guest_drop(&guest);
 }
 
+struct registering {
+	struct ist_manager *manager;
+	int answer[2];
+};
+
+/* A list in segments, and one page that is protected. */
+static void *register_two(void *context)
+{
+	struct registering *r = context;
+	const uint64_t pages[] = {page_at(3), page_at(9), page_at(4)};
+	struct ist_registration list = {
+	        .pages = pages, .page_count = 3, .size = 3 * PAGE, .flags = IST_MAPPING_SEGMENTS};
+	struct ist_mapping mapping;
+
+	r->answer[0] = ist_mapping_register(r->manager, &list, &mapping);
+	if (r->answer[0] == 0)
+		r->answer[0] = ist_mapping_unregister_one(r->manager, &mapping, 0);
+	list.pages = NULL;
+	list.paddr = page_at(100);
+	list.size = PAGE;
+	r->answer[1] = ist_mapping_register(r->manager, &list, &mapping);
+	return NULL;
+}
+
+/* What is protected is looked for without the lock of all: somebody else's long list, or whatever takes long there, holds up nobody. */
+static void lists_beside_protected_pages(void **state)
+{
+	struct guest guest = guest_make(RAM);
+	struct registering r = {.manager = guest.fixture.manager, .answer = {1, 1}};
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(ist_protect(r.manager, page_at(100), 2 * PAGE), 0);
+	register_two(&r); /* so that all that is made once is there */
+	pthread_mutex_lock(&space_of(r.manager)->lock);
+	start(&thread, register_two, &r);
+	pthread_join(thread, NULL);
+	pthread_mutex_unlock(&space_of(r.manager)->lock);
+	assert_int_equal(r.answer[0], 0);
+	assert_int_equal(r.answer[1], -EACCES);
+	assert_int_equal(ist_unprotect(r.manager, page_at(100), 2 * PAGE), 0);
+	guest_drop(&guest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(no_further_thread),          cmocka_unit_test(a_reader_that_stays),
 	        cmocka_unit_test(a_reader_in_a_full_window),  cmocka_unit_test(unregistered_but_referenced),
 	        cmocka_unit_test(a_list_that_takes_long),     cmocka_unit_test(forks_beside_protect),
-	        cmocka_unit_test(a_page_that_leaves_a_range),
+	        cmocka_unit_test(a_page_that_leaves_a_range), cmocka_unit_test(lists_beside_protected_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
