@@ -5,6 +5,8 @@
 # Runs each command that tests/build/commands.txt says this runs, as it stands there, in a scratch folder, beside a process that
 # exports statistics. What ends only with that process is ended with it.
 set -euo pipefail
+mapfile -t paths < <(realpath "$@")
+set -- "${paths[@]}"
 root=$1 shown=$2 traced=$3 library=$7
 place=$(mktemp -d)
 child=
@@ -33,7 +35,10 @@ while read -r command; do
 	[ "$line" = ready ]
 	PID=$child bash -c "$command" >out 2>err &
 	runner=$!
-	sleep 0.5
+	for _ in $(seq 100); do # it ends, or has said something
+		kill -0 "$runner" 2>/dev/null && [ ! -s out ] || break
+		sleep 0.1
+	done
 	kill -9 "$child"
 	wait "$child" 2>/dev/null || true
 	child=
