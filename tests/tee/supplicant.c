@@ -251,6 +251,18 @@ static pid_t begin_process(void)
 	return child;
 }
 
+/* A server may notice a moment later that the supplicant before has closed: what is asked until then is lost with him. */
+static uint32_t ask_the_next(unsigned char first)
+{
+	uint32_t ret = ask(first);
+
+	for (int i = 0; i < 100 && ret == IST_TEE_ERROR_COMMUNICATION; i++) {
+		usleep(10000);
+		ret = ask(first);
+	}
+	return ret;
+}
+
 static void *ask_and_wait(void *unused)
 {
 	(void)unused;
@@ -264,7 +276,8 @@ static void with_a_process(void)
 	void *ret;
 	int status;
 
-	for (int i = 0; i < 100; i++)
+	CHECK(ask_the_next(0) == IST_TEE_SUCCESS);
+	for (int i = 1; i < 100; i++)
 		CHECK(ask((unsigned char)i) == IST_TEE_SUCCESS);
 	CHECK(pthread_create(&thread, NULL, ask_and_wait, NULL) == 0);
 	usleep(200000);
@@ -273,7 +286,7 @@ static void with_a_process(void)
 	pthread_join(thread, &ret);
 	CHECK((uintptr_t)ret == IST_TEE_ERROR_COMMUNICATION);
 	child = begin_process();
-	CHECK(ask(1) == IST_TEE_SUCCESS);
+	CHECK(ask_the_next(1) == IST_TEE_SUCCESS);
 	CHECK(ask(END) == IST_TEE_SUCCESS);
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
 }

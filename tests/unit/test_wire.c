@@ -61,6 +61,17 @@ static void lists_of_all_lengths(void **state)
 	guest_drop(&guest);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_ASAN 1
+#endif
+#endif
+#ifndef IS_ASAN
+#define IS_ASAN 0
+#endif
+
 struct cancelled {
 	struct ist_manager *manager;
 	uint64_t list;
@@ -96,6 +107,10 @@ static void cancelled_while_pinned(void **state)
 	void *result;
 
 	(void)state;
+	if (IS_ASAN) { /* it takes the frames that are unwound for frames still */
+		guest_drop(&guest);
+		skip();
+	}
 	assert_int_equal(pthread_create(&thread, NULL, register_cancelled, &cancelled), 0);
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_ptr_equal(result, PTHREAD_CANCELED);
