@@ -84,7 +84,7 @@ static void look(const char *file)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size};
-	char *file;
+	char *file, *at_sequence;
 
 	if (!original)
 		set_up();
@@ -98,7 +98,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(file + at, &value, sizeof(value));
 	}
 	/* One that is never whole is waited for, a second long. */
-	file[offsetof(struct ist_stat_head, sequence)] &= ~1;
+	at_sequence = &file[offsetof(struct ist_stat_head, sequence)];
+	*at_sequence = (char)(*at_sequence & ~1);
 	look(file);
 	free(file);
 	return 0;
