@@ -109,7 +109,7 @@ int ist_tee_context_export(struct ist_tee_context *context)
 /* The context of a descriptor, with a use of it; or null and the error. */
 static struct ist_tee_context *context_of_fd(int fd, long *error)
 {
-	struct handle *handle = handles_find(fd);
+	struct handle *handle = handles_find(fd, NULL);
 
 	*error = -ENOTTY;
 	if (!handle)
@@ -136,19 +136,19 @@ long ist_tee_fd_ioctl(int fd, unsigned long command, void *arg)
 
 int ist_tee_fd_find(int fd, struct ist_tee_fd *out)
 {
-	struct handle *handle = out ? handles_find(fd) : NULL;
+	uint64_t key = 0;
+	struct handle *handle = out ? handles_find(fd, &key) : NULL;
 	struct ist_tee_shm *shm;
 
 	if (!handle)
 		return out ? -ENOTTY : -EINVAL;
 	if (handle->gone == context_gone) {
-		*out = (struct ist_tee_fd){.key = handle->key, .is_context = true};
+		*out = (struct ist_tee_fd){.key = key, .is_context = true};
 		fd_unuse(context_of(handle));
 		return 0;
 	}
 	shm = (struct ist_tee_shm *)(void *)((char *)handle - offsetof(struct ist_tee_shm, handle));
-	*out = (struct ist_tee_fd){
-	        .key = handle->key, .can_map = shm->kind == SHM_POOL, .size = shm->view.size};
+	*out = (struct ist_tee_fd){.key = key, .can_map = shm->kind == SHM_POOL, .size = shm->view.size};
 	ist_tee_shm_put(shm);
 	return 0;
 }

@@ -173,7 +173,7 @@ static struct handle **table_find(uint64_t key)
 	return NULL;
 }
 
-struct handle *handles_find(int fd)
+struct handle *handles_find(int fd, uint64_t *key)
 {
 	struct handle **link, *found = NULL;
 	struct stat file;
@@ -184,6 +184,8 @@ struct handle *handles_find(int fd)
 	link = table_find(file.st_ino);
 	if (link && (*link)->device == file.st_dev && (*link)->keep(*link))
 		found = *link;
+	if (found && key)
+		*key = found->key; /* here: when its last descriptor is closed it has none, and that is told by the kernel alone */
 	pthread_mutex_unlock(&table.lock);
 	return found;
 }

@@ -44,8 +44,8 @@ int handles_begin(struct handle *handle, int keeper);
 int handles_open(struct handle *handle, int keeper);
 int handles_enter(struct handle *handle, int keeper);
 
-/* The handle that a descriptor leads to, kept; or null. */
-struct handle *handles_find(int fd);
+/* The handle that a descriptor leads to, kept, and its key; or null. */
+struct handle *handles_find(int fd, uint64_t *key);
 
 /* Let go of those of that key, or of all (0), or of those that linger (UINT64_MAX), whose descriptors and mappings are gone. How many were. */
 unsigned handles_reap(uint64_t key);
