@@ -25,13 +25,13 @@ void pool_give_carefully(struct pool *pool, struct slabs *slabs, size_t start, s
 void pool_count_failure(struct pool *pool)
 {
 	atomic_fetch_add_explicit(&pool->counters.failures, 1, memory_order_relaxed);
-	PROBE(exhausted, (int)pool->kind, pool->paddr);
+	PROBE(exhausted, (int)pool->kind, (uintptr_t)pool);
 }
 
 void pool_count_misuse(struct pool *pool)
 {
 	atomic_fetch_add_explicit(&pool->counters.misuses, 1, memory_order_relaxed);
-	PROBE(misuse, (int)pool->kind, pool->paddr);
+	PROBE(misuse, (int)pool->kind, (uintptr_t)pool);
 }
 
 /* The slow paths' peak is in granules; as many bytes of it were asked for as of what they granted on the whole. */
