@@ -267,8 +267,7 @@ static void do_register(struct worker *worker)
 	                             .page_count = count,
 	                             .size = count * PAGE,
 	                             .owner = some_owner(worker),
-	                             .cookie = 1 +
-	                                       (worker->number << 20 | random_below(&worker->seed, 1 << 20))};
+	                             .cookie = worker->number << 32 | (worker->count[REGISTER] + 1)};
 	struct ist_mapping mapping;
 	int error;
 
