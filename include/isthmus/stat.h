@@ -47,6 +47,7 @@ struct ist_stat_options {
  *   -EMFILE, -ENFILE  no descriptor is left;
  *   -EAGAIN    no thread can be started;
  *   -ENOTSUP   the kernel cannot make a file that others can only read (before Linux 5.1);
+ *   -EFBIG     the process may not have files of that size (RLIMIT_FSIZE); it gets no SIGXFSZ;
  *   -EDEADLK   called inside a read section;
  *   -ECHILD    this process is a child of the one that made the manager, by fork;
  *   or another negative errno value of making the file.

@@ -105,15 +105,27 @@ static int set_length(int fd, size_t bytes)
 	return error;
 }
 
-int platform_sealed_file(size_t bytes)
+int platform_memory_file(const char *name, size_t bytes)
 {
-	int error, fd = errno_or(memfd_create("isthmus", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	int error, fd = errno_or(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
 
 	if (fd < 0)
 		return fd;
 	error = set_length(fd, bytes);
-	if (!error)
-		error = errno_or(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL));
+	if (error) {
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+int platform_sealed_file(size_t bytes)
+{
+	int error, fd = platform_memory_file("isthmus", bytes);
+
+	if (fd < 0)
+		return fd;
+	error = errno_or(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL));
 	if (error) {
 		close(fd);
 		return error;

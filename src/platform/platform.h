@@ -39,7 +39,13 @@ int platform_pid(void);
 void platform_wipe_start(void);
 
 /*
- * A memory file of `bytes` zeroes that can neither grow nor shrink. Returns a close-on-exec descriptor, or a
+ * A memory file of `bytes` zeroes with a name, to be sealed. Returns a close-on-exec descriptor, or a negative errno value: -EFBIG for
+ * what the process's limit on file sizes forbids, without a signal.
+ */
+int platform_memory_file(const char *name, size_t bytes);
+
+/*
+ * The same, which can neither grow nor shrink. Returns a close-on-exec descriptor, or a
  * negative errno value.
  */
 int platform_sealed_file(size_t bytes);

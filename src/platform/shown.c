@@ -16,8 +16,6 @@ static int map_and_seal(int fd, size_t bytes, void **where)
 {
 	void *page;
 
-	if (ftruncate(fd, (off_t)bytes))
-		return -errno;
 	page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (page == MAP_FAILED)
 		return -errno;
@@ -34,10 +32,10 @@ static int map_and_seal(int fd, size_t bytes, void **where)
 
 int platform_shown_file(const char *name, size_t bytes, void **where)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), error;
+	int fd = platform_memory_file(name, bytes), error;
 
 	if (fd < 0)
-		return errno == EINVAL || errno == ENOSYS ? -ENOTSUP : -errno;
+		return fd == -EINVAL || fd == -ENOSYS ? -ENOTSUP : fd;
 	error = map_and_seal(fd, bytes, where);
 	if (error) {
 		close(fd);

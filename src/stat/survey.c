@@ -58,10 +58,7 @@ int survey_init(struct survey *survey)
 {
 	survey->snapshot = calloc(1, survey->head.body_size);
 	survey->cells = calloc(survey->head.cell_room + 1, sizeof(*survey->cells));
-	if (survey->snapshot && survey->cells)
-		return 0;
-	survey_drop(survey);
-	return -ENOMEM;
+	return survey->snapshot && survey->cells ? 0 : -ENOMEM;
 }
 
 void survey_drop(struct survey *survey)

@@ -30,9 +30,9 @@ struct survey {
 	uint64_t uncounted; /* owners for whom there was no memory */
 };
 
-/* The layout of a file with so many rows; head.body_size stays 0 if it would be too large. */
+/* The layout of a file with so many rows. */
 void survey_layout(struct survey *survey, struct ist_manager *manager, uint64_t owners, uint64_t cells);
-/* -ENOMEM */
+/* 0 or -ENOMEM; survey_drop in either case. */
 int survey_init(struct survey *survey);
 void survey_drop(struct survey *survey);
 

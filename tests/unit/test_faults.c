@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <isthmus/stat.h>
+
 #include "support/failing_system.h"
 #include "support/guest.h"
 
@@ -69,6 +71,7 @@ static bool works(int error)
 	case -ENOSYS:
 	case -EINVAL: /* these two of a file that says nothing of itself */
 	case -EBADF:
+	case -ENOTSUP: /* a kernel that cannot seal, or does not take an advice */
 	case -EFAULT:
 		break;
 	default:
@@ -392,6 +395,21 @@ static void use_tee(struct ist_manager *manager)
 
 /* ----------------------------------------------------------------------------------------------------------- */
 
+static void use_statistics(struct ist_manager *manager)
+{
+	const struct ist_stat_options options = {.cells = 16, .owners = 4};
+	const struct ist_owner_config owner = {.id = 7};
+	bool has_owner = works(ist_owner_create(manager, &owner));
+	struct ist_stat *stat;
+
+	if (works(ist_stat_export(manager, &options, &stat))) {
+		assert_int_equal(ist_stat_refresh(stat), 0); /* what it cannot tell it leaves out */
+		UNDO(ist_stat_unexport(stat));
+	}
+	if (has_owner)
+		UNDO(ist_owner_destroy(manager, 7));
+}
+
 struct scenario {
 	const char *name;
 	void (*run)(struct ist_manager *manager);
@@ -399,7 +417,7 @@ struct scenario {
 
 static const struct scenario scenarios[] = {
         {"pools", use_pools},       {"mappings", use_mappings}, {"cached mappings", use_cache},
-        {"provider", use_provider}, {"tee", use_tee},
+        {"provider", use_provider}, {"tee", use_tee},           {"statistics", use_statistics},
 };
 
 /* All of a manager's life, as far as it comes. */

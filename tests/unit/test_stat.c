@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -321,6 +322,31 @@ static void test_limits(void **state)
 }
 
 /* A thread takes snapshots by itself, as often as it was told. */
+/* An error, and no signal; in a child, for the limit stays. */
+static void test_limit_on_file_sizes(void **state)
+{
+	const struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
+	const struct ist_stat_options manual = {.flags = IST_STAT_MANUAL};
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		struct fixture fixture = fixture_make(256 * KIB, 0);
+		struct ist_stat *stat;
+
+		signal(SIGXFSZ, SIG_DFL);
+		if (setrlimit(RLIMIT_FSIZE, &limit))
+			_exit(1);
+		_exit(ist_stat_export(fixture.manager, &manual, &stat) == -EFBIG && find_file(O_RDONLY) < 0 &&
+		                      ist_manager_destroy(fixture.manager) == 0
+		              ? 0
+		              : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static void test_thread(void **state)
 {
 	struct fixture fixture = fixture_make(4 * MIB, MIB);
@@ -390,10 +416,15 @@ static void test_no_half_snapshot(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_bad_input), cmocka_unit_test(test_contents),
-	        cmocka_unit_test(test_owners),    cmocka_unit_test(test_nobody_else_writes),
-	        cmocka_unit_test(test_fork),      cmocka_unit_test(test_limits),
-	        cmocka_unit_test(test_thread),    cmocka_unit_test(test_no_half_snapshot),
+	        cmocka_unit_test(test_bad_input),
+	        cmocka_unit_test(test_contents),
+	        cmocka_unit_test(test_owners),
+	        cmocka_unit_test(test_nobody_else_writes),
+	        cmocka_unit_test(test_fork),
+	        cmocka_unit_test(test_limits),
+	        cmocka_unit_test(test_thread),
+	        cmocka_unit_test(test_no_half_snapshot),
+	        cmocka_unit_test(test_limit_on_file_sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
