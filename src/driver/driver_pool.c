@@ -369,17 +369,10 @@ bool driver_pool_next(const struct ist_driver_pool *pool, size_t *at, size_t *gr
 /* What lives, and the longest stretch between, whether it lies in the buddy or in magazines: all of it can be had. */
 static void survey_live(struct ist_driver_pool *pool, struct pool_use *use)
 {
-	size_t end = pool->pool.size / DRIVER_GRANULE, at = 0, gap = 0;
+	size_t end = pool->pool.size / DRIVER_GRANULE, at = 0, gap = 0, granules, size;
 
 	*use = (struct pool_use){0};
-	/* By the buddy's map, so that free stretches cost a bit a granule. */
-	while ((at = bitmap_next_used(pool->slabs.buddy.map, at, end)) < end) {
-		size_t granules, size = live_size(pool, at, &granules);
-
-		if (size == 0) { /* in a magazine, or on its way */
-			at += granules;
-			continue;
-		}
+	while (driver_pool_next(pool, &at, &granules, &size)) {
 		use->bytes += size;
 		use->longest_gap = bits_max(use->longest_gap, at - gap);
 		gap = at += granules;

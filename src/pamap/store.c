@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/threads.h"
 #include "platform/platform.h"
 
 #ifndef CHUNK_FIRST /* models take less */
@@ -27,16 +28,11 @@ static size_t cover_bytes(size_t count)
 
 void store_init(struct store *store)
 {
-	pthread_condattr_t attributes;
-
 	store->limit = LIMIT_DEFAULT;
 	store->bump_leaf.next_bytes = store->bump_inner.next_bytes = store->bump_block.next_bytes =
 	        CHUNK_FIRST;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&store->has_landed, &attributes);
+	cond_init_monotonic(&store->has_landed);
 	pthread_mutex_init(&store->landing, NULL);
-	pthread_condattr_destroy(&attributes);
 }
 
 static void free_hints(struct store *store, struct hints *hints)

@@ -11,12 +11,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
 #include <time.h>
 #include <urcu-bp.h>
 
 #include "base/probe.h"
+#include "base/threads.h"
 
 char rcu_gate;
 
@@ -109,15 +109,11 @@ static void *reclaim(void *unused)
 static void start_thread(void)
 {
 	pthread_t thread;
-	sigset_t all, before;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	if (pthread_create(&thread, NULL, reclaim, NULL) == 0) {
+	if (thread_start(&thread, reclaim, NULL) == 0) {
 		pthread_detach(thread);
 		reclaimer.running = true;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static void append(struct rcu_item *item)

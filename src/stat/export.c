@@ -4,11 +4,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/threads.h"
 #include "rcu/rcu.h"
 #include "stat/sequence.h"
 #include "stat/survey.h"
@@ -77,19 +77,6 @@ static void *run_refresher(void *context)
 	return NULL;
 }
 
-/* With all signals blocked in it: they are the program's. */
-static int start_refresher(struct ist_stat *stat)
-{
-	sigset_t all, before;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&stat->thread, NULL, run_refresher, stat);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -error;
-}
-
 static int check_export(struct ist_manager *manager, const struct ist_stat_options *options)
 {
 	if (!manager || (options->flags & ~IST_STAT_MANUAL) || options->owners > IST_STAT_OWNERS_MAX ||
@@ -130,12 +117,7 @@ static void drop_export(struct ist_stat *stat)
 static void init_export(struct ist_stat *stat, struct ist_manager *manager,
                         const struct ist_stat_options *options)
 {
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&stat->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
+	cond_init_monotonic(&stat->wake);
 	pthread_mutex_init(&stat->lock, NULL);
 	survey_layout(&stat->survey, manager, options->owners ? options->owners : STAT_DEFAULT_OWNERS,
 	              options->cells);
@@ -167,7 +149,7 @@ int ist_stat_export(struct ist_manager *manager, const struct ist_stat_options *
 		error = make_page(stat);
 	if (!error) {
 		take_snapshot(stat, false);
-		error = stat->period_ns ? start_refresher(stat) : 0;
+		error = stat->period_ns ? -thread_start(&stat->thread, run_refresher, stat) : 0;
 	}
 	if (error) {
 		drop_export(stat);

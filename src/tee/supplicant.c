@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <time.h>
 
+#include "base/threads.h"
+
 #define LOOK_NS 20000000 /* how often who waits looks whether he still should */
 #define META (IST_TEE_PARAM_VALUE_INOUT | IST_TEE_PARAM_META)
 
@@ -26,12 +28,7 @@ struct asked {
 
 void supplicant_init(struct supplicant *supplicant)
 {
-	pthread_condattr_t attributes;
-
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&supplicant->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	cond_init_monotonic(&supplicant->changed);
 	pthread_mutex_init(&supplicant->lock, NULL);
 	supplicant->context = NULL;
 	supplicant->first = NULL;

@@ -34,10 +34,8 @@ typedef int pthread_cond_t; /* its own <pthread.h> lacks these, and nobody waits
 typedef int pthread_condattr_t;
 typedef int pthread_once_t;
 typedef int pid_t;
-#define pthread_condattr_init(...) ((void)0)
-#define pthread_condattr_destroy(...) ((void)0)
-#define pthread_condattr_setclock(...) ((void)0)
-#define pthread_cond_init(...) ((void)0)
+#define BASE_THREADS_H
+#define cond_init_monotonic(...) ((void)0)
 #define pthread_cond_destroy(...) ((void)0)
 #define pthread_cond_broadcast(...) ((void)0)
 #define pthread_cond_wait(...) 0
