@@ -14,9 +14,10 @@
 #include "trace/spool.h"
 
 /* What this thread recorded last, for calls within calls. */
-static _Thread_local struct {
+struct recorded {
 	uint64_t births, refusals, place;
-} last;
+};
+static _Thread_local struct recorded last;
 
 #define NEXT(name) ((__typeof__(&name))next_of(#name, &known.name))
 #define KNOWN(name) void *_Atomic name
@@ -86,29 +87,42 @@ static uint8_t log2_of(size_t align)
 	return align ? (uint8_t)(63 - __builtin_clzll(align)) : 0;
 }
 
-/* After a call: what came of it, unless a call within has said so. */
-static int settle(int error, enum spool_op op, size_t size, const struct ist_shm *out, uint32_t owner,
-                  size_t align, uint64_t births, uint64_t refusals)
+/* After a call: what came of it, unless a call within has said so. `before` is from before the call. */
+static int settle(int error, struct spool_record record, const struct ist_shm *out, struct recorded before)
 {
-	enum spool_op none = op == SPOOL_MESSAGE ? SPOOL_NO_MESSAGE : SPOOL_NO_BUFFER;
-
-	if (error == 0 && (births == last.births || last.place != (uintptr_t)out->view.vaddr))
-		born((struct spool_record){.op = op,
-		                           .place = (uintptr_t)out->view.vaddr,
-		                           .size = size,
-		                           .owner = owner,
-		                           .align = log2_of(align)});
-	else if (error == -ENOSPC && refusals == last.refusals)
-		refused(none, size);
+	if (error == 0 && (before.births == last.births || last.place != (uintptr_t)out->view.vaddr)) {
+		record.place = (uintptr_t)out->view.vaddr;
+		born(record);
+	} else if (error == -ENOSPC && before.refusals == last.refusals) {
+		refused(record.op == SPOOL_MESSAGE ? SPOOL_NO_MESSAGE : SPOOL_NO_BUFFER, record.size);
+	}
 	return error;
+}
+
+static int settle_buffer(int error, size_t size, const struct ist_shm *out, struct recorded before)
+{
+	return settle(error, (struct spool_record){.op = SPOOL_BUFFER, .size = size}, out, before);
+}
+
+static int settle_request(int error, const struct ist_client_request *request, const struct ist_shm *out,
+                          struct recorded before)
+{
+	if (!request)
+		return error;
+	return settle(error,
+	              (struct spool_record){.op = SPOOL_BUFFER,
+	                                    .size = request->size,
+	                                    .owner = request->owner,
+	                                    .align = log2_of(request->align)},
+	              out, before);
 }
 
 IST_API int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_shm *out)
 {
-	uint64_t births = last.births, refusals = last.refusals;
+	struct recorded before = last;
 
-	return settle(NEXT(ist_driver_pool_alloc)(pool, size, out), SPOOL_MESSAGE, size, out, 0, 0, births,
-	              refusals);
+	return settle(NEXT(ist_driver_pool_alloc)(pool, size, out),
+	              (struct spool_record){.op = SPOOL_MESSAGE, .size = size}, out, before);
 }
 
 IST_API int ist_driver_pool_alloc_bulk(struct ist_driver_pool *pool, size_t size, unsigned count, void **out)
@@ -135,52 +149,42 @@ IST_API int ist_driver_pool_free_bulk(struct ist_driver_pool *pool, void *const 
 
 IST_API int ist_client_pool_alloc(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
 {
-	uint64_t births = last.births, refusals = last.refusals;
+	struct recorded before = last;
 
-	return settle(NEXT(ist_client_pool_alloc)(pool, size, out), SPOOL_BUFFER, size, out, 0, 0, births,
-	              refusals);
+	return settle_buffer(NEXT(ist_client_pool_alloc)(pool, size, out), size, out, before);
 }
 
 IST_API int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
 {
-	uint64_t births = last.births, refusals = last.refusals;
+	struct recorded before = last;
 
-	return settle(NEXT(ist_client_pool_alloc_nozero)(pool, size, out), SPOOL_BUFFER, size, out, 0, 0,
-	              births, refusals);
+	return settle_buffer(NEXT(ist_client_pool_alloc_nozero)(pool, size, out), size, out, before);
 }
 
 IST_API int ist_client_pool_alloc_request(struct ist_client_pool *pool,
                                           const struct ist_client_request *request, struct ist_shm *out)
 {
-	uint64_t births = last.births, refusals = last.refusals;
-	int error = NEXT(ist_client_pool_alloc_request)(pool, request, out);
+	struct recorded before = last;
 
-	return request ? settle(error, SPOOL_BUFFER, request->size, out, request->owner, request->align,
-	                        births, refusals)
-	               : error;
+	return settle_request(NEXT(ist_client_pool_alloc_request)(pool, request, out), request, out, before);
 }
 
 IST_API int ist_client_pool_alloc_isolated(struct ist_client_pool *pool,
                                            const struct ist_client_request *request, struct ist_shm *out,
                                            int *fd)
 {
-	uint64_t births = last.births, refusals = last.refusals;
-	int error = NEXT(ist_client_pool_alloc_isolated)(pool, request, out, fd);
+	struct recorded before = last;
 
-	return request ? settle(error, SPOOL_BUFFER, request->size, out, request->owner, request->align,
-	                        births, refusals)
-	               : error;
+	return settle_request(NEXT(ist_client_pool_alloc_isolated)(pool, request, out, fd), request, out,
+	                      before);
 }
 
 IST_API int ist_provider_client_alloc(struct ist_manager *manager, const struct ist_client_request *request,
                                       struct ist_shm *out)
 {
-	uint64_t births = last.births, refusals = last.refusals;
-	int error = NEXT(ist_provider_client_alloc)(manager, request, out);
+	struct recorded before = last;
 
-	return request ? settle(error, SPOOL_BUFFER, request->size, out, request->owner, request->align,
-	                        births, refusals)
-	               : error;
+	return settle_request(NEXT(ist_provider_client_alloc)(manager, request, out), request, out, before);
 }
 
 IST_API int ist_shm_free(struct ist_shm *shm)

@@ -8,13 +8,7 @@ set -euo pipefail
 mapfile -t paths < <(realpath "$@")
 set -- "${paths[@]}"
 root=$1 shown=$2 traced=$3 library=$7
-place=$(mktemp -d)
-child=
-finish() {
-	[ -z "$child" ] || kill -9 "$child" 2>/dev/null || true
-	rm -rf "$place"
-}
-trap finish EXIT
+. "$root/tests/tools/shown.sh"
 mkdir "$place/bin"
 ln -s "$4" "$place/bin/isthmus-stat"
 ln -s "$5" "$place/bin/isthmus-map"
@@ -29,19 +23,15 @@ cd "$place"
 python3 "$root/tests/build/commands.py" "$root" tools/commands.sh >commands
 count=0
 while read -r command; do
-	coproc program { exec "$shown"; }
-	child=$program_PID
-	read -r line <&"${program[0]}"
-	[ "$line" = ready ]
+	begin
+	: >out # of the command before
 	PID=$child bash -c "$command" >out 2>err &
 	runner=$!
 	for _ in $(seq 100); do # it ends, or has said something
 		kill -0 "$runner" 2>/dev/null && [ ! -s out ] || break
 		sleep 0.1
 	done
-	kill -9 "$child"
-	wait "$child" 2>/dev/null || true
-	child=
+	end
 	status=0
 	wait "$runner" || status=$?
 	case $command in

@@ -5,13 +5,7 @@
 # isthmus-stat and isthmus-map at a process that shows something, at its end, and at processes that show nonsense.
 set -euo pipefail
 shown=$1 stat=$2 map=$3
-place=$(mktemp -d)
-child=
-finish() {
-	[ -z "$child" ] || kill -9 "$child" 2>/dev/null || true
-	rm -rf "$place"
-}
-trap finish EXIT
+. "$(dirname "$0")/shown.sh"
 
 # What must fail.
 fails() {
@@ -19,19 +13,6 @@ fails() {
 		echo "does not fail: $*"
 		exit 1
 	fi
-}
-
-begin() {
-	coproc program { exec "$shown" "$@"; }
-	child=$program_PID
-	to=${program[1]}
-	read -r line <&"${program[0]}"
-	[ "$line" = ready ]
-}
-end() {
-	kill -9 "$child"
-	wait "$child" 2>/dev/null || true
-	child=
 }
 
 begin
