@@ -32,16 +32,10 @@ class Test:
 
     def __init__(self, source, functions=(), figure=None, args=(), program=None, env=None):
         self.source, self.functions, self.figure, self.args, self.env = source, functions, figure, args, env or {}
-        stem = pathlib.Path(source).stem
-        self.program = program or ('test-' + stem[5:].replace('_', '-') if stem.startswith('test_') else stem)
+        self.program = program or pathlib.Path(source).stem.replace('test_', 'test-', 1)
 
     def name(self):
         return f'`{self.source}`' + (': ' + ', '.join(f'`{name}`' for name in self.functions) if self.functions else '')
-
-
-def same(name):
-    """Programs that keep the underscore."""
-    return f'test-{name}'
 
 
 NO_RSEQ = {'GLIBC_TUNABLES': 'glibc.pthread.rseq=0'}
@@ -64,7 +58,7 @@ FAULTS = [
      ['memory_between_guard_pages'])]),
     ('A peer that scribbles over everything it shares',
      [Test('stress/test_scribble.c', ['a_hostile_peer_changes_nothing'], figure=r'(\d+ calls while \d+ words were scribbled over)',
-           env=NO_RSEQ), Test('unit/test_tee_msg.c', program='test-tee_msg')]),
+           env=NO_RSEQ), Test('unit/test_tee_msg.c')]),
     ('A thread stopped or killed in the middle of an operation',
      [Test('stress/test_stop_everywhere.c', figure=r'(\d+) instructions, stopped', program='test-stop-everywhere'),
       Test('stress/test_freeze.c', ['nobody_waits_for_a_stopped_thread'], figure=r'(\d+ stops, workers blocked \(must be 0\): 0)')]),
@@ -78,9 +72,9 @@ FAULTS = [
            program='torture-percpu-0'), Test('unit/test_percpu.c', ['more_cpus_than_it_is_said'])]),
     ('No memory for bookkeeping, no mapping, descriptor, thread or barrier: each call in turn',
      [Test('unit/test_faults.c', figure=r'(\w+[\w ]*, (?:the|from the) nth(?: on)?: \d+ calls)'),
-      Test('unit/test_system_limits.c', program=same('system_limits'))]),
+      Test('unit/test_system_limits.c')]),
     ('Counts and sizes at every limit', [Test('unit/test_limits.c', ['views', 'configurations', 'quarantines']),
-                                         Test('unit/test_provider_limits.c', program=same('provider_limits'))]),
+                                         Test('unit/test_provider_limits.c')]),
     ('Sums that wrap', [Test('unit/test_manager.c', ['sizes_that_are_zero_or_wrap', 'carve_outs_that_end_at_the_top']),
                         Test('unit/test_view.c', ['slices_that_are_empty_or_outside'])]),
     ('A number that comes round (ABA): generations of handles, of the records under the buddy',

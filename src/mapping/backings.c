@@ -142,9 +142,8 @@ static int show_backing(struct space *space, struct backing *backing, bool *was_
 	*was_found = true;
 	if (backing->view)
 		error = pamap_insert(space->by_vaddr, &by_vaddr, 0);
-	if (error)
-		backing->listed = pamap_remove(space->by_paddr, &by_paddr) != 0;
-	else
+	backing->listed = !error || pamap_remove(space->by_paddr, &by_paddr) != 0;
+	if (!error)
 		atomic_store_explicit(&backing->leaving, false, memory_order_relaxed);
 	return error;
 }
@@ -206,26 +205,27 @@ static void give_records(struct space *space, uint32_t number)
 static int add(struct space *space, const struct ist_backing *from, uint32_t number)
 {
 	struct backing *backing = space_backing(space, number);
-	int error = fill(backing, from), closed; /* not under the lock: a file takes its time */
-	bool was_found = false, is_abandoned = false;
+	bool was_found = false, is_abandoned;
+	int error = fill(backing, from); /* not under the lock: a file takes its time */
 
 	backing->number = number;
-	closed = space_enter(space);
-	if (!closed && !error)
-		error = show_backing(space, backing, &was_found);
-	if (!closed && !error) {
-		backing->listed = true;
-		space->backings.count++;
-	} else if (backing->listed) {
-		is_abandoned = true; /* from now on others may finish it */
-		abandon(&space->backings, backing);
+	if (!error)
+		error = space_enter(space);
+	if (error) {
+		give_record(space, number);
+		return error;
 	}
-	if (!closed)
-		space_leave(space);
-	error = closed ? closed : error;
+	error = show_backing(space, backing, &was_found);
+	is_abandoned = error && backing->listed;
+	if (is_abandoned)
+		abandon(&space->backings, backing); /* from now on others may finish it */
+	else if (error)
+		backing->next = 0;
+	else
+		space->backings.count++;
+	space_leave(space);
 	if (!error || is_abandoned)
 		return error;
-	backing->next = 0;
 	if (was_found)
 		give_records(space, number);
 	else

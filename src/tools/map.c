@@ -54,9 +54,7 @@ static bool parse(int argc, char **argv, struct options *out)
 			return false;
 		}
 	}
-	if (optind + 1 != argc)
-		return false;
-	out->pid = parse_pid(argv[optind]);
+	out->pid = pid_argument(argc, argv);
 	return out->pid > 0;
 }
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -205,14 +206,16 @@ int page_read(struct page *page)
 	return -1;
 }
 
-long parse_pid(const char *text)
+long pid_argument(int argc, char **argv)
 {
 	char *end;
 	long pid;
 
+	if (optind + 1 != argc)
+		return -1;
 	errno = 0;
-	pid = strtol(text, &end, 10);
-	return errno || end == text || *end || pid <= 0 || pid > INT_MAX ? -1 : pid;
+	pid = strtol(argv[optind], &end, 10);
+	return errno || end == argv[optind] || *end || pid <= 0 || pid > INT_MAX ? -1 : pid;
 }
 
 const char *bytes_text(uint64_t bytes)

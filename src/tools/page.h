@@ -61,8 +61,8 @@ static inline const struct ist_stat_cell *page_cells(const struct page *page, un
 	       which * (page->head.cell_room / IST_STAT_POOLS);
 }
 
-/* A number of a process: above 0, or -1. */
-long parse_pid(const char *text);
+/* The only word that is left of the arguments, a number of a process: above 0, or -1. After getopt_long. */
+long pid_argument(int argc, char **argv);
 
 /* Size in bytes in a few letters, such as 1.5M; in one of four buffers that are used in turn. */
 const char *bytes_text(uint64_t bytes);

@@ -12,18 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "support/sanitizers.h"
 #include "support/support.h"
 
 /* The library's records are had in steps, by how much waits for readers at a time. A test has many more peers than that. */
 #define MAPS_SLACK 16
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-static const bool is_sanitized = true; /* and makes mappings of its own */
-#elif defined(__has_feature)
-static const bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-static const bool is_sanitized = false;
-#endif
 
 uint8_t disk_byte(size_t offset)
 {
@@ -135,7 +128,7 @@ struct back_gone back_peer_gone(struct back *back)
 		fail_msg("the back end says: %s", line);
 	if (back->fds) {
 		assert_int_equal(count_entries(back->pid), back->fds);
-		assert_true(count_mappings(back->pid, &guests) <= back->maps || is_sanitized);
+		assert_true(count_mappings(back->pid, &guests) <= back->maps || IS_SANITIZED);
 		assert_int_equal(guests, 0);
 	}
 	return gone;

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/tsan.h"
+#include "support/sanitizers.h"
 
 size_t count_maps(void)
 {
@@ -24,13 +24,8 @@ size_t count_maps(void)
 
 bool maps_settle(size_t most)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(TSAN_BUILD)
-	return most > 0;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-	return most > 0;
-#endif
-#endif
+	if (IS_SANITIZED)
+		return most > 0;
 	for (int tries = 0; tries < 200 && count_maps() > most; tries++)
 		usleep(10000);
 	return count_maps() <= most;

@@ -7,25 +7,13 @@
 
 #include "platform/platform.h"
 #include "support/failing_heap.h"
-#include "support/support.h"
+#include "support/guest.h"
 
 static int create(struct carve_out *c, struct ist_manager **out)
 {
 	struct ist_manager_config config = {.vaddr = c->start, .paddr = PADDR, .size = c->size};
 
 	return ist_manager_create(&config, out);
-}
-
-static size_t mapping_count(void)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	size_t lines = 0;
-
-	assert_non_null(maps);
-	for (int c; (c = fgetc(maps)) != EOF;)
-		lines += c == '\n';
-	fclose(maps);
-	return lines;
 }
 
 static void sweep(void (*plan)(int nth, bool for_good), void (*end)(void))
@@ -38,7 +26,7 @@ static void sweep(void (*plan)(int nth, bool for_good), void (*end)(void))
 	struct ist_manager *manager;
 	assert_int_equal(create(&c, &manager), 0);
 	assert_int_equal(ist_manager_destroy(manager), 0);
-	maps = mapping_count();
+	maps = count_maps();
 
 	for (int for_good = 0; for_good < 2; for_good++) {
 		int failed = 0, error;
@@ -53,11 +41,11 @@ static void sweep(void (*plan)(int nth, bool for_good), void (*end)(void))
 			failed++;
 			assert_int_equal(error, -ENOMEM);
 			assert_ptr_equal(manager, untouched);
-			assert_int_equal(mapping_count(), maps);
+			assert_int_equal(count_maps(), maps);
 			/* It works again at once. */
 			assert_int_equal(create(&c, &manager), 0);
 			assert_int_equal(ist_manager_destroy(manager), 0);
-			assert_int_equal(mapping_count(), maps);
+			assert_int_equal(count_maps(), maps);
 		}
 		assert_int_equal(ist_manager_destroy(manager), 0);
 		assert_true(failed >= 1); /* the sweep met something */

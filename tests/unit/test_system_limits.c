@@ -25,23 +25,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/tsan.h"
 #include "support/model.h"
+#include "support/sanitizers.h"
 
 #define PAGE IST_PAGE_SIZE
 #define RAM (1 * MIB)
 #define REQUIRE MODEL_REQUIRE
-
-#if defined(__SANITIZE_ADDRESS__) || defined(TSAN_BUILD)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0 /* with one, address space and mappings are not ours to count */
-#endif
 
 enum { LIST = 8, SKIPPED = 77 };
 
@@ -255,7 +244,7 @@ static int no_mapping_for_a_region(void)
 static void mappings_of_regions(void **state)
 {
 	(void)state;
-	if (SANITIZED)
+	if (IS_SANITIZED)
 		skip();
 	check_in_child(no_mapping_for_a_region);
 }
@@ -263,7 +252,7 @@ static void mappings_of_regions(void **state)
 static void mappings(void **state)
 {
 	(void)state;
-	if (SANITIZED)
+	if (IS_SANITIZED)
 		skip();
 	check_in_child(no_further_mapping);
 }
@@ -325,7 +314,7 @@ static int no_further_address_space(void)
 static void address_space(void **state)
 {
 	(void)state;
-	if (SANITIZED)
+	if (IS_SANITIZED)
 		skip();
 	check_in_child(no_further_address_space);
 }

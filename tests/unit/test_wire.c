@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* OP-TEE's page lists: what is read and what not, what is refused, and a peer that rewrites them meanwhile. */
 #include "support/guest.h"
+#include "support/sanitizers.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -60,17 +61,6 @@ static void lists_of_all_lengths(void **state)
 	}
 	guest_drop(&guest);
 }
-
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define IS_ASAN 1
-#endif
-#endif
-#ifndef IS_ASAN
-#define IS_ASAN 0
-#endif
 
 struct cancelled {
 	struct ist_manager *manager;

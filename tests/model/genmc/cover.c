@@ -139,34 +139,7 @@ struct backing *space_find_backing(struct space *in, uint64_t page)
 	return the_backing;
 }
 
-bool window_contains(const struct window *window, const void *at)
-{
-	(void)window, (void)at;
-	return false;
-}
-
-uint32_t window_owner(const struct window *window, const void *at)
-{
-	(void)window, (void)at;
-	return 0;
-}
-
-bool range_holds(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last)
-{
-	(void)mapping, (void)at, (void)first, (void)last;
-	return false;
-}
-
-bool range_held(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last)
-{
-	return range_holds(mapping, at, first, last);
-}
-
-bool range_page(const struct mapping *mapping, uint64_t at, uint64_t *page)
-{
-	(void)mapping, (void)at, (void)page;
-	return false;
-}
+#include "../no_windows.h"
 
 static void set_slots(struct slots *slots, void *memory, size_t size)
 {
