@@ -162,7 +162,8 @@ int space_close(struct space *space)
 			return -EBUSY;
 		index_drop(&space->index);
 		owner_table_drop(&space->owners);
-		free(atomic_load_explicit(&space->protections, memory_order_relaxed)); /* nobody reads any more */
+		free(atomic_load_explicit(&space->protections,
+		                          memory_order_relaxed)); /* nobody reads any more */
 	}
 	atfork_delist_space(space);
 	for (uint32_t i = 1; i <= space->backings.slots.made; i++)

@@ -133,7 +133,8 @@ static size_t count_spares(void)
 		char rights[5];
 
 		assert_int_equal(sscanf(line, "%lx-%lx %4s %*s %*s %lu", &from, &to, rights, &inode), 4);
-		count += to - from == platform_page_size() && rights[1] == '-' && rights[2] == '-' && inode == 0;
+		count += to - from == platform_page_size() && rights[1] == '-' && rights[2] == '-' &&
+		         inode == 0;
 	}
 	fclose(maps);
 	return count;
