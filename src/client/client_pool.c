@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-#include "client/client_pool.h"
+#include "client/alloc.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/tools.h"
-#include "base/twin.h"
-#include "client/record.h"
 #include "client/share.h"
 
 /*
@@ -29,15 +27,6 @@
 #define CACHE_BATCH                                                                                          \
 	(CACHE_LINE /                                                                                        \
 	 sizeof(uint64_t)) /* pages that are fetched at once for short runs: a line of `record` */
-
-/* Faults that the models must find. */
-#define TWIN_OWNER_RELAXED 320 /* the owner is written without release */
-#define TWIN_LINK_RELAXED 321 /* the links are */
-
-static size_t page_count(size_t bytes)
-{
-	return bits_ceil_div(bytes, IST_PAGE_SIZE);
-}
 
 size_t client_pool_bytes(size_t size)
 {
@@ -77,32 +66,6 @@ void client_pool_end(struct ist_client_pool *pool)
 	slabs_destroy(&pool->slabs);
 }
 
-/* Make the record of a run that was just claimed; the handle in *out is then the only one there is. */
-static inline __attribute__((always_inline)) void publish(struct ist_client_pool *pool, size_t start,
-                                                          size_t size, uint32_t owner, bool isolated,
-                                                          struct ist_shm *out)
-{
-	size_t end = start + page_count(size);
-	uint64_t use;
-
-	/* Looked at before: 16 pages share a line, which CPUs then only read as a rule. Release: [client.R2]. */
-	if (atomic_load_explicit(&pool->owner[start], memory_order_relaxed) != owner)
-		atomic_store_explicit(&pool->owner[start], owner,
-		                      TWIN_BROKEN(TWIN_OWNER_RELAXED) ? memory_order_relaxed
-		                                                      : memory_order_release);
-	for (size_t page = bits_round_up(start + 1, RECORD_LINK_PAGES); page < end; page += RECORD_LINK_PAGES)
-		atomic_store_explicit(&pool->owner[page], (uint32_t)(page - start),
-		                      TWIN_BROKEN(TWIN_LINK_RELAXED) ? memory_order_relaxed
-		                                                     : memory_order_release);
-	/* Relaxed: the page is ours, and the free that wrote its record last happened before our claim. */
-	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
-	atomic_store_explicit(&pool->record[start], record_live(use, size, isolated),
-	                      memory_order_release); /* [client.R1] */
-	tags_set(&pool->tags, owner, start);
-	record_make_shm(&pool->pool, use, start, size, out);
-	tools_allocated(pool, out->view.vaddr, size);
-}
-
 /* What only the buddy can serve: runs at a place, or aligned. */
 static int claim_placed(struct slabs *slabs, const void *context, size_t *start)
 {
@@ -115,15 +78,15 @@ static int claim_placed(struct slabs *slabs, const void *context, size_t *start)
 
 	if (request->flags & IST_CLIENT_AT) {
 		*start = (size_t)(request->paddr - pool->pool.paddr) / IST_PAGE_SIZE;
-		return buddy_alloc_at(&slabs->buddy, *start, page_count(request->size));
+		return buddy_alloc_at(&slabs->buddy, *start, client_pages(request->size));
 	}
-	return buddy_alloc(&slabs->buddy, page_count(request->size), alignment, start);
+	return buddy_alloc(&slabs->buddy, client_pages(request->size), alignment, start);
 }
 
 static int claim_run(struct ist_client_pool *pool, const struct ist_client_request *request,
                      struct client_claim *out)
 {
-	size_t granted, count = page_count(request->size);
+	size_t granted, count = client_pages(request->size);
 	uint64_t value;
 	int error;
 
@@ -172,7 +135,7 @@ int client_pool_claim(struct ist_client_pool *pool, const struct ist_client_requ
 void client_pool_unclaim(struct ist_client_pool *pool, const struct ist_client_request *request,
                          const struct client_claim *claim)
 {
-	slabs_give_run(&pool->slabs, claim->start, page_count(request->size), 0);
+	slabs_give_run(&pool->slabs, claim->start, client_pages(request->size), 0);
 	if (pool->tell)
 		pool->tell(pool);
 }
@@ -180,7 +143,7 @@ void client_pool_unclaim(struct ist_client_pool *pool, const struct ist_client_r
 void client_pool_publish(struct ist_client_pool *pool, const struct ist_client_request *request,
                          const struct client_claim *claim, bool isolated, struct ist_shm *out)
 {
-	publish(pool, claim->start, request->size, request->owner, isolated, out);
+	client_begin_life(pool, claim->start, request->size, request->owner, isolated, out);
 	out->bias =
 	        isolated ? 0 : claim->bias; /* who ends an isolated one has more to do than a sequence can */
 }
@@ -188,7 +151,7 @@ void client_pool_publish(struct ist_client_pool *pool, const struct ist_client_r
 /* To the end of the last page, which lies behind what the caller may touch. */
 static void zero_pages(const struct ist_shm *shm)
 {
-	size_t bytes = page_count(shm->view.size) * IST_PAGE_SIZE;
+	size_t bytes = client_pages(shm->view.size) * IST_PAGE_SIZE;
 	char *end = (char *)shm->view.vaddr + shm->view.size;
 
 	memset(shm->view.vaddr, 0, shm->view.size);
@@ -202,7 +165,7 @@ static void zero_pages(const struct ist_shm *shm)
 /* The same of a run that is not an allocation yet. */
 static void zero_claim(struct ist_client_pool *pool, const struct client_claim *claim, size_t size)
 {
-	size_t bytes = page_count(size) * IST_PAGE_SIZE;
+	size_t bytes = client_pages(size) * IST_PAGE_SIZE;
 	char *at = pool->pool.vaddr + claim->start * IST_PAGE_SIZE;
 
 	tools_borrow(at, bytes);
@@ -210,16 +173,13 @@ static void zero_claim(struct ist_client_pool *pool, const struct client_claim *
 	tools_return(at, bytes);
 }
 
-int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist_client_request *request,
-                                  struct ist_shm *out)
+int client_pool_alloc_request(struct ist_client_pool *pool, const struct ist_client_request *request,
+                              struct ist_shm *out)
 {
 	struct client_claim claim;
 	bool zeroes;
-	int error;
+	int error = client_request_check(pool, request);
 
-	if (!pool || !request || !out)
-		return -EINVAL;
-	error = client_request_check(pool, request);
 	if (!error)
 		error = client_pool_claim(pool, request, &claim);
 	if (error)
@@ -234,34 +194,16 @@ int ist_client_pool_alloc_request(struct ist_client_pool *pool, const struct ist
 	return 0;
 }
 
-static __attribute__((noinline)) int alloc_run_slow(struct ist_client_pool *pool, size_t size,
-                                                    struct ist_shm *out)
+int client_pool_alloc_slow(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
 {
 	struct ist_client_request request = {.size = size, .flags = IST_CLIENT_NOZERO};
 
-	return ist_client_pool_alloc_request(pool, &request, out);
+	return client_pool_alloc_request(pool, &request, out);
 }
 
-/* A run out of this CPU's magazine, for nobody in particular; all else goes the way of requests. */
-int ist_client_pool_alloc_nozero(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
+int client_pool_alloc(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
 {
-	uint64_t start, bias;
-
-	if (__builtin_expect(!pool || !out || size - 1 >= SLAB_LARGEST * (size_t)IST_PAGE_SIZE, 0))
-		return alloc_run_slow(pool, size, out);
-	if (__builtin_expect(!percpu_pop_biased(&pool->slabs.percpu,
-	                                        slabs_at_sure(&pool->slabs, (size - 1) / IST_PAGE_SIZE + 1),
-	                                        &start, &bias),
-	                     0))
-		return alloc_run_slow(pool, size, out);
-	publish(pool, start, size, 0, false, out);
-	out->bias = bias;
-	return 0;
-}
-
-int ist_client_pool_alloc(struct ist_client_pool *pool, size_t size, struct ist_shm *out)
-{
-	int error = ist_client_pool_alloc_nozero(pool, size, out);
+	int error = client_pool_alloc_nozero(pool, size, out);
 
 	if (!error)
 		zero_pages(out);
@@ -303,7 +245,7 @@ int client_pool_check(struct ist_client_pool *pool, const struct ist_shm *shm, b
 
 static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 {
-	size_t start = pool_offset(&pool->pool, shm) / IST_PAGE_SIZE, count = page_count(shm->view.size);
+	size_t start = pool_offset(&pool->pool, shm) / IST_PAGE_SIZE, count = client_pages(shm->view.size);
 
 	tools_freed(pool, shm->view.vaddr, count * IST_PAGE_SIZE);
 	if (pool->pool.is_careful)
@@ -357,7 +299,7 @@ static int bury(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_
 	int error = 0;
 
 	if (record & RECORD_ISOLATED)
-		error = client_share_end(pool, shm->place, page_count(shm->view.size));
+		error = client_share_end(pool, shm->place, client_pages(shm->view.size));
 	if (error == -ESTALE) {
 		client_share_lose(pool);
 		return 0;
@@ -408,7 +350,7 @@ static __attribute__((noinline)) int free_run_slow(struct ist_client_pool *pool,
 static __attribute__((noinline)) int give_slow(struct ist_client_pool *pool, size_t start, size_t size,
                                                uint64_t bias)
 {
-	slabs_give_slow(&pool->slabs, start, page_count(size), bias);
+	slabs_give_slow(&pool->slabs, start, client_pages(size), bias);
 	if (pool->tell)
 		pool->tell(pool);
 	return 0;
@@ -433,7 +375,7 @@ int client_pool_free(struct ist_client_pool *pool, struct ist_shm *shm)
 	                     0))
 		return free_run_slow(pool, shm);
 	at = slabs_at_sure(&pool->slabs, (size - 1) / IST_PAGE_SIZE + 1);
-	tools_freed(pool, shm->view.vaddr, page_count(size) * IST_PAGE_SIZE);
+	tools_freed(pool, shm->view.vaddr, client_pages(size) * IST_PAGE_SIZE);
 	*shm = (struct ist_shm){0};
 	if (__builtin_expect(!percpu_push(&pool->slabs.percpu, at, (uint32_t)start), 0))
 		return give_slow(pool, start, size, bias);

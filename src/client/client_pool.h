@@ -47,6 +47,16 @@ static inline size_t client_pool_used_pages(const struct ist_client_pool *pool)
 /* Whether anything is allocated; what was lost is not. Exact when nobody is at work on the pool. */
 bool client_pool_is_used(struct ist_client_pool *pool);
 
+/* As the functions of isthmus/client.h and isthmus/pool.h. */
+int client_pool_alloc(struct ist_client_pool *pool, size_t size, struct ist_shm *out);
+int client_pool_alloc_request(struct ist_client_pool *pool, const struct ist_client_request *request,
+                              struct ist_shm *out);
+int client_pool_find(struct ist_client_pool *pool, uint64_t paddr, struct ist_client_allocation *out);
+int client_pool_next(struct ist_client_pool *pool, uint64_t paddr, struct ist_client_allocation *out);
+void client_pool_owner_use(struct ist_client_pool *pool, uint32_t owner, struct ist_client_owner_use *out);
+void client_pool_space(struct ist_client_pool *pool, struct ist_client_pool_space *out);
+void client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *out);
+
 /* ist_shm_free for a handle that names this pool. */
 int client_pool_free(struct ist_client_pool *pool, struct ist_shm *shm);
 

@@ -40,14 +40,12 @@ static bool holds_page(const struct ist_client_pool *pool, const struct ist_clie
 	return page - start < bits_ceil_div(allocation->view.size, IST_PAGE_SIZE);
 }
 
-int ist_client_pool_find(struct ist_client_pool *pool, uint64_t paddr, struct ist_client_allocation *out)
+int client_pool_find(struct ist_client_pool *pool, uint64_t paddr, struct ist_client_allocation *out)
 {
 	struct ist_client_allocation found;
 	size_t page, at;
 	bool is_start;
 
-	if (!pool || !out)
-		return -EINVAL;
 	if (paddr - pool->pool.paddr >= pool->pool.size)
 		return -ENOENT;
 	page = (size_t)(paddr - pool->pool.paddr) / IST_PAGE_SIZE;
@@ -90,13 +88,11 @@ static bool next_live(struct ist_client_pool *pool, size_t page, size_t *start, 
 	return client_pool_next_live(pool, page, SIZE_MAX, start, end, found);
 }
 
-int ist_client_pool_next(struct ist_client_pool *pool, uint64_t paddr, struct ist_client_allocation *out)
+int client_pool_next(struct ist_client_pool *pool, uint64_t paddr, struct ist_client_allocation *out)
 {
 	struct ist_client_allocation found;
 	size_t page = 0, start, end;
 
-	if (!pool || !out)
-		return -EINVAL;
 	if (paddr > pool->pool.paddr) {
 		if (paddr - pool->pool.paddr > pool->pool.size - IST_PAGE_SIZE)
 			return -ENOENT;
@@ -123,15 +119,13 @@ int client_pool_record(struct ist_client_pool *pool, const struct ist_client_all
 	return 0;
 }
 
-void ist_client_pool_owner_use(struct ist_client_pool *pool, uint32_t owner, struct ist_client_owner_use *out)
+void client_pool_owner_use(struct ist_client_pool *pool, uint32_t owner, struct ist_client_owner_use *out)
 {
 	struct ist_client_allocation found;
 	size_t start, end = 0;
 
-	if (!out)
-		return;
 	memset(out, 0, sizeof(*out));
-	while (pool && next_live(pool, end, &start, &end, &found)) {
+	while (next_live(pool, end, &start, &end, &found)) {
 		if (found.owner == owner) {
 			out->bytes += found.view.size;
 			out->allocations++;
@@ -169,22 +163,18 @@ static size_t survey_allocations(struct ist_client_pool *pool, struct ist_client
 	return bytes;
 }
 
-void ist_client_pool_space(struct ist_client_pool *pool, struct ist_client_pool_space *out)
+void client_pool_space(struct ist_client_pool *pool, struct ist_client_pool_space *out)
 {
-	if (!pool || !out)
-		return;
 	survey_allocations(pool, out);
 	if (out->free_pages)
 		out->fragmentation = (uint32_t)(1000 - out->longest_run * 1000 / out->free_pages);
 }
 
-void ist_client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *out)
+void client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *out)
 {
 	struct ist_client_pool_space space;
 	struct pool_use use;
 
-	if (!pool || !out)
-		return;
 	use.bytes = survey_allocations(pool, &space);
 	use.longest_gap = space.longest_run;
 	pool_read_stats(&pool->pool, &pool->slabs, IST_PAGE_SIZE, &use, out);

@@ -2,8 +2,6 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "client/share.h"
 
-#include <isthmus/share.h>
-
 #include <errno.h>
 #include <unistd.h>
 
@@ -84,15 +82,13 @@ static int share_begin(struct ist_client_pool *pool, size_t start, size_t bytes)
 	return error;
 }
 
-int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
+int client_share_export(const struct ist_shm *shm, struct ist_export *out)
 {
 	struct ist_client_pool *client;
 	struct pool *pool;
 	bool isolated;
 	int fd, error;
 
-	if (!shm || !out)
-		return -EINVAL;
 	pool = pool_find(shm->pool);
 	if (!pool || pool->kind != POOL_CLIENT)
 		return -EINVAL;
@@ -111,15 +107,12 @@ int ist_client_export(const struct ist_shm *shm, struct ist_export *out)
 	return 0;
 }
 
-int ist_client_pool_alloc_isolated(struct ist_client_pool *pool, const struct ist_client_request *request,
-                                   struct ist_shm *out, int *fd)
+int client_share_alloc(struct ist_client_pool *pool, const struct ist_client_request *request,
+                       struct ist_shm *out, int *fd)
 {
 	struct client_claim claim;
-	int made, error;
+	int made, error = client_request_check(pool, request);
 
-	if (!pool || !request || !out || !fd)
-		return -EINVAL;
-	error = client_request_check(pool, request);
 	if (error)
 		return error;
 	if (file_of(pool) < 0 || platform_page_size() > IST_PAGE_SIZE)

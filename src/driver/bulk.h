@@ -41,4 +41,8 @@
 #define OWNER_AT 4u
 #define OWNER_BYTES 4u
 
+/* As ist_driver_pool_alloc_bulk and ist_driver_pool_free_bulk. */
+int driver_pool_alloc_bulk(struct ist_driver_pool *pool, size_t size, unsigned count, void **out);
+int driver_pool_free_bulk(struct ist_driver_pool *pool, void *const *vaddrs, unsigned count);
+
 #endif

@@ -185,13 +185,15 @@ static int gather(struct bulk *bulk, unsigned count)
 	return error;
 }
 
-/* `taken` of the messages have come out of the magazine already. */
+/* All that is wrong, and all that is not usual. `taken` of the messages have come out of the magazine already. */
 static __attribute__((noinline)) int bulk_slow(struct ist_driver_pool *pool, size_t size, unsigned count,
                                                void **out, const uint32_t *values, unsigned taken)
 {
 	struct bulk bulk = bulk_of(pool, size);
 	int error;
 
+	if (size == 0 || count == 0)
+		return -EINVAL;
 	hold_batch(&bulk, values, taken);
 	error = gather(&bulk, count);
 	if (error)
@@ -250,11 +252,9 @@ static int alloc_one(struct ist_driver_pool *pool, size_t size, void **out)
 	return 0;
 }
 
-int ist_driver_pool_alloc_bulk(struct ist_driver_pool *pool, size_t size, unsigned count, void **out)
+int driver_pool_alloc_bulk(struct ist_driver_pool *pool, size_t size, unsigned count, void **out)
 {
-	if (__builtin_expect(!pool || !out || count == 0 || size == 0, 0))
-		return -EINVAL;
-	if (__builtin_expect(size - OWNED_FROM > STATE_SIZES - OWNED_FROM || count > SLAB_BATCH, 0))
+	if (__builtin_expect(size - OWNED_FROM > STATE_SIZES - OWNED_FROM || count - 1 >= SLAB_BATCH, 0))
 		return bulk_slow(pool, size, count, out, NULL, 0);
 	return count == 1 ? alloc_one(pool, size, out) : alloc_usual(pool, size, count, out);
 }

@@ -299,16 +299,9 @@ static inline __attribute__((always_inline)) int free_one(struct ist_driver_pool
 	return 0;
 }
 
-int ist_driver_pool_free_bulk(struct ist_driver_pool *pool, void *const *vaddrs, unsigned count)
+int driver_pool_free_bulk(struct ist_driver_pool *pool, void *const *vaddrs, unsigned count)
 {
-	if (__builtin_expect(!pool || (!vaddrs && count > 0), 0))
-		return -EINVAL;
 	if (__builtin_expect(slabs_check(&pool->slabs), 0))
 		return -ECHILD;
 	return count == 1 ? free_one(pool, vaddrs[0]) : free_several(pool, vaddrs, count);
-}
-
-uint64_t ist_driver_pool_paddr(const struct ist_driver_pool *pool, const void *vaddr)
-{
-	return !pool ? 0 : pool->pool.paddr + ((uintptr_t)vaddr - (uintptr_t)pool->pool.vaddr);
 }

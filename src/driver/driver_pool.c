@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-#include "driver/driver_pool.h"
+#include "driver/alloc.h"
 
 #include <errno.h>
 
@@ -39,7 +39,7 @@ size_t driver_pool_bytes(size_t size)
 /*
  * Mark the last granule of [start, start + count), which the caller owns. Marks are left behind when an allocation
  * is freed and corrected here: a mark counts only inside a live allocation, and with sizes that repeat, no shared
- * word is written at all. Relaxed: who frees has the handle from us (begin_life).
+ * word is written at all. Relaxed: who frees has the handle from us (driver_begin_life).
  */
 static void mark_last(struct ist_driver_pool *pool, size_t start, size_t count)
 {
@@ -109,38 +109,13 @@ void driver_pool_end(struct ist_driver_pool *pool)
 	slabs_destroy(&pool->slabs);
 }
 
-/*
- * Make an allocation of a run that is ours alone: the last one who wrote its state gave it back before we took it.
- * Who frees it has the handle from us, directly or through others, and with it all that we wrote; who has an older handle
- * finds that the state is not what that says. The number is published for those who have no handle at all (bulk.h).
- */
-static inline __attribute__((always_inline)) void begin_life(struct ist_driver_pool *pool, size_t start,
-                                                             size_t size, enum state_form form,
-                                                             uint32_t behind, uint64_t bias,
-                                                             struct ist_shm *out)
-{
-	_Atomic uint8_t *state = &pool->state[start];
-	unsigned bytes = state_width(form);
-	uint32_t use = state_next_use(form, arch_load(state, bytes));
-
-	if (form > STATE_SHORT)
-		arch_store(state + 2, form - 2, behind);
-	arch_publish(state, bytes, state_number(form, use, size));
-	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, out);
-	out->use = use;
-	out->place = (uint32_t)start;
-	out->bias = bias;
-	tools_allocated(pool, out->view.vaddr, size);
-}
-
 /* Short runs need none: they are as long as their class, or there are no classes. */
 static uint32_t run_flag(enum state_form form)
 {
 	return form == STATE_LONG ? STATE_RUN : 0;
 }
 
-static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, size_t size,
-                                                struct ist_shm *out)
+int driver_pool_alloc_slow(struct ist_driver_pool *pool, size_t size, struct ist_shm *out)
 {
 	size_t start, granted, count = driver_granules(size);
 	enum state_form form = state_form(size);
@@ -158,41 +133,19 @@ static __attribute__((noinline)) int alloc_slow(struct ist_driver_pool *pool, si
 	}
 	has_class = slabs_granules(&pool->slabs, slabs_at(&pool->slabs, count)) == granted;
 	behind = state_behind(form, size) | (has_class ? 0 : run_flag(form)) >> 16;
-	begin_life(pool, start, size, form, behind, percpu_bias_here(&pool->slabs.percpu), out);
+	driver_begin_life(pool, start, size, form, behind, percpu_bias_here(&pool->slabs.percpu), out);
 	return 0;
 }
 
-static inline __attribute__((always_inline)) int alloc_as(struct ist_driver_pool *pool, size_t size,
-                                                          enum state_form form, struct ist_shm *out)
-{
-	size_t at = slabs_at_sure(&pool->slabs, (size - 1) / DRIVER_GRANULE + 1);
-	uint64_t start, bias;
-
-	if (__builtin_expect(!percpu_pop_biased(&pool->slabs.percpu, at, &start, &bias), 0))
-		return alloc_slow(pool, size, out);
-	begin_life(pool, start, size, form, state_behind(form, size), bias, out);
-	return 0;
-}
-
-static __attribute__((noinline)) int alloc_other(struct ist_driver_pool *pool, size_t size,
-                                                 struct ist_shm *out)
+int driver_pool_alloc_other(struct ist_driver_pool *pool, size_t size, struct ist_shm *out)
 {
 	if (size - 1 >= STATE_SIZES)
-		return alloc_slow(pool, size, out);
+		return driver_pool_alloc_slow(pool, size, out);
 	if (size <= 8)
-		return alloc_as(pool, size, STATE_TINY, out);
+		return driver_pool_alloc_as(pool, size, STATE_TINY, out);
 	if (size <= 16)
-		return alloc_as(pool, size, STATE_SHORT, out);
-	return alloc_as(pool, size, STATE_MIDDLE, out);
-}
-
-int ist_driver_pool_alloc(struct ist_driver_pool *pool, size_t size, struct ist_shm *out)
-{
-	if (__builtin_expect(!pool || !out, 0))
-		return -EINVAL;
-	if (__builtin_expect(size - STATE_LONG_FROM > STATE_SIZES - STATE_LONG_FROM, 0))
-		return alloc_other(pool, size, out);
-	return alloc_as(pool, size, STATE_LONG, out);
+		return driver_pool_alloc_as(pool, size, STATE_SHORT, out);
+	return driver_pool_alloc_as(pool, size, STATE_MIDDLE, out);
 }
 
 size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t most)
@@ -200,7 +153,7 @@ size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t 
 	size_t at = start, end = start + most;
 
 	do {
-		/* Relaxed: who has the run's handle has its marks as well (begin_life). */
+		/* Relaxed: who has the run's handle has its marks as well (driver_begin_life). */
 		uint64_t marks =
 		        atomic_load_explicit(&pool->last[at / 64], memory_order_relaxed) >> (at % 64);
 
@@ -211,7 +164,7 @@ size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t 
 	return 0;
 }
 
-/* Whether a handle is one that begin_life could have made. */
+/* Whether a handle is one that driver_begin_life could have made. */
 static bool is_intact(const struct ist_driver_pool *pool, const struct ist_shm *shm)
 {
 	size_t offset = pool_offset(&pool->pool, shm);
@@ -388,12 +341,10 @@ bool driver_pool_is_used(struct ist_driver_pool *pool)
 	return counts.allocs != counts.frees;
 }
 
-void ist_driver_pool_stats(struct ist_driver_pool *pool, struct ist_pool_stats *out)
+void driver_pool_stats(struct ist_driver_pool *pool, struct ist_pool_stats *out)
 {
 	struct pool_use use;
 
-	if (!pool || !out)
-		return;
 	survey_live(pool, &use);
 	pool_read_stats(&pool->pool, &pool->slabs, DRIVER_GRANULE, &use, out);
 }

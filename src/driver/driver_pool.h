@@ -45,6 +45,9 @@ bool driver_pool_is_used(struct ist_driver_pool *pool);
  */
 bool driver_pool_next(const struct ist_driver_pool *pool, size_t *at, size_t *granules, size_t *bytes);
 
+/* As ist_driver_pool_stats. */
+void driver_pool_stats(struct ist_driver_pool *pool, struct ist_pool_stats *out);
+
 /* How many granules the run that starts at `start` has, by the next mark; 0 if there is none as far as `most`. */
 size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t most);
 

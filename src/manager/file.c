@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-#include <isthmus/share.h>
-
 #include <errno.h>
 #include <unistd.h>
 
@@ -23,13 +21,10 @@ static int check_file(const struct ist_manager *manager, int fd, uint64_t offset
 	return 0;
 }
 
-int ist_manager_set_file(struct ist_manager *manager, int fd, uint64_t offset)
+int manager_set_file(struct ist_manager *manager, int fd, uint64_t offset)
 {
-	int own, error;
+	int own, error = check_file(manager, fd, offset);
 
-	if (!manager)
-		return -EINVAL;
-	error = check_file(manager, fd, offset);
 	if (error)
 		return error;
 	own = platform_duplicate(fd);

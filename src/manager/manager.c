@@ -6,6 +6,7 @@
 
 #include "base/tools.h"
 #include "client/share.h"
+#include "manager/fork.h"
 #include "platform/platform.h"
 
 #define DEFAULT_DRIVER_PAGES 4u
@@ -134,10 +135,14 @@ static int attach(struct ist_manager *manager)
 	manager->space.by_paddr = manager->by_paddr;
 	manager->space.by_vaddr = manager->by_vaddr;
 	manager->space.carve_out = &manager->carve_out;
-	manager->space.client = &manager->client;
-	desk_init(&manager->desk, &manager->space);
-	space_init(&manager->space); /* from here on fork takes the locks of both */
-	return 0;
+	desk_init(&manager->desk, &manager->space, &manager->client);
+	space_init(&manager->space);
+	error = manager_enlist(manager);
+	if (!error)
+		return 0;
+	space_drop(&manager->space);
+	desk_drop(&manager->desk);
+	pool_unregister(&manager->client.pool);
 
 undo_driver:
 	pool_unregister(&manager->driver.pool);
@@ -148,15 +153,12 @@ undo_by_paddr:
 	return error;
 }
 
-int ist_manager_create(const struct ist_manager_config *config, struct ist_manager **out)
+int manager_create(const struct ist_manager_config *config, struct ist_manager **out)
 {
 	struct ist_manager *manager;
 	struct plan plan;
-	int error;
+	int error = make_plan(config, &plan);
 
-	if (!config || !out)
-		return -EINVAL;
-	error = make_plan(config, &plan);
 	if (error)
 		return error;
 	manager = build(&plan);
@@ -171,10 +173,8 @@ int ist_manager_create(const struct ist_manager_config *config, struct ist_manag
 	return 0;
 }
 
-int ist_manager_destroy(struct ist_manager *manager)
+int manager_destroy(struct ist_manager *manager)
 {
-	if (!manager)
-		return 0;
 	if (slabs_check(&manager->driver.slabs))
 		return -ECHILD;
 	/* Relaxed: no other call is running, says the header. */
@@ -182,8 +182,10 @@ int ist_manager_destroy(struct ist_manager *manager)
 		return -EBUSY;
 	if (driver_pool_is_used(&manager->driver) || client_pool_is_used(&manager->client))
 		return -EBUSY;
-	if (desk_settle(&manager->desk) || space_close(&manager->space))
+	if (desk_settle(&manager->desk) || space_settle(&manager->space))
 		return -EBUSY;
+	manager_delist(manager);
+	space_drop(&manager->space);
 	desk_drop(&manager->desk);
 	pool_unregister(&manager->driver.pool);
 	pool_unregister(&manager->client.pool);
@@ -192,24 +194,4 @@ int ist_manager_destroy(struct ist_manager *manager)
 	client_share_drop_file(&manager->client);
 	unbuild(manager);
 	return 0;
-}
-
-struct ist_driver_pool *ist_manager_driver_pool(struct ist_manager *manager)
-{
-	return manager ? &manager->driver : NULL;
-}
-
-struct ist_client_pool *ist_manager_client_pool(struct ist_manager *manager)
-{
-	return manager ? &manager->client : NULL;
-}
-
-struct space *space_of(struct ist_manager *manager)
-{
-	return manager ? &manager->space : NULL;
-}
-
-struct provider_desk *desk_of(struct ist_manager *manager)
-{
-	return manager ? &manager->desk : NULL;
 }

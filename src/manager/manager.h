@@ -22,6 +22,12 @@ struct ist_manager {
 	struct provider_desk desk; /* what a provider has handed out */
 	_Atomic uint32_t exports; /* of statistics: src/stat */
 	size_t bytes; /* of the mapping that this lies in */
+	struct ist_manager *next, **link; /* fork.c */
 };
+
+/* As the functions of isthmus/manager.h and isthmus/share.h. */
+int manager_create(const struct ist_manager_config *config, struct ist_manager **out);
+int manager_destroy(struct ist_manager *manager);
+int manager_set_file(struct ist_manager *manager, int fd, uint64_t offset);
 
 #endif

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-#include <isthmus/memory.h>
-#include <isthmus/translate.h>
+#include "manager/memory.h"
 
 #include <errno.h>
-
-#include "manager/manager.h"
-
-#define TYPES (IST_MEMORY_DRIVER | IST_MEMORY_CLIENT | IST_MEMORY_RAM | IST_MEMORY_DEVICE)
 
 static uint64_t last_of(uint64_t paddr, uint64_t size)
 {
@@ -84,36 +79,32 @@ static bool next(struct ist_manager *manager, uint64_t at, struct ist_memory *ou
 	return is_below && find(manager, carve_out, out);
 }
 
-int ist_memory_find(struct ist_manager *manager, uint64_t paddr, struct ist_memory *out)
+int memory_find(struct ist_manager *manager, uint64_t paddr, struct ist_memory *out)
 {
 	struct ist_memory found;
 
-	if (!manager || !out)
-		return -EINVAL;
 	if (!find(manager, paddr, &found))
 		return -ENOENT;
 	*out = found;
 	return 0;
 }
 
-int ist_memory_next(struct ist_manager *manager, uint64_t paddr, struct ist_memory *out)
+int memory_next(struct ist_manager *manager, uint64_t paddr, struct ist_memory *out)
 {
 	struct ist_memory found;
 
-	if (!manager || !out)
-		return -EINVAL;
 	if (!next(manager, paddr, &found))
 		return -ENOENT;
 	*out = found;
 	return 0;
 }
 
-int ist_memory_only(struct ist_manager *manager, uint32_t types, uint64_t size, struct ist_memory *out)
+int memory_only(struct ist_manager *manager, uint32_t types, uint64_t size, struct ist_memory *out)
 {
 	struct ist_memory memory, found = {.size = 0};
 	uint64_t at = 0;
 
-	if (!manager || !out || size == 0 || types == 0 || (types & ~TYPES))
+	if (size == 0 || types == 0 || (types & ~MEMORY_TYPES))
 		return -EINVAL;
 	while (next(manager, at, &memory)) {
 		if (memory.type & types) {
@@ -133,14 +124,14 @@ int ist_memory_only(struct ist_manager *manager, uint32_t types, uint64_t size, 
 	return 0;
 }
 
-bool ist_memory_is(struct ist_manager *manager, uint32_t types, uint64_t paddr, uint64_t size)
+bool memory_is(struct ist_manager *manager, uint32_t types, uint64_t paddr, uint64_t size)
 {
 	struct ist_memory memory;
 	uint64_t last = last_of(paddr, size);
 
 	if (size == 0)
 		return true;
-	if (!manager || last < paddr)
+	if (last < paddr)
 		return false;
 	while (find(manager, paddr, &memory) && (memory.type & types)) {
 		if (last_of(memory.paddr, memory.size) >= last)
@@ -148,14 +139,4 @@ bool ist_memory_is(struct ist_manager *manager, uint32_t types, uint64_t paddr, 
 		paddr = memory.paddr + memory.size;
 	}
 	return false;
-}
-
-int ist_memory_to_virt(struct ist_manager *manager, uint32_t types, uint64_t paddr, size_t size, void **out)
-{
-	if (types & ~TYPES)
-		return -EINVAL;
-	if (manager && out && size != 0 && size - 1 <= UINT64_MAX - paddr &&
-	    !ist_memory_is(manager, types, paddr, size))
-		return -ENOENT;
-	return ist_phys_to_virt(manager, paddr, size, out);
 }

@@ -233,17 +233,12 @@ static int add(struct space *space, const struct ist_backing *from, uint32_t num
 	return error;
 }
 
-int ist_backing_add(struct ist_manager *manager, const struct ist_backing *from)
+int space_add_backing(struct space *space, const struct ist_backing *from)
 {
-	struct space *space = space_of(manager);
-	struct ist_backing copy; /* the caller's may change meanwhile */
+	struct ist_backing copy = *from; /* the caller's may change meanwhile */
 	uint32_t number, gone;
-	int error = !manager || !from ? -EINVAL : 0;
+	int error = rcu_inside() ? -EDEADLK : check_backing(&copy);
 
-	if (error)
-		return error;
-	copy = *from;
-	error = rcu_inside() ? -EDEADLK : check_backing(&copy);
 	if (!error)
 		error = space_enter(space);
 	if (error)
@@ -339,12 +334,11 @@ static int finish_removal(struct space *space, struct backing *backing)
 	return error;
 }
 
-int ist_backing_remove(struct ist_manager *manager, uint64_t paddr)
+int space_remove_backing(struct space *space, uint64_t paddr)
 {
-	struct space *space = space_of(manager);
 	struct backing *backing = NULL;
 	uint32_t number;
-	int before, error = !space ? -EINVAL : rcu_inside() ? -EDEADLK : 0;
+	int before, error = rcu_inside() ? -EDEADLK : 0;
 
 	if (!error && is_backing_used(space, paddr))
 		error = -EBUSY;
@@ -367,11 +361,10 @@ int ist_backing_remove(struct ist_manager *manager, uint64_t paddr)
 	return error;
 }
 
-int ist_backing_find(struct ist_manager *manager, uint64_t paddr, struct ist_backing *out)
+int space_find_whole_backing(struct space *space, uint64_t paddr, struct ist_backing *out)
 {
-	struct space *space = space_of(manager);
 	const struct backing *backing;
-	int error = out ? space_enter(space) : -EINVAL;
+	int error = space_enter(space);
 
 	if (error)
 		return error;
@@ -430,11 +423,10 @@ static int finish_protection(struct space *space, const struct range *wanted)
 	return error;
 }
 
-int ist_protect(struct ist_manager *manager, uint64_t paddr, uint64_t size)
+int space_protect(struct space *space, uint64_t paddr, uint64_t size)
 {
-	struct space *space = space_of(manager);
 	struct range wanted;
-	int before, error = !space ? -EINVAL : rcu_inside() ? -EDEADLK : check_range(paddr, size, &wanted);
+	int before, error = rcu_inside() ? -EDEADLK : check_range(paddr, size, &wanted);
 
 	if (!error && is_used(space, &wanted)) /* so that what fails refuses nothing meanwhile */
 		error = -EBUSY;
@@ -452,9 +444,8 @@ int ist_protect(struct ist_manager *manager, uint64_t paddr, uint64_t size)
 	return error;
 }
 
-int ist_unprotect(struct ist_manager *manager, uint64_t paddr, uint64_t size)
+int space_unprotect(struct space *space, uint64_t paddr, uint64_t size)
 {
-	struct space *space = space_of(manager);
 	struct range wanted;
 	int error = check_range(paddr, size, &wanted);
 
@@ -468,15 +459,13 @@ int ist_unprotect(struct ist_manager *manager, uint64_t paddr, uint64_t size)
 	return error;
 }
 
-int ist_mapping_configure(struct ist_manager *manager, const struct ist_mapping_config *config)
+int space_configure(struct space *space, const struct ist_mapping_config *config)
 {
-	struct space *space = space_of(manager);
-	int error = !config || (config->flags & ~IST_MAPPING_STRICT) || config->window_size % IST_PAGE_SIZE
-	                    ? -EINVAL
-	                    : 0;
+	int error;
 
-	if (!error)
-		error = space_enter(space);
+	if ((config->flags & ~IST_MAPPING_STRICT) || config->window_size % IST_PAGE_SIZE)
+		return -EINVAL;
+	error = space_enter(space);
 	if (error)
 		return error;
 	if (atomic_load_explicit(&space->used, memory_order_relaxed))
@@ -526,11 +515,9 @@ static uint64_t bookkeeping(struct space *space)
 	       covers_bytes(space);
 }
 
-void ist_mapping_stats(struct ist_manager *manager, struct ist_mapping_stats *out)
+void space_stats(struct space *space, struct ist_mapping_stats *out)
 {
-	struct space *space = space_of(manager);
-
-	if (!out || space_enter(space))
+	if (space_enter(space))
 		return;
 	*out = (struct ist_mapping_stats){
 	        .referenced = atomic_load_explicit(&space->referenced, memory_order_relaxed),

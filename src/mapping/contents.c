@@ -80,14 +80,13 @@ static size_t list_segments(struct space *space, const struct mapping *mapping, 
 	return count;
 }
 
-int ist_mapping_segments(struct ist_manager *manager, const struct ist_mapping *handle, uint64_t offset,
-                         size_t len, struct iovec *out, size_t room, size_t *count)
+int space_list_segments(struct space *space, const struct ist_mapping *handle, uint64_t offset, size_t len,
+                        struct iovec *out, size_t room, size_t *count)
 {
-	struct space *space = space_of(manager);
 	const struct mapping *mapping;
 	int error = 0;
 
-	if (!manager || !handle || !count || len == 0 || (room > 0 && !out))
+	if (len == 0)
 		return -EINVAL;
 	if (!space_is_open(space))
 		return -ENOENT;
@@ -103,15 +102,14 @@ int ist_mapping_segments(struct ist_manager *manager, const struct ist_mapping *
 	return error;
 }
 
-int ist_mapping_paddr(struct ist_manager *manager, const struct ist_mapping *handle, uint64_t offset,
-                      uint64_t granule, uint64_t *out)
+int space_paddr(struct space *space, const struct ist_mapping *handle, uint64_t offset, uint64_t granule,
+                uint64_t *out)
 {
-	struct space *space = space_of(manager);
 	const struct mapping *mapping;
 	uint64_t at, page;
 	int error = 0;
 
-	if (!manager || !handle || !out || (granule != 0 && granule != IST_PAGE_SIZE))
+	if (granule != 0 && granule != IST_PAGE_SIZE)
 		return -EINVAL;
 	if (!space_is_open(space))
 		return -ENOENT;

@@ -95,13 +95,10 @@ static int map(struct space *space, uint32_t slot, void **vaddr)
 	return error;
 }
 
-int ist_mapping_map(struct ist_manager *manager, const struct ist_mapping *handle, void **vaddr)
+int space_map(struct space *space, const struct ist_mapping *handle, void **vaddr)
 {
-	struct space *space = space_of(manager);
 	int error;
 
-	if (!manager || !handle || !vaddr)
-		return -EINVAL;
 	if (rcu_inside())
 		return -EDEADLK;
 	if (!space_get(space, handle))
@@ -134,16 +131,12 @@ static bool unwant(struct space *space, const struct ist_mapping *handle, uint32
 	return true;
 }
 
-int ist_mapping_unmap(struct ist_manager *manager, const struct ist_mapping *handle)
+int space_unmap(struct space *space, const struct ist_mapping *handle)
 {
-	struct space *space = space_of(manager);
 	bool was_mapped;
 	uint32_t again;
-	int error;
+	int error = space_enter(space);
 
-	if (!manager || !handle)
-		return -EINVAL;
-	error = space_enter(space);
 	if (error)
 		return error;
 	was_mapped = unwant(space, handle, &again);

@@ -9,21 +9,6 @@
 #include "base/twin.h"
 #include "mapping/space.h"
 
-void ist_read_enter(void)
-{
-	rcu_enter();
-}
-
-void ist_read_leave(void)
-{
-	rcu_leave();
-}
-
-bool ist_read_inside(void)
-{
-	return rcu_inside();
-}
-
 static bool is_live(struct space *space, struct mapping *mapping)
 {
 	/* Acquire: the record behind it [mapping.S1]. */
@@ -47,19 +32,12 @@ static uint32_t find_cookie(struct space *space, uint32_t id, uint64_t cookie)
 	return owner ? space_find_cookie(space, owner, cookie, is_live_with_cookie) : 0;
 }
 
-static int check_cookie(const struct ist_manager *manager, uint64_t cookie, const struct ist_mapping *out)
+int space_find(struct space *space, uint32_t owner, uint64_t cookie, struct ist_mapping *out)
 {
-	return !manager || cookie == 0 || !out ? -EINVAL : 0;
-}
-
-int ist_mapping_find(struct ist_manager *manager, uint32_t owner, uint64_t cookie, struct ist_mapping *out)
-{
-	struct space *space = space_of(manager);
-	int error = check_cookie(manager, cookie, out);
 	uint32_t slot;
 
-	if (error)
-		return error;
+	if (cookie == 0)
+		return -EINVAL;
 	if (!space_is_open(space))
 		return -ENOENT;
 	rcu_enter();
@@ -167,13 +145,6 @@ bool space_hold(struct space *space, const struct ist_mapping *handle)
 	return false;
 }
 
-int ist_mapping_get(struct ist_manager *manager, const struct ist_mapping *handle)
-{
-	if (!manager || !handle)
-		return -EINVAL;
-	return space_get(space_of(manager), handle) ? 0 : -ENOENT;
-}
-
 /* Of a mapping that one has a reference to. */
 static bool is_of(struct space *space, uint32_t slot, uint32_t owner, uint64_t cookie)
 {
@@ -182,16 +153,13 @@ static bool is_of(struct space *space, uint32_t slot, uint32_t owner, uint64_t c
 	return mapping->cookie == cookie && mapping_owner(space, mapping)->id == owner;
 }
 
-int ist_mapping_find_get(struct ist_manager *manager, uint32_t owner, uint64_t cookie,
-                         struct ist_mapping *out)
+int space_find_get(struct space *space, uint32_t owner, uint64_t cookie, struct ist_mapping *out)
 {
-	struct space *space = space_of(manager);
-	int error = check_cookie(manager, cookie, out);
 	bool given;
 	uint32_t slot;
 
-	if (error)
-		return error;
+	if (cookie == 0)
+		return -EINVAL;
 	if (!space_is_open(space))
 		return -ENOENT;
 	rcu_enter();
@@ -222,21 +190,13 @@ bool space_put(struct space *space, const struct ist_mapping *handle)
 	return had;
 }
 
-int ist_mapping_put(struct ist_manager *manager, const struct ist_mapping *handle)
-{
-	if (!manager || !handle)
-		return -EINVAL;
-	return space_put(space_of(manager), handle) ? 0 : -EINVAL;
-}
-
-static int find_paddr(struct ist_manager *manager, bool any, uint32_t id, uint64_t paddr, size_t len,
+static int find_paddr(struct space *space, bool any, uint32_t id, uint64_t paddr, size_t len,
                       struct ist_mapping *out, void **vaddr)
 {
-	struct space *space = space_of(manager);
 	struct found value;
 	bool found = false;
 
-	if (!manager || !out || len == 0 || len - 1 > UINT64_MAX - paddr)
+	if (len == 0 || len - 1 > UINT64_MAX - paddr)
 		return -EINVAL;
 	if (!space_is_open(space))
 		return -ENOENT;
@@ -261,30 +221,21 @@ static int find_paddr(struct ist_manager *manager, bool any, uint32_t id, uint64
 	return found ? 0 : -ENOENT;
 }
 
-int ist_mapping_find_paddr(struct ist_manager *manager, uint64_t paddr, size_t len, struct ist_mapping *out,
-                           void **vaddr)
+int space_find_paddr(struct space *space, uint64_t paddr, size_t len, struct ist_mapping *out, void **vaddr)
 {
-	return find_paddr(manager, true, 0, paddr, len, out, vaddr);
+	return find_paddr(space, true, 0, paddr, len, out, vaddr);
 }
 
-int ist_mapping_find_paddr_of(struct ist_manager *manager, uint32_t owner, uint64_t paddr, size_t len,
-                              struct ist_mapping *out, void **vaddr)
+int space_find_paddr_of(struct space *space, uint32_t owner, uint64_t paddr, size_t len,
+                        struct ist_mapping *out, void **vaddr)
 {
-	return find_paddr(manager, false, owner, paddr, len, out, vaddr);
+	return find_paddr(space, false, owner, paddr, len, out, vaddr);
 }
 
-bool ist_mapping_holds(const struct ist_mapping *mapping, uint64_t offset, uint64_t len)
+int space_unguard(struct space *space, const struct ist_mapping *handle)
 {
-	return mapping && offset <= mapping->size && len <= mapping->size - offset;
-}
-
-int ist_mapping_unguard(struct ist_manager *manager, const struct ist_mapping *handle)
-{
-	struct space *space = space_of(manager);
 	struct mapping *mapping;
 
-	if (!manager || !handle)
-		return -EINVAL;
 	if (!space_get(space, handle))
 		return -ENOENT;
 	mapping = mapping_at(space, handle->slot);

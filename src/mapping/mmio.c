@@ -188,10 +188,9 @@ static int mmio_map(struct space *space, uint64_t paddr, size_t len, void **out)
 	return error;
 }
 
-int ist_mmio_map(struct ist_manager *manager, uint64_t paddr, size_t len, void **vaddr)
+int space_mmio_map(struct space *space, uint64_t paddr, size_t len, void **vaddr)
 {
-	struct space *space = space_of(manager);
-	int error = !vaddr || len == 0 || len - 1 > UINT64_MAX - paddr ? -EINVAL : space_enter(space);
+	int error = len == 0 || len - 1 > UINT64_MAX - paddr ? -EINVAL : space_enter(space);
 
 	if (error)
 		return error;
@@ -224,11 +223,10 @@ static int mmio_unmap(struct space *space, uint32_t slot)
 	return error;
 }
 
-int ist_mmio_unmap(struct ist_manager *manager, const void *vaddr, size_t len)
+int space_mmio_unmap(struct space *space, const void *vaddr, size_t len)
 {
-	struct space *space = space_of(manager);
 	uint32_t slot;
-	int error = !vaddr || len == 0 ? -EINVAL : space_enter(space);
+	int error = len == 0 ? -EINVAL : space_enter(space);
 
 	if (error)
 		return error;

@@ -287,13 +287,12 @@ static int copy_numbers(const uint64_t *pages, uint64_t count, uint64_t **out)
 	return error;
 }
 
-int ist_range_map(struct ist_manager *manager, const struct ist_mapping *range, uint64_t first,
-                  const uint64_t *pages, uint64_t count)
+int space_range_map(struct space *space, const struct ist_mapping *range, uint64_t first,
+                    const uint64_t *pages, uint64_t count)
 {
-	struct space *space = space_of(manager);
 	struct mapping *mapping;
 	uint64_t *copy = NULL;
-	int error = !range || !pages || count == 0 ? -EINVAL : space_enter(space);
+	int error = count == 0 ? -EINVAL : space_enter(space);
 
 	if (error)
 		return error;
@@ -327,12 +326,10 @@ static int range_unmap(struct space *space, uint32_t slot, uint64_t first, uint6
 	return clear_pages(space, slot, first, count);
 }
 
-int ist_range_unmap(struct ist_manager *manager, const struct ist_mapping *range, uint64_t first,
-                    uint64_t count)
+int space_range_unmap(struct space *space, const struct ist_mapping *range, uint64_t first, uint64_t count)
 {
-	struct space *space = space_of(manager);
 	struct mapping *mapping;
-	int error = !range || count == 0 ? -EINVAL : space_enter(space);
+	int error = count == 0 ? -EINVAL : space_enter(space);
 
 	if (error)
 		return error;
@@ -367,21 +364,15 @@ int range_reserve(struct space *space, uint32_t slot, unsigned flags)
 	return 0;
 }
 
-int ist_range_reserve(struct ist_manager *manager, uint64_t pages, uint32_t owner, uint64_t cookie,
-                      unsigned flags, struct ist_mapping *out)
+int space_range_reserve(struct space *space, uint64_t pages, uint32_t owner, uint64_t cookie, unsigned flags,
+                        struct ist_mapping *out)
 {
-	struct space *space = space_of(manager);
 	struct request request = {.cookie = cookie, .owner = owner, .flags = flags, .kind = MAPPING_RANGE};
 
-	if (!manager || !out || pages == 0 || pages > UINT32_MAX || (flags & ~RANGE_FLAGS))
+	if (pages == 0 || pages > UINT32_MAX || (flags & ~RANGE_FLAGS))
 		return -EINVAL;
 	pages_init(&request.list);
 	request.list.pages = pages;
 	request.size = pages * IST_PAGE_SIZE;
 	return space_register_and_describe(space, &request, out);
-}
-
-int ist_range_release(struct ist_manager *manager, const struct ist_mapping *range, unsigned flags)
-{
-	return space_unregister_handle(space_of(manager), range, MAPPING_RANGE, flags);
 }

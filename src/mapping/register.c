@@ -459,7 +459,7 @@ static int copy_pages(struct request *request, const struct ist_registration *re
 
 static int begin_request(const struct ist_registration *registration, struct request *request)
 {
-	if (!registration || (registration->flags & ~REGISTER_FLAGS))
+	if (registration->flags & ~REGISTER_FLAGS)
 		return -EINVAL;
 	pages_init(&request->list);
 	request->size = registration->size;
@@ -502,38 +502,32 @@ int space_register_and_describe(struct space *space, const struct request *reque
 	return error;
 }
 
-int ist_mapping_register(struct ist_manager *manager, const struct ist_registration *registration,
+int space_register_pages(struct space *space, const struct ist_registration *registration,
                          struct ist_mapping *out)
 {
 	struct request request;
-	int error;
+	int error = begin_request(registration, &request);
 
-	if (!manager || !out)
-		return -EINVAL;
-	error = begin_request(registration, &request);
 	if (error)
 		return error;
 	error = copy_pages(&request, registration);
 	if (!error)
-		error = space_register_and_describe(space_of(manager), &request, out);
+		error = space_register_and_describe(space, &request, out);
 	pages_drop(&request.list);
 	return error;
 }
 
-int ist_mapping_register_list(struct ist_manager *manager, uint64_t list,
-                              const struct ist_registration *registration, struct ist_mapping *out)
+int space_register_list(struct space *space, uint64_t list, const struct ist_registration *registration,
+                        struct ist_mapping *out)
 {
 	struct request request;
-	int error;
+	int error = begin_request(registration, &request);
 
-	if (!manager || !out)
-		return -EINVAL;
-	error = begin_request(registration, &request);
 	if (error)
 		return error;
-	error = wire_read(space_of(manager), list, &request);
+	error = wire_read(space, list, &request);
 	if (!error)
-		error = space_register_and_describe(space_of(manager), &request, out);
+		error = space_register_and_describe(space, &request, out);
 	pages_drop(&request.list);
 	return error;
 }

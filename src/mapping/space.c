@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/atfork.h"
 #include "mapping/sharing.h"
 #include "platform/platform.h"
 
@@ -26,8 +25,6 @@ void space_init(struct space *space)
 		pthread_mutex_init(&space->sharing[i], NULL);
 	space->secret = platform_random();
 	space->waiting_max = WAITING_MAX;
-	atfork_enlist_space(
-	        space); /* not later under space.lock, which the fork hook takes inside the list's */
 }
 
 /* Under the lock, at the first call of the control path. */
@@ -52,7 +49,6 @@ int space_enter(struct space *space)
 		return -EINVAL;
 	if (rcu_inside())
 		return -EDEADLK;
-	atfork_start_spaces();
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
 	pthread_mutex_lock(&space->lock);
 	cancel_state = before;
@@ -146,26 +142,30 @@ int space_use(struct space *space)
 	return error;
 }
 
-int space_close(struct space *space)
+int space_settle(struct space *space)
+{
+	if (!space_is_open(space))
+		return 0;
+	if (is_any_registered(space))
+		return -EBUSY;
+	cache_shrink(space, 0);
+	/*
+	 * What cannot be unmapped singly goes with the whole window. Twice: a range inside another one's pages
+	 * holds that until it has landed itself.
+	 */
+	limbo_drain(space);
+	limbo_drain(space);
+	return atomic_load_explicit(&space->referenced, memory_order_relaxed) ? -EBUSY : 0;
+}
+
+void space_drop(struct space *space)
 {
 	if (space_is_open(space)) {
-		if (is_any_registered(space))
-			return -EBUSY;
-		cache_shrink(space, 0);
-		/*
-		 * What cannot be unmapped singly goes with the whole window. Twice: a range inside another one's pages
-		 * holds that until it has landed itself.
-		 */
-		limbo_drain(space);
-		limbo_drain(space);
-		if (atomic_load_explicit(&space->referenced, memory_order_relaxed))
-			return -EBUSY;
 		index_drop(&space->index);
 		owner_table_drop(&space->owners);
 		free(atomic_load_explicit(&space->protections,
 		                          memory_order_relaxed)); /* nobody reads any more */
 	}
-	atfork_delist_space(space);
 	for (uint32_t i = 1; i <= space->backings.slots.made; i++)
 		backing_empty(space_backing(space, i));
 	slots_drop(&space->backings.slots);
@@ -180,7 +180,6 @@ int space_close(struct space *space)
 		pthread_mutex_destroy(&space->sharing[i]);
 	limbo_destroy(&space->limbo);
 	pthread_mutex_destroy(&space->lock);
-	return 0;
 }
 
 /* Of those that nobody has, a list of lists (through `older` of their first). Under space.making. 0: none. */

@@ -138,11 +138,6 @@ struct space {
 	/* The manager's, set before anybody knows it. */
 	struct pamap *by_paddr, *by_vaddr;
 	const struct ist_view *carve_out;
-	struct ist_client_pool *client;
-	/* Client memory of owners that lies elsewhere (provider/region.c): frees some, *budget at most; false: that was all. */
-	bool (*free_elsewhere)(void *elsewhere, uint32_t owner, uint64_t *progress, uint32_t *budget);
-	void *elsewhere;
-	pthread_mutex_t *elsewhere_lock; /* nests inside space.lock; for fork */
 
 	/* Mappings that may wait for readers, in the limbo or of one owner without it: WAITING_MAX; tests have fewer. */
 	uint64_t waiting_max;
@@ -179,7 +174,6 @@ struct space {
 	_Atomic uint64_t refused;
 	_Atomic uint64_t referenced;
 	_Atomic uint64_t segment_bytes;
-	struct space *following, **link; /* the list of all, for fork */
 };
 
 /* Whether any page of these is protected. In a read section or under the lock. Acquire: [mapping.E1]. */
@@ -190,11 +184,9 @@ static inline bool space_is_protected(struct space *space, uint64_t page, uint64
 
 /* Nothing is allocated until the first call of the control path. */
 void space_init(struct space *space);
-/* -EBUSY while a mapping is registered or referenced. Nobody else is using it. */
-int space_close(struct space *space);
-
-/* The space of a manager; in src/manager, above. */
-struct space *space_of(struct ist_manager *manager);
+/* At its end, when nobody else is using it: -EBUSY while a mapping is registered or referenced. Then, once that answered 0: */
+int space_settle(struct space *space);
+void space_drop(struct space *space);
 
 /*
  * Before and after a call of the control path: takes the lock. -EINVAL null, -EDEADLK in a read section, -ENOMEM. In between
@@ -211,6 +203,15 @@ struct space_owner {
 	struct ist_owner_stats stats;
 };
 uint32_t space_next_owners(struct space *space, uint32_t *number, struct space_owner *out, uint32_t room);
+/* As ist_owner_create and ist_owner_stats. */
+int space_create_owner(struct space *space, const struct ist_owner_config *config);
+int space_owner_stats(struct space *space, uint32_t id, struct ist_owner_stats *out);
+/* Clear away the owners of whom nothing is left; each is looked at once, and once more when readers have gone by. Under the lock. */
+void space_sweep_owners(struct space *space);
+/* Around a fork, in the middle of which nothing of the space changes. In the child nobody waits any more for what others did. */
+void space_lock_all(struct space *space);
+void space_unlock_all(struct space *space);
+void space_unlock_all_in_child(struct space *space);
 /* Also the window. -ENOMEM */
 int space_use(struct space *space);
 
@@ -419,6 +420,45 @@ void space_end_some(struct space *space, uint32_t slot, uint32_t *budget);
 /* Errors of ist_mapping_unregister_one. Takes the lock. */
 int space_unregister_handle(struct space *space, const struct ist_mapping *handle, enum mapping_kind kind,
                             unsigned flags);
+
+/* As the functions of isthmus/backing.h. */
+int space_add_backing(struct space *space, const struct ist_backing *from);
+int space_remove_backing(struct space *space, uint64_t paddr);
+int space_find_whole_backing(struct space *space, uint64_t paddr, struct ist_backing *out);
+int space_protect(struct space *space, uint64_t paddr, uint64_t size);
+int space_unprotect(struct space *space, uint64_t paddr, uint64_t size);
+
+/* As the functions of isthmus/mapping.h. */
+int space_configure(struct space *space, const struct ist_mapping_config *config);
+int space_register_pages(struct space *space, const struct ist_registration *registration,
+                         struct ist_mapping *out);
+int space_register_list(struct space *space, uint64_t list, const struct ist_registration *registration,
+                        struct ist_mapping *out);
+int space_unregister(struct space *space, uint32_t owner, uint64_t cookie, unsigned flags);
+int space_find(struct space *space, uint32_t owner, uint64_t cookie, struct ist_mapping *out);
+int space_find_get(struct space *space, uint32_t owner, uint64_t cookie, struct ist_mapping *out);
+int space_find_paddr(struct space *space, uint64_t paddr, size_t len, struct ist_mapping *out, void **vaddr);
+int space_find_paddr_of(struct space *space, uint32_t owner, uint64_t paddr, size_t len,
+                        struct ist_mapping *out, void **vaddr);
+int space_list_segments(struct space *space, const struct ist_mapping *handle, uint64_t offset, size_t len,
+                        struct iovec *out, size_t room, size_t *count);
+int space_paddr(struct space *space, const struct ist_mapping *handle, uint64_t offset, uint64_t granule,
+                uint64_t *out);
+int space_map(struct space *space, const struct ist_mapping *handle, void **vaddr);
+int space_unmap(struct space *space, const struct ist_mapping *handle);
+int space_unguard(struct space *space, const struct ist_mapping *handle);
+int space_flush(struct space *space);
+int space_drain(struct space *space);
+void space_stats(struct space *space, struct ist_mapping_stats *out);
+
+/* As the functions of isthmus/mmio.h and isthmus/range.h. */
+int space_mmio_map(struct space *space, uint64_t paddr, size_t len, void **vaddr);
+int space_mmio_unmap(struct space *space, const void *vaddr, size_t len);
+int space_range_reserve(struct space *space, uint64_t pages, uint32_t owner, uint64_t cookie, unsigned flags,
+                        struct ist_mapping *out);
+int space_range_map(struct space *space, const struct ist_mapping *range, uint64_t first,
+                    const uint64_t *pages, uint64_t count);
+int space_range_unmap(struct space *space, const struct ist_mapping *range, uint64_t first, uint64_t count);
 /* After the compare-exchange that ended it [mapping.S3]. */
 void space_ended(struct space *space, uint32_t slot);
 /* Give back a hold. Takes limbo.lock if it was the last of an unregistered mapping. */

@@ -289,12 +289,11 @@ static int unregister_cookie(struct space *space, uint32_t id, uint64_t cookie, 
 	return error;
 }
 
-int ist_mapping_unregister(struct ist_manager *manager, uint32_t owner, uint64_t cookie, unsigned flags)
+int space_unregister(struct space *space, uint32_t owner, uint64_t cookie, unsigned flags)
 {
-	struct space *space = space_of(manager);
 	int error;
 
-	if (!space || cookie == 0 || (flags & ~IST_UNREGISTER_TRY))
+	if (cookie == 0 || (flags & ~IST_UNREGISTER_TRY))
 		return -EINVAL;
 	if (rcu_inside())
 		return -EDEADLK;
@@ -387,7 +386,7 @@ int space_unregister_handle(struct space *space, const struct ist_mapping *handl
 {
 	int error = 1;
 
-	if (!space || !handle || (flags & ~IST_UNREGISTER_TRY))
+	if (flags & ~IST_UNREGISTER_TRY)
 		return -EINVAL;
 	if (rcu_inside())
 		return -EDEADLK;
@@ -396,14 +395,8 @@ int space_unregister_handle(struct space *space, const struct ist_mapping *handl
 	return error == 1 ? unregister_handle(space, handle, kind, flags) : error;
 }
 
-int ist_mapping_unregister_one(struct ist_manager *manager, const struct ist_mapping *handle, unsigned flags)
+int space_flush(struct space *space)
 {
-	return space_unregister_handle(space_of(manager), handle, MAPPING_PAGES, flags);
-}
-
-int ist_mapping_flush(struct ist_manager *manager)
-{
-	struct space *space = space_of(manager);
 	int error = space_enter(space);
 
 	if (error)
@@ -413,9 +406,8 @@ int ist_mapping_flush(struct ist_manager *manager)
 	return 0;
 }
 
-int ist_mapping_drain(struct ist_manager *manager)
+int space_drain(struct space *space)
 {
-	struct space *space = space_of(manager);
 	int error = space_enter(space);
 
 	if (error)

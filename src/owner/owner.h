@@ -54,8 +54,8 @@ struct owner {
 	bool shown_again; /* nothing of it is hidden any more: there is nothing */
 	bool walked; /* teardown has been everywhere */
 	bool client_done; /* teardown has walked through the client pool */
-	bool elsewhere_done; /* and through what the client pool has grown by */
-	uint64_t client_at, elsewhere_at; /* or has come so far */
+	bool regions_done; /* and through what the client pool has grown by */
+	uint64_t client_at, regions_at; /* or has come so far */
 	_Atomic uint64_t left; /* [owner.O1] */
 	_Atomic uint64_t pages, stretches; /* those that count */
 	_Atomic uint64_t registered, registered_pages; /* alive: changed under its lock, read without */

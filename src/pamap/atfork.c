@@ -3,6 +3,7 @@
 #include "pamap/atfork.h"
 
 #include "pamap/map.h"
+#include "platform/fork.h"
 
 static struct pamap *maps;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -27,10 +28,9 @@ void atfork_delist(struct pamap *map)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Nobody else takes two of these. The hooks of rcu run after these before the fork, and before them afterwards. */
+/* Nobody else takes two of these. */
 static void before_fork(void)
 {
-	rcu_pause();
 	pthread_mutex_lock(&lock);
 	for (struct pamap *map = maps; map; map = map->next)
 		pthread_mutex_lock(&map->writer);
@@ -41,18 +41,12 @@ static void after_fork(void)
 	for (struct pamap *map = maps; map; map = map->next)
 		pthread_mutex_unlock(&map->writer);
 	pthread_mutex_unlock(&lock);
-	rcu_resume();
 }
 
-static void install_hooks(void)
+int atfork_start(void)
 {
-	rcu_start();
-	pthread_atfork(before_fork, after_fork, after_fork);
-}
+	static const struct fork_hook hook = {before_fork, after_fork, after_fork};
+	int error = rcu_start();
 
-void atfork_start(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, install_hooks);
+	return error ? error : fork_hook_add(FORK_MAPS, &hook);
 }

@@ -11,7 +11,7 @@ struct pamap;
 
 void atfork_enlist(struct pamap *map);
 void atfork_delist(struct pamap *map);
-/* Before an update: install the hooks, once. A process that only reads has none. */
-void atfork_start(void);
+/* Before the first map: install the hooks, once. -ENOMEM */
+int atfork_start(void);
 
 #endif

@@ -3,7 +3,6 @@
 /* Removal of all that an owner has. */
 #include <errno.h>
 
-#include "pamap/atfork.h"
 #include "pamap/map.h"
 #include "pamap/plan.h"
 
@@ -14,7 +13,6 @@ int pamap_owner_hide(struct pamap *map, uint16_t owner, struct pamap_reap *out)
 
 	if (rcu_inside())
 		return -EDEADLK;
-	atfork_start();
 	pthread_mutex_lock(&map->writer);
 	owners = atomic_load_explicit(&map->owners, memory_order_relaxed);
 	if (!owners) {

@@ -15,14 +15,10 @@
 #define LAST_PAGE (UINT64_MAX >> PAMAP_PAGE_SHIFT)
 #define NO_REGION UINT64_MAX
 
-void pamap_start(void)
-{
-	atfork_start();
-}
-
 int pamap_create(struct pamap **out)
 {
-	struct pamap *map = calloc(1, sizeof(*map));
+	int error = atfork_start();
+	struct pamap *map = error ? NULL : calloc(1, sizeof(*map));
 
 	if (!map)
 		return -ENOMEM;
@@ -206,7 +202,6 @@ static int begin_update(struct pamap *map)
 
 	if (rcu_inside())
 		return -EDEADLK;
-	atfork_start();
 	pthread_mutex_lock(&map->writer);
 	error = make_ready(map);
 	if (!error)
@@ -273,7 +268,6 @@ int pamap_remove(struct pamap *map, const struct pamap_entry *entry)
 		return error;
 	if (rcu_inside())
 		return -EDEADLK;
-	atfork_start();
 	pthread_mutex_lock(&map->writer);
 	error = remove_locked(map, entry);
 	end_update(map);

@@ -67,9 +67,6 @@ struct pamap_stats {
 	uint64_t refused; /* updates that failed with -EAGAIN */
 };
 
-/* Install the fork hooks. Idempotent; before the first lock of a module whose lock is taken before a map's. */
-void pamap_start(void);
-
 /* Control path. -ENOMEM. A map that is destroyed must not be in use; waits for reclamation that is under way. */
 int pamap_create(struct pamap **out);
 void pamap_destroy(struct pamap *map);

@@ -77,7 +77,10 @@ static int make_table(struct percpu *percpu)
 		return -ENOMEM;
 	percpu->table = memory + NEGATIVE_ENTRIES * sizeof(int64_t);
 	percpu->ours = (_Atomic uint32_t *)(void *)(memory + ours);
-	platform_wipe_on_fork(&percpu->wiped, memory, percpu->table_bytes, percpu->ours);
+	if (platform_wipe_on_fork(&percpu->wiped, memory, percpu->table_bytes, percpu->ours)) {
+		platform_unmap(memory, percpu->table_bytes);
+		return -ENOMEM;
+	}
 	percpu->empty = memory + empty - percpu->table;
 	for (size_t i = 0; i < entries; i++)
 		atomic_init(percpu_entry(percpu, (int64_t)i - NEGATIVE_ENTRIES), percpu->empty);

@@ -20,7 +20,7 @@ void platform_unmap(void *memory, size_t bytes);
 /*
  * Let a forked child see memory of platform_map as zeroes instead of the parent's contents: whole pages by the kernel,
  * or, where it does not do that (before 4.14, and emulators that take the advice and do not follow it), by a hook of fork
- * that finds *mark, a word in there that is not 0 in the parent. The end comes before the memory is unmapped.
+ * that finds *mark, a word in there that is not 0 in the parent. -ENOMEM. The end comes before the memory is unmapped.
  */
 struct platform_wiped {
 	struct platform_wiped *next, **link;
@@ -28,15 +28,15 @@ struct platform_wiped {
 	size_t bytes;
 	const _Atomic uint32_t *mark;
 };
-void platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t bytes,
-                           const _Atomic uint32_t *mark);
+int platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t bytes,
+                          const _Atomic uint32_t *mark);
 void platform_wipe_end(struct platform_wiped *wiped);
 
 /* The process's own number, without a system call; in a forked child the child's. */
 int platform_pid(void);
 
-/* To be called before hooks of fork are installed that take a lock under which those two are called. */
-void platform_wipe_start(void);
+/* To be called before a lock is taken that a hook of fork takes, and under which those two are called. -ENOMEM */
+int platform_wipe_start(void);
 
 /*
  * A memory file of `bytes` zeroes with a name, to be sealed. Returns a close-on-exec descriptor, or a negative errno value: -EFBIG for

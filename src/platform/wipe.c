@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "platform/fork.h"
 #include "platform/platform.h"
 
 static struct platform_wiped *all;
@@ -37,27 +38,24 @@ static void wipe_all(void)
 	unlock_all();
 }
 
-static void install_wipe(void)
+int platform_wipe_start(void)
 {
-	pthread_atfork(lock_all, unlock_all, wipe_all);
+	static const struct fork_hook hook = {lock_all, unlock_all, wipe_all};
+
+	return fork_hook_add(FORK_WIPES, &hook);
 }
 
-void platform_wipe_start(void)
-{
-	static pthread_once_t hook_once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&hook_once, install_wipe);
-}
-
-void platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t bytes,
-                           const _Atomic uint32_t *mark)
+int platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t bytes,
+                          const _Atomic uint32_t *mark)
 {
 	size_t page = platform_page_size();
+	int error = platform_wipe_start();
 
+	if (error)
+		return error;
 	*wiped = (struct platform_wiped){.memory = memory, .bytes = bytes, .mark = mark};
 	if (kernel_wipes)
 		madvise(memory, (bytes + page - 1) / page * page, MADV_WIPEONFORK);
-	platform_wipe_start();
 	lock_all();
 	wiped->next = all;
 	wiped->link = &all;
@@ -65,6 +63,7 @@ void platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t by
 		all->link = &wiped->next;
 	all = wiped;
 	unlock_all();
+	return 0;
 }
 
 void platform_wipe_end(struct platform_wiped *wiped)

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "platform/fork.h"
 #include "platform/platform.h"
 
 #define FIRST_BLOCK_SLOTS POOL_FIRST_SLOTS
@@ -82,14 +83,17 @@ static struct pool_slot *make_slots(unsigned block)
 	char *memory = platform_map(page + bytes);
 	struct pool_slot *slots;
 
-	pasts[block] = memory ? platform_map(past_bytes) : NULL;
-	if (!pasts[block]) {
+	if (!memory)
+		return NULL;
+	slots = (struct pool_slot *)(void *)(memory + page);
+	pasts[block] = platform_map(past_bytes);
+	/* A child of a fork shares the memory of these pools, but not their state: it finds none of them. */
+	if (!pasts[block] ||
+	    platform_wipe_on_fork(&wiped[block], slots, bytes, &slots[block_slots(block)].mark)) {
+		platform_unmap(pasts[block], past_bytes);
 		platform_unmap(memory, page + bytes);
 		return NULL;
 	}
-	slots = (struct pool_slot *)(void *)(memory + page);
-	/* A child of a fork shares the memory of these pools, but not their state: it finds none of them. */
-	platform_wipe_on_fork(&wiped[block], slots, bytes, &slots[block_slots(block)].mark);
 	atomic_init(&slots[-1].simple_key, NO_KEY);
 	atomic_init(&slots[-1].client_key, NO_KEY);
 	atomic_init(&slots[block_slots(block)].mark, 1);
@@ -145,19 +149,22 @@ static void unlock_registry(void)
 	pthread_mutex_unlock(&mutex);
 }
 
-static void install_registry_hooks(void)
+static int add_fork_hooks(void)
 {
-	platform_wipe_start();
-	pthread_atfork(lock_registry, unlock_registry, unlock_registry);
+	static const struct fork_hook hook = {lock_registry, unlock_registry, unlock_registry};
+	int error = platform_wipe_start();
+
+	return error ? error : fork_hook_add(FORK_REGISTRY, &hook);
 }
 
 int pool_register(struct pool *pool)
 {
-	static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
 	struct pool_slot *slot;
 	uint32_t number;
+	int error = add_fork_hooks();
 
-	pthread_once(&hooks_once, install_registry_hooks);
+	if (error)
+		return error;
 	pthread_mutex_lock(&mutex);
 	number = take_slot();
 	if (number != 0)

@@ -13,14 +13,12 @@ struct item {
 	bool live;
 };
 
-void desk_init(struct provider_desk *desk, struct space *space)
+void desk_init(struct provider_desk *desk, struct space *space, struct ist_client_pool *client)
 {
 	desk->space = space;
+	desk->client = client;
 	pthread_mutex_init(&desk->lock, NULL);
 	slots_init(&desk->items, sizeof(struct item));
-	space->free_elsewhere = regions_free_owner;
-	space->elsewhere = desk;
-	space->elsewhere_lock = &desk->lock;
 }
 
 static struct item *item_at(struct provider_desk *desk, uint32_t number)
@@ -68,13 +66,11 @@ void desk_drop(struct provider_desk *desk)
 	pthread_mutex_destroy(&desk->lock);
 }
 
-int ist_provider_set(struct ist_manager *manager, const struct ist_provider *provider)
+int desk_set(struct provider_desk *desk, const struct ist_provider *provider)
 {
-	struct provider_desk *desk = desk_of(manager);
 	int error = 0;
 
-	if (!manager || !provider || !provider->alloc || !provider->free ||
-	    provider->chunk_pages > IST_PROVIDER_CHUNK_MAX)
+	if (!provider->alloc || !provider->free || provider->chunk_pages > IST_PROVIDER_CHUNK_MAX)
 		return -EINVAL;
 	if (rcu_inside())
 		return -EDEADLK;
@@ -167,8 +163,7 @@ static int add_item(struct provider_desk *desk, const struct grant *grant)
 	return 0;
 }
 
-/* A call that uses the provider begins: it stays the same until the call ends. */
-static int begin_call(struct provider_desk *desk)
+int desk_begin(struct provider_desk *desk)
 {
 	int error;
 
@@ -181,23 +176,22 @@ static int begin_call(struct provider_desk *desk)
 	return error;
 }
 
-static void end_call(struct provider_desk *desk)
+void desk_end(struct provider_desk *desk)
 {
 	pthread_mutex_lock(&desk->lock);
 	desk->calls--;
 	pthread_mutex_unlock(&desk->lock);
 }
 
-int ist_provider_alloc(struct ist_manager *manager, size_t size, uint32_t owner, struct ist_mapping *out)
+int desk_alloc(struct provider_desk *desk, size_t size, uint32_t owner, struct ist_mapping *out)
 {
-	struct provider_desk *desk = desk_of(manager);
 	uint64_t pages = pages_needed(0, size);
 	struct grant grant;
 	int error;
 
-	if (!manager || !out || pages == 0)
+	if (pages == 0)
 		return -EINVAL;
-	error = begin_call(desk);
+	error = desk_begin(desk);
 	if (error)
 		return error;
 	error = desk_ask(desk, pages, size, owner, 0, &grant);
@@ -210,21 +204,17 @@ int ist_provider_alloc(struct ist_manager *manager, size_t size, uint32_t owner,
 		else
 			*out = grant.mapping;
 	}
-	end_call(desk);
+	desk_end(desk);
 	return error;
 }
 
-int ist_provider_free(struct ist_manager *manager, const struct ist_mapping *mapping)
+int desk_free(struct provider_desk *desk, const struct ist_mapping *mapping)
 {
-	struct provider_desk *desk = desk_of(manager);
 	struct item_query query = {desk, mapping};
 	struct grant grant;
 	uint32_t number = 0;
-	int error;
+	int error = desk_begin(desk);
 
-	if (!manager || !mapping)
-		return -EINVAL;
-	error = begin_call(desk);
 	if (error)
 		return error == -ENODEV ? -ENOENT : error;
 	pthread_mutex_lock(&desk->lock);
@@ -240,29 +230,15 @@ int ist_provider_free(struct ist_manager *manager, const struct ist_mapping *map
 		add_item(desk, &grant); /* does not fail: its place is free */
 		pthread_mutex_unlock(&desk->lock);
 	}
-	end_call(desk);
+	desk_end(desk);
 	return error;
 }
 
-int desk_begin(struct provider_desk *desk)
+static int shrink(struct provider_desk *desk, bool all)
 {
-	return begin_call(desk);
-}
-
-void desk_end(struct provider_desk *desk)
-{
-	end_call(desk);
-}
-
-static int shrink(struct ist_manager *manager, bool all)
-{
-	struct provider_desk *desk = desk_of(manager);
 	bool unused;
-	int error;
+	int error = desk_begin(desk);
 
-	if (!manager)
-		return -EINVAL;
-	error = begin_call(desk);
 	if (error)
 		return error == -ENODEV ? 0 : error;
 	unused = regions_shrink(desk, all ? 0 : desk->provider.keep_pages);
@@ -270,26 +246,22 @@ static int shrink(struct ist_manager *manager, bool all)
 	pthread_mutex_lock(&desk->lock);
 	error = all && (!unused || desk->live) ? -EBUSY : 0;
 	pthread_mutex_unlock(&desk->lock);
-	end_call(desk);
+	desk_end(desk);
 	return error;
 }
 
-int ist_provider_trim(struct ist_manager *manager)
+int desk_trim(struct provider_desk *desk)
 {
-	return shrink(manager, false);
+	return shrink(desk, false);
 }
 
-int ist_provider_drain(struct ist_manager *manager)
+int desk_drain(struct provider_desk *desk)
 {
-	return shrink(manager, true);
+	return shrink(desk, true);
 }
 
-void ist_provider_stats(struct ist_manager *manager, struct ist_provider_stats *out)
+void desk_stats(struct provider_desk *desk, struct ist_provider_stats *out)
 {
-	struct provider_desk *desk = desk_of(manager);
-
-	if (!manager || !out)
-		return;
 	pthread_mutex_lock(&desk->lock);
 	*out = desk->stats;
 	out->mappings = desk->live;

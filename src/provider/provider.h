@@ -41,7 +41,8 @@ struct grown_region {
 
 struct provider_desk {
 	struct space *space;
-	pthread_mutex_t lock;
+	struct ist_client_pool *client; /* the pool that grows */
+	pthread_mutex_t lock; /* nests inside space.lock */
 	struct ist_provider provider;
 	bool set;
 	struct slots items; /* struct item: mappings of ist_provider_alloc */
@@ -58,7 +59,7 @@ struct provider_desk {
 	struct ist_provider_stats stats;
 };
 
-void desk_init(struct provider_desk *desk, struct space *space);
+void desk_init(struct provider_desk *desk, struct space *space, struct ist_client_pool *client);
 /* At the end of the manager: gives back all that is free; -EBUSY if something is in use. Then, once that answered 0: */
 int desk_settle(struct provider_desk *desk);
 void desk_drop(struct provider_desk *desk);
@@ -67,7 +68,18 @@ void desk_drop(struct provider_desk *desk);
 int desk_begin(struct provider_desk *desk);
 void desk_end(struct provider_desk *desk);
 
-struct provider_desk *desk_of(struct ist_manager *manager); /* in src/manager, above */
+/* As the functions of isthmus/provider.h. */
+int desk_set(struct provider_desk *desk, const struct ist_provider *provider);
+int desk_alloc(struct provider_desk *desk, size_t size, uint32_t owner, struct ist_mapping *out);
+int desk_free(struct provider_desk *desk, const struct ist_mapping *mapping);
+int desk_client_alloc(struct provider_desk *desk, const struct ist_client_request *request,
+                      struct ist_shm *out);
+int desk_trim(struct provider_desk *desk);
+int desk_drain(struct provider_desk *desk);
+void desk_stats(struct provider_desk *desk, struct ist_provider_stats *out);
+int desk_cache_get(struct provider_desk *desk, struct ist_provider_cache *cache, uint32_t type, size_t size,
+                   uint32_t owner, struct ist_mapping *out);
+int desk_cache_clear(struct provider_desk *desk, struct ist_provider_cache *cache);
 
 /*
  * Ask the provider, check and map what it hands out (grant.c). The lock is not held. Errors as of ist_provider_alloc, and then
@@ -90,6 +102,6 @@ uint64_t region_free_pages(const struct grown_region *region);
  * For teardown: free the owner's memory in the regions, up to *budget allocations. *until is 0 to begin with. Whether there may be
  * more; what he gets meanwhile is not looked for, so it ends.
  */
-bool regions_free_owner(void *desk, uint32_t owner, uint64_t *until, uint32_t *budget);
+bool regions_free_owner(struct provider_desk *desk, uint32_t owner, uint64_t *until, uint32_t *budget);
 
 #endif

@@ -135,7 +135,7 @@ static int alloc_in(struct provider_desk *desk, struct grown_region *region,
 	int error = tenants_note(&desk->tenants, request->owner, region);
 
 	if (!error)
-		error = ist_client_pool_alloc_request(&region->pool, request, out);
+		error = client_pool_alloc_request(&region->pool, request, out);
 	if (!error)
 		room_lower(&desk->room, region, region_free_pages(region));
 	else if (error == -ENOSPC && request->align <= IST_PAGE_SIZE)
@@ -326,7 +326,7 @@ void regions_count(struct provider_desk *desk, struct ist_provider_stats *out)
 	for (struct grown_region *region = desk->regions; region; region = region->next) {
 		out->regions++;
 		out->region_pages += region->pool.pool.size / IST_PAGE_SIZE;
-		ist_client_pool_stats(&region->pool, &stats);
+		client_pool_stats(&region->pool, &stats);
 		out->region_used += stats.used;
 	}
 }
@@ -346,9 +346,8 @@ void regions_free_memory(struct provider_desk *desk)
  * Each is freed, by this call or by its holder: what client_pool_free_found refuses otherwise are isolated buffers, of which
  * there are none here, because a region has no file (client_share_set_file).
  */
-bool regions_free_owner(void *context, uint32_t owner, uint64_t *until, uint32_t *budget)
+bool regions_free_owner(struct provider_desk *desk, uint32_t owner, uint64_t *until, uint32_t *budget)
 {
-	struct provider_desk *desk = context;
 	struct stay *stay;
 
 	pthread_mutex_lock(&desk->lock);
@@ -380,19 +379,18 @@ static bool is_too_large(struct provider_desk *desk)
 	return free_pages > keep && free_pages - keep > desk->provider.chunk_pages;
 }
 
-int ist_provider_client_alloc(struct ist_manager *manager, const struct ist_client_request *request,
-                              struct ist_shm *out)
+int desk_client_alloc(struct provider_desk *desk, const struct ist_client_request *request,
+                      struct ist_shm *out)
 {
-	struct provider_desk *desk = desk_of(manager);
 	bool shrink = false, grows = false;
 	uint64_t pages;
 	int error;
 
-	if (!manager || !request || !out || (request->flags & IST_CLIENT_AT))
+	if (request->flags & IST_CLIENT_AT)
 		return -EINVAL;
 	if (rcu_inside())
 		return -EDEADLK;
-	error = ist_client_pool_alloc_request(desk->space->client, request, out);
+	error = client_pool_alloc_request(desk->client, request, out);
 	if (error != -ENOSPC)
 		return error;
 	error = desk_begin(desk);

@@ -17,6 +17,7 @@
 
 #include "base/probe.h"
 #include "base/threads.h"
+#include "platform/fork.h"
 
 char rcu_gate;
 
@@ -32,7 +33,6 @@ static struct {
                .turn = PTHREAD_MUTEX_INITIALIZER,
                .work = PTHREAD_COND_INITIALIZER,
                .releasing = PTHREAD_MUTEX_INITIALIZER};
-static _Thread_local unsigned pauses; /* of this thread */
 
 /* liburcu sleeps with a lock of its own: a thread that is cancelled there would keep it. */
 static void wait_for_readers(void)
@@ -128,7 +128,6 @@ static void append(struct rcu_item *item)
 
 void rcu_defer(struct rcu_item *item)
 {
-	rcu_start();
 	pthread_mutex_lock(&reclaimer.lock);
 	append(item);
 	if (!reclaimer.running)
@@ -169,21 +168,19 @@ bool rcu_help(void)
 	return true;
 }
 
-void rcu_pause(void)
+/* A release that has begun is finished, and no other one begins: the child would have it half done for ever. */
+static void pause_releases(void)
 {
-	if (pauses++ == 0)
-		pthread_mutex_lock(&reclaimer.releasing);
+	pthread_mutex_lock(&reclaimer.releasing);
 }
 
-void rcu_resume(void)
+static void resume_releases(void)
 {
-	if (--pauses == 0)
-		pthread_mutex_unlock(&reclaimer.releasing);
+	pthread_mutex_unlock(&reclaimer.releasing);
 }
 
 static void before_fork(void)
 {
-	rcu_pause();
 	urcu_bp_before_fork();
 	pthread_mutex_lock(&reclaimer.lock);
 }
@@ -192,7 +189,6 @@ static void after_fork_in_parent(void)
 {
 	pthread_mutex_unlock(&reclaimer.lock);
 	urcu_bp_after_fork_parent();
-	rcu_resume();
 }
 
 /* The thread is gone, and with it the grace period it was in: its items wait again. It was not releasing any. */
@@ -212,17 +208,13 @@ static void after_fork_in_child(void)
 		item = next;
 	}
 	pthread_mutex_unlock(&reclaimer.lock);
-	rcu_resume();
 }
 
-static void install_hooks(void)
+int rcu_start(void)
 {
-	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-}
+	static const struct fork_hook releases = {pause_releases, resume_releases, resume_releases},
+	                              readers = {before_fork, after_fork_in_parent, after_fork_in_child};
+	int error = fork_hook_add(FORK_RELEASES, &releases);
 
-void rcu_start(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, install_hooks);
+	return error ? error : fork_hook_add(FORK_READERS, &readers);
 }

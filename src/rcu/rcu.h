@@ -19,7 +19,7 @@
  * the shared library costs several times the work. liburcu says of each of the functions used here that it is small
  * enough to be inlined into any program.
  *
- * fork: the first update installs hooks (pthread_atfork) that call liburcu's urcu_bp_before_fork and its two
+ * fork: hooks (platform/fork.h) call liburcu's urcu_bp_before_fork and its two
  * counterparts, so a child may read and update. A program that installs them itself must not do so twice. A release
  * that is running is waited for: what was queued runs to its end in the parent, or from its beginning in both.
  */
@@ -91,14 +91,7 @@ bool rcu_kick(void);
  */
 bool rcu_help(void);
 
-/*
- * No release begins between the two, and none that has begun is unfinished: fork would leave it so for ever in the child.
- * For hooks of modules whose releases take locks: before those locks, and after them. They nest, in a thread.
- */
-void rcu_pause(void);
-void rcu_resume(void);
-
-/* Install the fork hooks. Idempotent; before the first rcu_defer of a module that installs hooks of its own. */
-void rcu_start(void);
+/* Install the hooks of fork. Before the first rcu_defer; once more is no harm. -ENOMEM */
+int rcu_start(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-#include <isthmus/stat.h>
+#include "stat/export.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -79,7 +79,7 @@ static void *run_refresher(void *context)
 
 static int check_export(struct ist_manager *manager, const struct ist_stat_options *options)
 {
-	if (!manager || (options->flags & ~IST_STAT_MANUAL) || options->owners > IST_STAT_OWNERS_MAX ||
+	if ((options->flags & ~IST_STAT_MANUAL) || options->owners > IST_STAT_OWNERS_MAX ||
 	    options->cells > IST_STAT_CELLS_MAX ||
 	    strnlen(options->name, sizeof(((struct ist_stat_head *)NULL)->name)) ==
 	            sizeof(((struct ist_stat_head *)NULL)->name))
@@ -128,8 +128,7 @@ static void init_export(struct ist_stat *stat, struct ist_manager *manager,
 		        (options->period_ms ? options->period_ms : STAT_DEFAULT_MS) * STAT_MILLISECOND;
 }
 
-int ist_stat_export(struct ist_manager *manager, const struct ist_stat_options *options,
-                    struct ist_stat **out)
+int stat_export(struct ist_manager *manager, const struct ist_stat_options *options, struct ist_stat **out)
 {
 	struct ist_stat_options wanted = options ? *options : (struct ist_stat_options){0};
 	struct ist_stat *stat;
@@ -137,7 +136,7 @@ int ist_stat_export(struct ist_manager *manager, const struct ist_stat_options *
 
 	if (!wanted.name)
 		wanted.name = "isthmus";
-	error = out ? check_export(manager, &wanted) : -EINVAL;
+	error = check_export(manager, &wanted);
 	if (error)
 		return error;
 	stat = calloc(1, sizeof(*stat));
@@ -168,9 +167,9 @@ static int may_use_export(const struct ist_stat *stat)
 	return error ? error : rcu_inside() ? -EDEADLK : 0;
 }
 
-int ist_stat_refresh(struct ist_stat *stat)
+int stat_refresh(struct ist_stat *stat)
 {
-	int error = stat ? may_use_export(stat) : -EINVAL;
+	int error = may_use_export(stat);
 
 	if (error)
 		return error;
@@ -180,11 +179,11 @@ int ist_stat_refresh(struct ist_stat *stat)
 	return 0;
 }
 
-int ist_stat_unexport(struct ist_stat *stat)
+int stat_unexport(struct ist_stat *stat)
 {
-	int error = stat ? may_use_export(stat) : 0;
+	int error = may_use_export(stat);
 
-	if (!stat || error)
+	if (error)
 		return error;
 	pthread_mutex_lock(&stat->lock);
 	stat->stop = true;

@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <isthmus/mapping.h>
-#include <isthmus/provider.h>
-
 #include "slab/reclaim.h"
 
 #define CLASS_ROWS (SLAB_CLASSES + 1u) /* of classes, each pool */
@@ -271,8 +268,8 @@ static void survey_rest(struct survey *survey)
 
 	/* What nobody has used yet is not made for being looked at. */
 	if (space_is_open(&survey->manager->space)) {
-		ist_mapping_stats(survey->manager, &mapping);
-		ist_provider_stats(survey->manager, &provider);
+		space_stats(&survey->manager->space, &mapping);
+		desk_stats(&survey->manager->desk, &provider);
 	}
 	body->mappings = mapping.mappings;
 	body->mapped_pages = mapping.pages;

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "platform/fork.h"
+
 #define BUCKETS_MIN 64u
 
 static struct {
@@ -22,7 +24,6 @@ static struct {
 	struct handle **bucket;
 	size_t buckets, count;
 	struct handle *lingering;
-	bool hooked;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
 
 static void handles_before_fork(void)
@@ -82,12 +83,13 @@ static bool table_grow(void)
 
 static int table_insert(struct handle *handle)
 {
+	static const struct fork_hook hook = {handles_before_fork, handles_after_fork, handles_in_child};
 	bool room;
 
+	if (fork_hook_add(FORK_HANDLES, &hook))
+		return -ENOMEM;
 	pthread_mutex_lock(&table.lock);
-	if (!table.hooked)
-		table.hooked = pthread_atfork(handles_before_fork, handles_after_fork, handles_in_child) == 0;
-	room = table.hooked && (table.count < table.buckets || table_grow());
+	room = table.count < table.buckets || table_grow();
 	if (room) {
 		struct handle **bucket = &table.bucket[bucket_at(handle->key, table.buckets)];
 

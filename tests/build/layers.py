@@ -21,8 +21,11 @@ ORDER = [
     {'owner'},
     {'mapping'},
     {'provider'},
+    {'teardown'},
     {'manager'},
-    {'tee', 'stat'},
+    {'stat'},
+    {'api'},
+    {'tee'},
     {'preload', 'teed', 'teec', 'trace'},
     {'tools'},
 ]

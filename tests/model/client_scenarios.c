@@ -70,7 +70,7 @@ static int allocate_for(uint32_t owner, struct ist_shm *out)
 {
 	struct ist_client_request request = {.size = 1000, .owner = owner, .flags = IST_CLIENT_NOZERO};
 
-	return ist_client_pool_alloc_request(&pool, &request, out);
+	return client_pool_alloc_request(&pool, &request, out);
 }
 
 static void set_up_with(uint32_t quarantine)
@@ -199,7 +199,7 @@ static void allocate_isolated(void)
 	struct ist_client_request request = {.size = 1000, .owner = OWNER};
 	int fd;
 
-	MODEL_ASSERT(ist_client_pool_alloc_isolated(&pool, &request, &holder, &fd) == 0);
+	MODEL_ASSERT(client_share_alloc(&pool, &request, &holder, &fd) == 0);
 }
 
 static void check_isolated(void)

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "driver/driver_pool.h"
+#include "driver/alloc.h"
+#include "driver/bulk.h"
 #include "model.h"
 
 static _Alignas(CACHE_LINE) unsigned char memory[4096];
@@ -24,7 +25,7 @@ static void set_up(void)
 	pool.pool.size = sizeof(region);
 	MODEL_ASSERT(driver_pool_bytes(sizeof(region)) <= sizeof(memory));
 	MODEL_ASSERT(driver_pool_init(&pool, memory) == 0);
-	MODEL_ASSERT(ist_driver_pool_alloc(&pool, 100, &first) == 0);
+	MODEL_ASSERT(driver_pool_alloc(&pool, 100, &first) == 0);
 	second = first;
 	memset(&got, 0, sizeof(got));
 }
@@ -41,14 +42,14 @@ static void free_second(void)
 
 static void allocate(void)
 {
-	result[2] = ist_driver_pool_alloc(&pool, 500, &got); /* fits only once the 100 are gone */
+	result[2] = driver_pool_alloc(&pool, 500, &got); /* fits only once the 100 are gone */
 }
 
 static size_t largest_free(void)
 {
 	struct ist_pool_stats stats;
 
-	ist_driver_pool_stats(&pool, &stats);
+	driver_pool_stats(&pool, &stats);
 	MODEL_ASSERT(stats.used == got.view.size);
 	return stats.largest_free;
 }
@@ -65,7 +66,7 @@ static void check(void)
 /* A stale copy against the next owner of the same place. */
 static void reuse(void)
 {
-	result[2] = ist_driver_pool_alloc(&pool, 100, &got);
+	result[2] = driver_pool_alloc(&pool, 100, &got);
 	if (result[2] == 0)
 		MODEL_ASSERT(driver_pool_free(&pool, &got) == 0);
 	got.view.size = 0;
@@ -85,18 +86,18 @@ static void set_up_quota(void)
 {
 	set_up();
 	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
-	MODEL_ASSERT(ist_driver_pool_alloc(&pool, 300, &first) ==
+	MODEL_ASSERT(driver_pool_alloc(&pool, 300, &first) ==
 	             0); /* 38 granules of 64: two times 13 are left */
 	memset(mine, 0, sizeof(mine));
 }
 
 static void within_quota(int thread)
 {
-	result[thread] = ist_driver_pool_alloc(&pool, 104, &mine[thread]);
+	result[thread] = driver_pool_alloc(&pool, 104, &mine[thread]);
 	if (result[thread] == 0)
 		result[thread] = driver_pool_free(&pool, &mine[thread]);
 	if (result[thread] == 0)
-		result[thread] = ist_driver_pool_alloc(&pool, 100, &mine[thread]);
+		result[thread] = driver_pool_alloc(&pool, 100, &mine[thread]);
 }
 
 static void first_within_quota(void)
@@ -132,9 +133,9 @@ static void set_up_biased(void)
 	place_thread_2(0);
 	set_up();
 	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
-	MODEL_ASSERT(ist_driver_pool_alloc(&pool, 30, &first) == 0);
+	MODEL_ASSERT(driver_pool_alloc(&pool, 30, &first) == 0);
 	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
-	MODEL_ASSERT(ist_driver_pool_alloc(&pool, 30, &first) == 0);
+	MODEL_ASSERT(driver_pool_alloc(&pool, 30, &first) == 0);
 #ifdef PERCPU_MODEL
 	MODEL_ASSERT(first.bias & BIAS_ON);
 #endif
@@ -164,7 +165,7 @@ static void check_one_of_three(void)
 /* The next owner of the place is on the first one's CPU, and its allocation must outlive the copies. */
 static void reuse_biased(void)
 {
-	result[2] = ist_driver_pool_alloc(&pool, 30, &got);
+	result[2] = driver_pool_alloc(&pool, 30, &got);
 }
 
 static void check_reuse_biased(void)
@@ -183,7 +184,7 @@ static void free_by_pointer(int thread)
 {
 	void *vaddr = second.view.vaddr;
 
-	result[thread] = ist_driver_pool_free_bulk(&pool, &vaddr, 1);
+	result[thread] = driver_pool_free_bulk(&pool, &vaddr, 1);
 }
 
 static void second_by_pointer(void)
@@ -205,7 +206,7 @@ static void set_up_bare(void)
 {
 	set_up_biased();
 	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
-	MODEL_ASSERT(ist_driver_pool_alloc_bulk(&pool, 64, 1, &second.view.vaddr) == 0);
+	MODEL_ASSERT(driver_pool_alloc_bulk(&pool, 64, 1, &second.view.vaddr) == 0);
 }
 
 const struct model_scenario model_scenarios[] = {

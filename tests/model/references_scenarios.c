@@ -25,12 +25,6 @@ static int ended(void)
 	return atomic_load_explicit(&ends, memory_order_relaxed);
 }
 
-struct space *space_of(struct ist_manager *manager)
-{
-	(void)manager;
-	return &space;
-}
-
 int space_enter(struct space *in)
 {
 	(void)in;
@@ -170,7 +164,6 @@ void rcu_defer(struct rcu_item *item)
 	(void)item;
 }
 
-static struct ist_manager *manager = (struct ist_manager *)(void *)&space;
 
 static void set_up(void)
 {
@@ -204,24 +197,24 @@ static void set_up(void)
 
 static void use(void)
 {
-	if (ist_mapping_get(manager, &handle))
+	if (!space_get(&space, &handle))
 		return;
 	MODEL_ASSERT(ended() == 0);
 	(void)atomic_load_explicit(&owner->state, memory_order_relaxed); /* a moment */
 	MODEL_ASSERT(ended() == 0);
-	MODEL_ASSERT(ist_mapping_put(manager, &handle) == 0);
+	MODEL_ASSERT(space_put(&space, &handle));
 }
 
 static void use_by_cookie(void)
 {
 	struct ist_mapping found;
 
-	if (ist_mapping_find_get(manager, 0, 9, &found))
+	if (space_find_get(&space, 0, 9, &found))
 		return;
 	MODEL_ASSERT(ended() == 0);
 	(void)atomic_load_explicit(&owner->state, memory_order_relaxed); /* a moment */
 	MODEL_ASSERT(ended() == 0);
-	MODEL_ASSERT(ist_mapping_put(manager, &found) == 0);
+	MODEL_ASSERT(space_put(&space, &found));
 }
 
 static void end(void)
@@ -229,7 +222,7 @@ static void end(void)
 	bool last;
 
 	MODEL_ASSERT(space_end(&space, 1, false, &last) == 0);
-	MODEL_ASSERT(ist_mapping_get(manager, &handle) == -ENOENT);
+	MODEL_ASSERT(!space_get(&space, &handle));
 }
 
 static void end_if_unused(void)
@@ -251,7 +244,7 @@ static void end_in_steps(void)
 	uint32_t budget = 1;
 
 	space_end_some(&space, 1, &budget);
-	MODEL_ASSERT(budget == 0 && ist_mapping_get(manager, &handle) == -ENOENT);
+	MODEL_ASSERT(budget == 0 && !space_get(&space, &handle));
 	budget = 1;
 	space_end_some(&space, 1, &budget);
 }

@@ -22,7 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "driver/driver_pool.h"
+#include "driver/alloc.h"
+#include "driver/bulk.h"
 #include "platform/platform.h"
 
 enum { THREADS = 4, HANDLES = 32, POOL = 1 << 20, BARE = 77 /* in place of the pool of a handle */ };
@@ -70,7 +71,7 @@ static void free_bare(uint32_t first)
 		if (handles[(first + i) % HANDLES].pool == BARE)
 			vaddrs[count++] = handles[(first + i) % HANDLES].view.vaddr;
 	}
-	result = ist_driver_pool_free_bulk(&pool, vaddrs, count);
+	result = driver_pool_free_bulk(&pool, vaddrs, count);
 	if (result && result != -EALREADY)
 		atomic_fetch_add_explicit(&wrong, 1, memory_order_relaxed);
 }
@@ -89,7 +90,7 @@ static void free_all(uint64_t *seed)
 
 		if (in_bulk && copy.pool == BARE)
 			continue;
-		result = by_pointer ? ist_driver_pool_free_bulk(&pool, &copy.view.vaddr, 1)
+		result = by_pointer ? driver_pool_free_bulk(&pool, &copy.view.vaddr, 1)
 		                    : driver_pool_free(&pool, &copy);
 
 		if (result == 0)
@@ -140,8 +141,8 @@ static void disturb(uint64_t *seed)
 static void make(size_t size, bool is_bare, struct ist_shm *out)
 {
 	*out = (struct ist_shm){.pool = BARE};
-	if (is_bare ? ist_driver_pool_alloc_bulk(&pool, size, 1, &out->view.vaddr)
-	            : ist_driver_pool_alloc(&pool, size, out))
+	if (is_bare ? driver_pool_alloc_bulk(&pool, size, 1, &out->view.vaddr)
+	            : driver_pool_alloc(&pool, size, out))
 		abort();
 }
 
@@ -224,7 +225,7 @@ int main(int argc, char **argv)
 	atomic_store_explicit(&stop, 1, memory_order_release);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	ist_driver_pool_stats(&pool, &stats);
+	driver_pool_stats(&pool, &stats);
 	printf("sequences %s: %ld frees, %ld handles biased, %llu aborts\n",
 	       pool.slabs.percpu.sequences ? "in use" : "not in use", atomic_load(&frees),
 	       atomic_load(&biased),

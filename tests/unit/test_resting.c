@@ -8,7 +8,7 @@
 #include <semaphore.h>
 #include <string.h>
 
-#include "mapping/space.h"
+#include "manager/manager.h"
 
 #define PAGE IST_PAGE_SIZE
 #define RAM (64 * MIB)
@@ -160,7 +160,7 @@ static void no_more_rest(void **state)
 	assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){.id = 1}), 0);
 	assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){.id = 2}), 0);
 	kept = add_page(manager, 1, 100);
-	space_of(manager)->waiting_max = FEW;
+	manager->space.waiting_max = FEW;
 	sit_down(&sitting);
 	memset(&mapping, 0x5a, sizeof(mapping));
 	for (; ended <= 2 * FEW; ended++) {

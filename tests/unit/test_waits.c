@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mapping/space.h"
+#include "manager/manager.h"
 
 #define PAGE IST_PAGE_SIZE
 #define RAM (1 * MIB)
@@ -444,10 +444,10 @@ static void lists_beside_protected_pages(void **state)
 	(void)state;
 	assert_int_equal(ist_protect(r.manager, page_at(100), 2 * PAGE), 0);
 	register_two(&r); /* so that all that is made once is there */
-	pthread_mutex_lock(&space_of(r.manager)->lock);
+	pthread_mutex_lock(&r.manager->space.lock);
 	start(&thread, register_two, &r);
 	pthread_join(thread, NULL);
-	pthread_mutex_unlock(&space_of(r.manager)->lock);
+	pthread_mutex_unlock(&r.manager->space.lock);
 	assert_int_equal(r.answer[0], 0);
 	assert_int_equal(r.answer[1], -EACCES);
 	assert_int_equal(ist_unprotect(r.manager, page_at(100), 2 * PAGE), 0);

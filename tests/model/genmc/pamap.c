@@ -42,7 +42,7 @@ typedef int pid_t;
 #define pthread_cond_timedwait(...) 0
 #define clock_gettime(...) ((void)0)
 #define PAMAP_ATFORK_H
-#define atfork_start() ((void)0)
+#define atfork_start() 0
 #define atfork_enlist(map) ((void)(map))
 #define atfork_delist(map) ((void)(map))
 

@@ -33,10 +33,11 @@ void platform_unmap(void *memory, size_t bytes)
 	(void)memory, (void)bytes;
 }
 
-void platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t bytes,
-                           const _Atomic uint32_t *mark)
+int platform_wipe_on_fork(struct platform_wiped *wiped, void *memory, size_t bytes,
+                          const _Atomic uint32_t *mark)
 {
 	(void)wiped, (void)memory, (void)bytes, (void)mark;
+	return 0;
 }
 
 void platform_wipe_end(struct platform_wiped *wiped)

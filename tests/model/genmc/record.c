@@ -105,7 +105,7 @@ static void allocate_next(void)
 	struct ist_client_request request = {
 	        .size = NEXT_SIZE, .owner = NEXT_OWNER, .flags = IST_CLIENT_NOZERO};
 
-	if (ist_client_pool_alloc_request(&pool, &request, &next) == 0)
+	if (client_pool_alloc_request(&pool, &request, &next) == 0)
 		MODEL_ASSERT(next.place == next_start);
 }
 
@@ -114,7 +114,7 @@ static void find(void)
 {
 	struct ist_client_allocation found;
 
-	if (ist_client_pool_find(&pool, 2 * IST_PAGE_SIZE, &found))
+	if (client_pool_find(&pool, 2 * IST_PAGE_SIZE, &found))
 		return;
 	if (found.view.size == FIRST_SIZE)
 		MODEL_ASSERT(found.owner == FIRST_OWNER && found.view.paddr == 2 * IST_PAGE_SIZE);

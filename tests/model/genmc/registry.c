@@ -9,10 +9,11 @@
 #include <pthread.h>
 
 /* Nobody forks here, and one thread registers at a time. */
-typedef int pthread_once_t;
-#define PTHREAD_ONCE_INIT 0
-#define pthread_once(once, run) ((void)(once), (void)(run))
-#define pthread_atfork(before, after, in_child) ((void)(before), (void)(after), (void)(in_child))
+#define PLATFORM_FORK_H
+struct fork_hook {
+	void (*before)(void), (*in_parent)(void), (*in_child)(void);
+};
+#define fork_hook_add(turn, hook) ((void)(hook), 0)
 
 #include "../../src/pool/registry.c"
 #include "../model.h"
@@ -40,14 +41,16 @@ void platform_unmap(void *memory, size_t bytes)
 	(void)memory, (void)bytes;
 }
 
-void platform_wipe_on_fork(struct platform_wiped *of, void *memory, size_t bytes,
-                           const _Atomic uint32_t *mark)
+int platform_wipe_on_fork(struct platform_wiped *of, void *memory, size_t bytes,
+                          const _Atomic uint32_t *mark)
 {
 	(void)of, (void)memory, (void)bytes, (void)mark;
+	return 0;
 }
 
-void platform_wipe_start(void)
+int platform_wipe_start(void)
 {
+	return 0;
 }
 
 static void make(struct pool *pool, size_t size)
