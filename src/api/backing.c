@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "backing/backings.h"
+#include "backing/protect.h"
 #include "manager/manager.h"
 
 int ist_backing_add(struct ist_manager *manager, const struct ist_backing *backing)

@@ -5,6 +5,13 @@
 #include <errno.h>
 
 #include "manager/manager.h"
+#include "mapping/contents.h"
+#include "mapping/contiguous.h"
+#include "mapping/life.h"
+#include "mapping/lookup.h"
+#include "mapping/register.h"
+#include "mapping/stats.h"
+#include "mapping/unregister.h"
 
 int ist_mapping_configure(struct ist_manager *manager, const struct ist_mapping_config *config)
 {

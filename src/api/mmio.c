@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "manager/manager.h"
+#include "mapping/mmio.h"
 
 int ist_mmio_map(struct ist_manager *manager, uint64_t paddr, size_t len, void **vaddr)
 {

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "manager/manager.h"
+#include "mapping/owners.h"
 #include "teardown/teardown.h"
 
 static struct teardown parts_of(struct ist_manager *manager)

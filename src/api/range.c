@@ -5,6 +5,8 @@
 #include <errno.h>
 
 #include "manager/manager.h"
+#include "mapping/range.h"
+#include "mapping/unregister.h"
 
 int ist_range_reserve(struct ist_manager *manager, uint64_t pages, uint32_t owner, uint64_t cookie,
                       unsigned flags, struct ist_mapping *out)

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "manager/manager.h"
+#include "mapping/find.h"
 
 /*
  * Where [at, at + len) lies in [base, base + size): its offset, or false. Length 0 is nowhere, and a range that wraps

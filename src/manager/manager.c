@@ -7,6 +7,7 @@
 #include "base/tools.h"
 #include "client/share.h"
 #include "manager/fork.h"
+#include "mapping/life.h"
 #include "platform/platform.h"
 
 #define DEFAULT_DRIVER_PAGES 4u

@@ -7,7 +7,7 @@
 
 #include "client/client_pool.h"
 #include "driver/driver_pool.h"
-#include "mapping/space.h"
+#include "space/space.h"
 #include "pamap/pamap.h"
 #include "provider/provider.h"
 

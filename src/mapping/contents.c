@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* What a mapping consists of: where its bytes lie, and what they are physically. Lock-free. */
+#include "mapping/contents.h"
+
 #include <errno.h>
 
-#include "mapping/space.h"
+#include "space/range_words.h"
 
 /* In a read section: what the handle names, if it is registered, or kept by a reference of the caller's. */
 static const struct mapping *find_handle(struct space *space, const struct ist_mapping *handle)
@@ -13,7 +15,7 @@ static const struct mapping *find_handle(struct space *space, const struct ist_m
 
 	if (!mapping)
 		return NULL;
-	/* Acquire: the record is behind it [mapping.S1]; and so is the generation, if it lives again. */
+	/* Acquire: the record is behind it [space.S1]; and so is the generation, if it lives again. */
 	refs = atomic_load_explicit(&mapping->refs, memory_order_acquire);
 	if ((refs & REFS_ENDED) || !(refs & (REFS_LIVE | REFS_ANY)) ||
 	    atomic_load_explicit(&mapping->generation, memory_order_relaxed) != handle->generation)

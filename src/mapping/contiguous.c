@@ -9,9 +9,15 @@
  * For everybody who has it mapped there is a hold on the first one, which therefore outlives the second. Holds, not references: so
  * a put that is one too many is told.
  */
+#include "mapping/contiguous.h"
+
 #include <errno.h>
 
-#include "mapping/space.h"
+#include "mapping/lookup.h"
+#include "mapping/pages.h"
+#include "mapping/register.h"
+#include "mapping/request.h"
+#include "mapping/unregister.h"
 
 static int copy_segments(const struct mapping *mapping, struct request *request)
 {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* Lookups by address: no lock, no waiting, no retrying. See [mapping.C1] and [mapping.C2] in cover.h. */
+/* Lookups by address: no lock, no waiting, no retrying. See [backing.C1] and [backing.C2] in cover.h. */
+#include "mapping/find.h"
+
+#include "backing/sharing.h"
 #include "base/twin.h"
-#include "mapping/sharing.h"
-#include "mapping/space.h"
+#include "space/range_words.h"
 
 struct query {
 	struct space *space;
@@ -77,7 +79,7 @@ static bool consider_range_links(struct query *query, uint32_t id)
 	return false;
 }
 
-/* Acquires: with what the links lead to, and with what was announced before they changed [mapping.C2]. */
+/* Acquires: with what the links lead to, and with what was announced before they changed [backing.C2]. */
 static bool consider_group(struct query *query, const struct group *group)
 {
 	uint32_t first = atomic_load_explicit(&group->first, memory_order_acquire);
@@ -129,7 +131,7 @@ static uint32_t read_node(const struct query *query, struct node node)
 {
 	const _Atomic uint32_t *word = cover_word(&query->backing->cover, node);
 
-	return word ? atomic_load_explicit(word, memory_order_acquire) : 0; /* [mapping.C1], [mapping.C2] */
+	return word ? atomic_load_explicit(word, memory_order_acquire) : 0; /* [backing.C1], [backing.C2] */
 }
 
 static bool read_nodes(struct query *query)
@@ -168,7 +170,7 @@ static bool held(const struct query *query, const struct link *link)
 	return false;
 }
 
-/* [mapping.C2]: among what was announced since `began`. */
+/* [backing.C2]: among what was announced since `began`. */
 static bool read_announced(struct query *query, uint64_t began)
 {
 	uint64_t last = atomic_load_explicit(&query->backing->cover.ended, memory_order_acquire);
@@ -322,7 +324,7 @@ static bool run_to_paddr(struct space *space, const struct mapping *mapping, uin
 /*
  * The owner of a run, who may be unregistered and stay for the sake of others in his pages (mmio.c): as long as one of these is
  * there, all of the run is found. What is there for the sake of another one (contiguous.c) is found as long as that is, which it
- * keeps. The record is readable as long as it is LIVE or somebody has it: acquire, [mapping.S1].
+ * keeps. The record is readable as long as it is LIVE or somebody has it: acquire, [space.S1].
  */
 static bool window_to_paddr(struct space *space, uint64_t at, uint64_t len, uint64_t *to)
 {

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Lookups and references: no lock, no waiting, but for the last put of a mapping that was unregistered meanwhile. See [mapping.S1]
- * to [mapping.S4] in space.h.
+ * Lookups and references: no lock, no waiting, but for the last put of a mapping that was unregistered meanwhile. See [space.S1]
+ * to [space.S4] in space.h.
  */
+#include "mapping/lookup.h"
+
 #include <errno.h>
 
 #include "base/twin.h"
-#include "mapping/space.h"
+#include "mapping/find.h"
+#include "mapping/unregister.h"
 
 static bool is_live(struct space *space, struct mapping *mapping)
 {
-	/* Acquire: the record behind it [mapping.S1]. */
+	/* Acquire: the record behind it [space.S1]. */
 	return (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_LIVE) &&
 	       owner_is_live(mapping_owner(space, mapping));
 }
@@ -59,7 +62,7 @@ static bool take(struct mapping *mapping, uint64_t one)
 		if ((refs & REFS_COUNT) == REFS_COUNT)
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, refs + one,
-	                                                memory_order_acquire, /* [mapping.S3] */
+	                                                memory_order_acquire, /* [space.S3] */
 	                                                memory_order_relaxed));
 	return true;
 }
@@ -72,7 +75,7 @@ static bool put_reference(struct mapping *mapping, bool *ended)
 	do {
 		if ((refs & REFS_COUNT) == 0)
 			return false;
-		/* Release: what was done with it; acquire: for the last one, what all others did [mapping.S3]. */
+		/* Release: what was done with it; acquire: for the last one, what all others did [space.S3]. */
 	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs, refs - 1, memory_order_acq_rel,
 	                                                memory_order_relaxed));
 	*ended = refs == 1;

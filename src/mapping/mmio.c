@@ -5,11 +5,20 @@
  * somebody asked for is a mapping; one that lies inside another's pages (same device, older) has no run of its own but a
  * reference to that one, its `parent`.
  */
+#include "mapping/mmio.h"
+
 #include <isthmus/mmio.h>
 
 #include <errno.h>
 
-#include "mapping/space.h"
+#include "backing/cover.h"
+#include "mapping/find.h"
+#include "mapping/pages.h"
+#include "mapping/place.h"
+#include "mapping/register.h"
+#include "mapping/request.h"
+#include "mapping/slots.h"
+#include "mapping/unregister.h"
 
 static uint32_t mmio_hash(const struct space *space, const void *vaddr, uint64_t len)
 {
@@ -150,7 +159,7 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 	atomic_fetch_add_explicit(&of->refs, REFS_HOLD, memory_order_relaxed);
 	error = enter_inside(space, slot, paddr);
 	if (error) {
-		limbo_add(space, slot);
+		space_bury(space, slot);
 		return error;
 	}
 	mapping->stretches = 1;
@@ -159,7 +168,7 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 	space_link(space, &owner->first, slot);
 	space_count(owner, mapping, true);
 	pthread_mutex_unlock(&owner->lock);
-	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release); /* [mapping.S1] */
+	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release); /* [space.S1] */
 	return enter_mmio(space, slot);
 }
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* Which owners there are: how they come, what there is to know of them, and how the records of those that are gone are used again. */
+#include "mapping/owners.h"
+
 #include <errno.h>
 
-#include "mapping/space.h"
+#include "mapping/slots.h"
+#include "reclaim/limbo.h"
 
 /* Nothing of it is left: its id is free. */
 static void retire(struct space *space, struct owner *owner)

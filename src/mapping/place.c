@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* Where a mapping's pages become accessible: where the caller has mapped them, or in a run of the window. */
+#include "mapping/place.h"
+
 #include <errno.h>
 
-#include "mapping/space.h"
+#include "backing/seams.h"
+#include "mapping/pages.h"
 #include "platform/platform.h"
+#include "reclaim/limbo.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -62,7 +66,7 @@ int place_check(struct space *space, const struct request *request, struct placi
 	*plan = (struct placing){
 	        .attributes = request->flags & IST_MAPPING_READ_ONLY ? IST_READ_ONLY : 0,
 	        .in_views = true,
-	        /* Acquire: [mapping.E1]. */
+	        /* Acquire: [space.E1]. */
 	        .protections = atomic_load_explicit(&space->protections_changed, memory_order_acquire)};
 	for (size_t i = 0; i < request->list.count && !error; i++)
 		error = check_extent(space, request, request->list.extent[i], &last, plan);

@@ -4,64 +4,23 @@
  * Reserved ranges: mappings whose pages come and go one by one. What is in them stands in an array beside, and each page has
  * a link of its own. References keep the whole, so no page leaves while there is one.
  */
-#include <isthmus/range.h>
+#include "mapping/range.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "mapping/sharing.h"
-#include "mapping/space.h"
+#include "backing/cover.h"
+#include "backing/sharing.h"
+#include "mapping/pages.h"
+#include "mapping/place.h"
+#include "mapping/register.h"
+#include "mapping/request.h"
+#include "mapping/unregister.h"
 #include "platform/platform.h"
+#include "space/range_words.h"
 
 #define RANGE_FLAGS (IST_MAPPING_READ_ONLY | IST_MAPPING_GUARD)
-
-/*
- * What is in a page of a range: {attributes 8, LEAVING 1, physical page + 1}, or 0. LEAVING: out of its node, and readers are
- * waited for. Beside it the page's link.
- */
-#define AT_SHIFT 56u
 #define VISITS 64u /* pages without anything that may be passed for one of a budget */
-#define LEAVING (UINT64_C(1) << 55)
-#define AT_PAGE (LEAVING - 1)
-
-static uint64_t word_at(const struct mapping *mapping, uint64_t at)
-{
-	return atomic_load_explicit(&mapping->range[at], memory_order_relaxed);
-}
-
-static void set_word(struct mapping *mapping, uint64_t at, uint64_t word)
-{
-	atomic_store_explicit(&mapping->range[at], word, memory_order_relaxed);
-}
-
-bool range_page(const struct mapping *mapping, uint64_t at, uint64_t *page)
-{
-	uint64_t word = word_at(mapping, at);
-
-	*page = (word & AT_PAGE) - 1;
-	return (word & AT_PAGE) != 0 && !(word & LEAVING);
-}
-
-/* Whether pages from `at` on are [first, last], as `mask` of their words says. */
-static bool holds(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last, uint64_t mask)
-{
-	if (last - first >= mapping->pages - at)
-		return false;
-	for (uint64_t i = 0; i <= last - first; i++)
-		if ((word_at(mapping, at + i) & mask) != first + i + 1)
-			return false;
-	return true;
-}
-
-bool range_holds(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last)
-{
-	return holds(mapping, at, first, last, AT_PAGE | LEAVING);
-}
-
-bool range_held(const struct mapping *mapping, uint64_t at, uint64_t first, uint64_t last)
-{
-	return holds(mapping, at, first, last, AT_PAGE);
-}
 
 void range_withdraw(struct space *space, uint32_t slot, uint32_t *budget)
 {
@@ -70,14 +29,14 @@ void range_withdraw(struct space *space, uint32_t slot, uint32_t *budget)
 	uint64_t visits = (uint64_t)*budget * VISITS;
 
 	for (; mapping->out < mapping->pages && visits > 0 && *budget > 0; mapping->out++, visits--) {
-		uint64_t word = word_at(mapping, mapping->out), page = (word & AT_PAGE) - 1;
+		uint64_t word = range_word(mapping, mapping->out), page = (word & RANGE_PAGE) - 1;
 		uint32_t link = mapping->range_link[mapping->out];
 
 		if (!link)
 			continue;
-		if (second || (word & LEAVING && !held)) /* it is held, and that is over */
+		if (second || (word & RANGE_LEAVING && !held)) /* it is held, and that is over */
 			cover_take_out_page(space, page, link);
-		else if (!(word & LEAVING))
+		else if (!(word & RANGE_LEAVING))
 			cover_withdraw_page(space, page, link, held);
 		(*budget)--;
 	}
@@ -86,29 +45,6 @@ void range_withdraw(struct space *space, uint32_t slot, uint32_t *budget)
 		return;
 	}
 	mapping->linked = mapping->out = 0;
-}
-
-static uint64_t array_bytes(const struct mapping *mapping)
-{
-	return mapping->pages * (sizeof(uint64_t) + sizeof(uint32_t));
-}
-
-static void give_link(struct space *space, struct mapping *mapping, uint64_t at)
-{
-	uint32_t link = mapping->range_link[at];
-
-	if (link)
-		stock_give(&space->links, link, link);
-	mapping->range_link[at] = 0;
-}
-
-void range_drop(struct space *space, struct mapping *mapping)
-{
-	if (!mapping->range)
-		return;
-	for (uint64_t at = 0; at < mapping->pages; at++)
-		give_link(space, mapping, at);
-	platform_unmap((void *)(uintptr_t)mapping->range, array_bytes(mapping));
 }
 
 static char *address_of(const struct mapping *mapping, uint64_t at)
@@ -123,7 +59,7 @@ static void lose(struct space *space, struct mapping *mapping, uint64_t first, u
 	window_leave(&space->window, mapping->run);
 	mapping->run = (struct run){0};
 	for (uint64_t at = first; at < first + count; at++)
-		set_word(mapping, at, LEAVING);
+		range_set_word(mapping, at, RANGE_LEAVING);
 }
 
 /* Not found any more, but still in use: their links are held. */
@@ -134,8 +70,8 @@ static void withdraw_pages(struct space *space, struct mapping *mapping, uint64_
 	for (uint64_t at = first; at < first + count; at++) {
 		if (mapping->range_link[at] && range_page(mapping, at, &page))
 			cover_withdraw_page(space, page, mapping->range_link[at], true);
-		if (word_at(mapping, at) != 0)
-			set_word(mapping, at, word_at(mapping, at) | LEAVING);
+		if (range_word(mapping, at) != 0)
+			range_set_word(mapping, at, range_word(mapping, at) | RANGE_LEAVING);
 	}
 }
 
@@ -144,9 +80,9 @@ static void take_out_pages(struct space *space, struct mapping *mapping, uint64_
 {
 	for (uint64_t at = first; at < first + count; at++) {
 		if (mapping->range_link[at])
-			cover_take_out_page(space, (word_at(mapping, at) & AT_PAGE) - 1,
+			cover_take_out_page(space, (range_word(mapping, at) & RANGE_PAGE) - 1,
 			                    mapping->range_link[at]);
-		give_link(space, mapping, at);
+		range_give_link(space, mapping, at);
 	}
 }
 
@@ -173,7 +109,7 @@ static int clear_pages(struct space *space, uint32_t slot, uint64_t first, uint6
 	if (error == -ESTALE)
 		lose(space, mapping, first, count);
 	for (uint64_t at = first; at < first + count && !error; at++)
-		set_word(mapping, at, 0);
+		range_set_word(mapping, at, 0);
 	mapping->changing = false;
 	space_drop_hold_inside(space, slot);
 	return error == -ESTALE ? -ENOMEM : error;
@@ -195,7 +131,7 @@ static int check_pages(struct space *space, const struct mapping *mapping, uint6
 	int error = mapping->changing ? -EAGAIN : 0;
 
 	for (uint64_t i = 0; i < count && !error; i++)
-		error = word_at(mapping, first + i) ? -EEXIST : check_page(space, pages[i]);
+		error = range_word(mapping, first + i) ? -EEXIST : check_page(space, pages[i]);
 	return error;
 }
 
@@ -223,14 +159,14 @@ static int map_one(struct space *space, uint32_t slot, uint64_t at, uint64_t pag
 	}
 	if (error)
 		return error;
-	set_word(mapping, at, (uint64_t)attributes << AT_SHIFT | (page + 1));
+	range_set_word(mapping, at, (uint64_t)attributes << RANGE_ATTRIBUTES_SHIFT | (page + 1));
 	return enter_page(space, slot, at, page);
 }
 
 /* `done` pages, and what there is of one more. */
 static void undo(struct space *space, uint32_t slot, uint64_t first, uint64_t done)
 {
-	if (word_at(mapping_at(space, slot), first + done) & AT_PAGE)
+	if (range_word(mapping_at(space, slot), first + done) & RANGE_PAGE)
 		done++;
 	if (done > 0)
 		clear_pages(space, slot, first, done);
@@ -319,7 +255,7 @@ static int range_unmap(struct space *space, uint32_t slot, uint64_t first, uint6
 	if (mapping->changing)
 		return -EAGAIN;
 	for (uint64_t i = 0; i < count; i++)
-		if ((word_at(mapping, first + i) & AT_PAGE) == 0) /* nor is what was lost */
+		if ((range_word(mapping, first + i) & RANGE_PAGE) == 0) /* nor is what was lost */
 			return -ENXIO;
 	if (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_COUNT)
 		return -EBUSY;
@@ -355,7 +291,7 @@ int range_reserve(struct space *space, uint32_t slot, unsigned flags)
 		return error;
 	mapping->place = PLACE_RUN;
 	mapping->vaddr = window_address(&space->window, mapping->run) + guard * IST_PAGE_SIZE;
-	mapping->range = platform_map(array_bytes(mapping));
+	mapping->range = platform_map(range_array_bytes(mapping));
 	if (!mapping->range)
 		return -ENOMEM;
 	mapping->range_link = (uint32_t *)(uintptr_t)(mapping->range + mapping->pages);

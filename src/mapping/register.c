@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "mapping/register.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 
+#include "backing/cover.h"
 #include "base/fence.h"
 #include "base/probe.h"
 #include "base/twin.h"
-#include "mapping/space.h"
+#include "mapping/life.h"
+#include "mapping/pages.h"
+#include "mapping/place.h"
+#include "mapping/range.h"
+#include "mapping/request.h"
+#include "mapping/slots.h"
+#include "mapping/wire.h"
+#include "reclaim/cache.h"
+#include "reclaim/limbo.h"
+#include "reclaim/resting.h"
 
 /* A fault that a test must find: what was protected since it was looked at is not asked again. */
 #define REGISTER_TWIN_PROTECTED_UNSEEN 219
@@ -69,7 +81,8 @@ static int place_pages(struct space *space, const struct request *request, const
 
 	if (error)
 		return error;
-	if (!plan->in_views && cache_take(space, request, slot))
+	if (!plan->in_views &&
+	    cache_take(space, request->kind == MAPPING_PAGES && !(request->flags & IST_MAPPING_GUARD), slot))
 		return 0;
 	return place(space, slot, request, plan);
 }
@@ -182,7 +195,7 @@ static void go_live(struct space *space, struct owner *owner, uint32_t slot)
 
 	space_link(space, &owner->first, slot);
 	space_count(owner, mapping, true);
-	/* Release: with all of the record before it [mapping.S1]. */
+	/* Release: with all of the record before it [space.S1]. */
 	atomic_store_explicit(&mapping->refs, REFS_LIVE, memory_order_release);
 }
 
@@ -262,7 +275,7 @@ static bool is_contested(struct space *space, uint32_t slot, const struct placin
 	fence_full();
 	if (!TWIN_BROKEN(REGISTER_TWIN_PROTECTED_UNSEEN) &&
 	    atomic_load_explicit(&space->protections_changed, memory_order_relaxed) != plan->protections)
-		return true; /* [mapping.E1] */
+		return true; /* [space.E1] */
 	for (uint32_t i = 0; i < mapping->segments; i++)
 		if ((i == 0 || all[i].backing != all[i - 1].backing) &&
 		    backing_is_leaving(space_backing(space, all[i].backing)))

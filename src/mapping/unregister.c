@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "mapping/unregister.h"
+
 #include <errno.h>
 
+#include "backing/cover.h"
 #include "base/twin.h"
-#include "mapping/space.h"
+#include "mapping/range.h"
+#include "reclaim/cache.h"
+#include "reclaim/limbo.h"
+#include "reclaim/resting.h"
 
 void space_bury(struct space *space, uint32_t slot)
 {
 	struct mapping *mapping = mapping_at(space, slot);
-	uint32_t all = UINT32_MAX;
+	uint32_t all = UINT32_MAX, parent = mapping->place == PLACE_PARENT ? mapping->run.first : 0;
 
 	if (atomic_load_explicit(&mapping->held, memory_order_relaxed)) {
 		if (mapping->kind == MAPPING_RANGE)
@@ -17,6 +23,9 @@ void space_bury(struct space *space, uint32_t slot)
 			cover_withdraw(space, slot, &all);
 	}
 	limbo_add(space, slot);
+	/* Now, so that whoever looks sees no more than there is: who may know this one's pages holds up the parent's grace period as well. */
+	if (parent)
+		space_drop_hold(space, parent);
 }
 
 /* The mapping has no references and gives none. The owner's counters first: the slot is the limbo's afterwards. */
@@ -34,7 +43,7 @@ void space_ended(struct space *space, uint32_t slot)
 void space_drop_hold(struct space *space, uint32_t slot)
 {
 	if (atomic_fetch_sub_explicit(&mapping_at(space, slot)->refs, REFS_HOLD, memory_order_acq_rel) ==
-	    REFS_HOLD) /* [mapping.S3] */
+	    REFS_HOLD) /* [space.S3] */
 		space_ended(space, slot);
 }
 
@@ -53,7 +62,7 @@ void space_drop_hold_inside(struct space *space, uint32_t slot)
 	uint64_t pages = mapping->pages, stretches = mapping->stretches;
 
 	if (atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) !=
-	    REFS_HOLD) /* [mapping.S3] */
+	    REFS_HOLD) /* [space.S3] */
 		return;
 	atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
 	space_bury(space, slot);
@@ -83,7 +92,7 @@ static void end_last(struct space *space, uint32_t slot)
 }
 
 /*
- * Clear LIVE and take a hold: [mapping.S2]. Whoever has references then, and nobody else, keeps the pages in their nodes: there is
+ * Clear LIVE and take a hold: [space.S2]. Whoever has references then, and nobody else, keeps the pages in their nodes: there is
  * none but those, for nobody gets one any more.
  */
 static int claim(struct mapping *mapping, bool try)
@@ -138,7 +147,7 @@ static bool finish(struct space *space, uint32_t slot)
 		last = (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_ANY) == 0;
 	else
 		last = atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) ==
-		       REFS_HOLD; /* [mapping.S3] */
+		       REFS_HOLD; /* [space.S3] */
 	if (last) {
 		atomic_fetch_sub_explicit(&space->referenced, 1, memory_order_relaxed);
 		end_last(space, slot);
@@ -154,7 +163,7 @@ static int end_slot(struct space *space, uint32_t slot, bool try, bool *last)
 	int error;
 
 	if (mapping->links)
-		__builtin_prefetch(link_more(space, mapping->links), 1); /* what announces it [mapping.C2] */
+		__builtin_prefetch(link_more(space, mapping->links), 1); /* what announces it [backing.C2] */
 	error = claim(mapping, try);
 	if (error)
 		return error;
@@ -304,7 +313,7 @@ int space_unregister(struct space *space, uint32_t owner, uint64_t cookie, unsig
 /* Under the lock of the space or the owner. A slot that lives again has the next generation; one that is not registered no LIVE. */
 static bool is_what_it_was(const struct mapping *mapping, const struct ist_mapping *handle)
 {
-	/* Acquire: with the record, for who has neither lock yet [mapping.S1]. */
+	/* Acquire: with the record, for who has neither lock yet [space.S1]. */
 	return mapping && (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_LIVE) &&
 	       atomic_load_explicit(&mapping->generation, memory_order_relaxed) == handle->generation;
 }

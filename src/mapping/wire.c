@@ -2,14 +2,17 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * OP-TEE's list of pages, as it lies in shared memory. The other side may write there while we read: each word is copied
- * exactly once, into a buffer of our own, and everything that is decided is decided about the buffer [mapping.S5]. The system copies:
+ * exactly once, into a buffer of our own, and everything that is decided is decided about the buffer [space.S5]. The system copies:
  * a page that is not there (a file that was truncated) is an error, and one that comes late holds up nobody else.
  */
+#include "mapping/wire.h"
+
 #include <errno.h>
 #include <pthread.h>
 
 #include "base/probe.h"
-#include "mapping/space.h"
+#include "mapping/life.h"
+#include "mapping/pages.h"
 #include "platform/platform.h"
 
 #define LIST_ENTRIES                                                                                         \

@@ -30,7 +30,7 @@ enum owner_state { OWNER_NONE, OWNER_LIVE, OWNER_DYING, OWNER_GONE };
 #define OWNER_HOST 1u /* the number of owner 0 */
 #define OWNER_NUMBER_MAX 65535u
 
-/* Slots that wait for a batch, first to last: see mapping/resting.h. Under the lock; the atomics are read without. */
+/* Slots that wait for a batch, first to last: see reclaim/resting.h. Under the lock; the atomics are read without. */
 struct resting {
 	uint32_t first, last;
 	_Atomic uint64_t count, batch;
@@ -39,7 +39,7 @@ struct resting {
 struct owner {
 	/* Aligned, and so is the next one: two owners' threads write to no line together. */
 	alignas(CACHE_LINE)
-	        pthread_mutex_t lock; /* what one owner does holds up no other: see mapping/space.h */
+	        pthread_mutex_t lock; /* what one owner does holds up no other: see space/space.h */
 	uint32_t number;
 	uint32_t unused; /* slots of mappings, a list */
 	_Atomic uint32_t landed; /* the same, of the limbo: only ever taken as a whole, so no ABA */

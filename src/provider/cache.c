@@ -3,6 +3,7 @@
 /* The cache of one thread and user. It is the caller's own, so there is nothing to guard. */
 #include <errno.h>
 
+#include "mapping/lookup.h"
 #include "provider/provider.h"
 
 /* The mapping may have gone with its owner since. */

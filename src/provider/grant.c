@@ -3,7 +3,11 @@
 #include <errno.h>
 
 #include "base/probe.h"
+#include "mapping/pages.h"
+#include "mapping/register.h"
+#include "mapping/unregister.h"
 #include "provider/provider.h"
+#include "reclaim/limbo.h"
 
 static void count(struct provider_desk *desk, uint64_t *counter)
 {

@@ -2,6 +2,9 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "provider/provider.h"
 
+#include "mapping/pages.h"
+#include "reclaim/limbo.h"
+
 #include <errno.h>
 #include <string.h>
 

@@ -19,7 +19,7 @@
 #include <pthread.h>
 
 #include "client/client_pool.h"
-#include "mapping/space.h"
+#include "space/space.h"
 #include "provider/room.h"
 #include "provider/tenants.h"
 

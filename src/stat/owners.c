@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "mapping/owners.h"
 #include "stat/survey.h"
 
 #define OWNER_BATCH 256u /* owners that are read with the lock held once */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mapping/stats.h"
 #include "slab/reclaim.h"
 
 #define CLASS_ROWS (SLAB_CLASSES + 1u) /* of classes, each pool */

@@ -11,6 +11,9 @@
 #include <errno.h>
 
 #include "base/probe.h"
+#include "mapping/owners.h"
+#include "mapping/unregister.h"
+#include "reclaim/cache.h"
 
 /* Hide all that he has at once: see owner_is_shown, which reads in the opposite order. */
 static void begin(struct space *space, struct owner *owner)

@@ -8,7 +8,7 @@
 #define TEARDOWN_TEARDOWN_H
 
 #include "client/client_pool.h"
-#include "mapping/space.h"
+#include "space/space.h"
 #include "provider/provider.h"
 
 /* Where an owner may have something. */

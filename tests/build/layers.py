@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 # SPDX-FileCopyrightText: 2026 the isthmus authors
-"""Checks the shape of the source tree: includes go downward only, licence lines, file length, assembly in its place.
+"""Checks the shape of the source tree: includes and calls go downward only, licence lines, file length, assembly in its place.
 
-usage: layers.py ROOT
+usage: layers.py ROOT [ARCHIVE]
+
+ARCHIVE has an object for each file of src, named FOLDER_FILE.c.o as by meson. Calls are looked at where there is one; only what stands
+on the public API calls a function of it.
 """
+import collections
 import pathlib
 import re
+import subprocess
 import sys
 
 # A folder may include itself and the folders on the lines above it; folders on one line do not know each other.
@@ -19,6 +24,9 @@ ORDER = [
     {'pool'},
     {'driver', 'client'},
     {'owner'},
+    {'space'},
+    {'reclaim'},
+    {'backing'},
     {'mapping'},
     {'provider'},
     {'teardown'},
@@ -30,6 +38,9 @@ ORDER = [
     {'tools'},
 ]
 MAX_LINES = 600
+
+# What is written as a user of the library would write it.
+ON_TOP = {'api', 'tee', 'preload', 'teed', 'teec', 'trace', 'tools'}
 
 root = pathlib.Path(sys.argv[1])
 problems = []
@@ -61,6 +72,32 @@ for path in sorted((root / 'src').rglob('*.[ch]')):
     for call in re.findall(r'\b(atomic_(?:load|store|exchange|fetch_\w+|compare_exchange_(?:weak|strong)))\s*\(', text):
         if not call.endswith('_explicit'):
             problems.append(f'{name}: {call} without an explicit memory order')
+
+
+
+def check_calls(archive):
+    """What each object defines and what it wants, by nm: whoever wants something stands above it, or beside it in one folder."""
+    defined, wanted = {}, collections.defaultdict(set)
+    for line in subprocess.run(['nm', '-A', '-g', archive], capture_output=True, text=True, check=True).stdout.splitlines():
+        where, rest = line.rsplit(':', 1)
+        *_, kind, symbol = rest.split()
+        folder, file = re.split('[/:]', where)[-1].removesuffix('.c.o').split('_', 1)
+        if kind == 'U':
+            wanted[symbol].add((folder, file))
+        else:
+            defined[symbol] = (folder, file)
+    for symbol, users in sorted(wanted.items()):
+        for folder, file in sorted(users):
+            below = defined.get(symbol, (folder,))[0]
+            if below != folder and rank(below) >= rank(folder):
+                problems.append(f'src/{folder}/{file}.c: wants {symbol} of src/{below}, which is not below it')
+            if symbol.startswith('ist_') and folder not in ON_TOP:
+                problems.append(f'src/{folder}/{file}.c: calls {symbol}, a public function')
+    return len(wanted)
+
+
+if sys.argv[2:] and not check_calls(sys.argv[2]):
+    problems.append(f'{sys.argv[2]}: no symbols')
 
 for folder in ['src', 'include', 'tests', 'bench', 'fuzz']:
     for path in sorted((root / folder).rglob('*')):

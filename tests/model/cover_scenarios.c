@@ -4,12 +4,12 @@
  * Lookups beside registrations: a page that is registered all the time is found, by whichever of its mappings, while these come and
  * go in several nodes, or in one, or are hidden with their owner. One writer, as under an owner's lock.
  */
-#include "mapping/space.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "mapping/sharing.h"
+#include "backing/cover.h"
+#include "backing/sharing.h"
+#include "mapping/find.h"
 #include "model.h"
 #include "platform/platform.h"
 

@@ -4,7 +4,7 @@
 #ifndef TESTS_MODEL_NO_WINDOWS_H
 #define TESTS_MODEL_NO_WINDOWS_H
 
-#include "mapping/space.h"
+#include "space/range_words.h"
 
 bool window_contains(const struct window *window, const void *at)
 {

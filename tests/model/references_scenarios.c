@@ -4,12 +4,18 @@
  * References and the end of a mapping: the library's own get, put and end, over stand-ins for everything around them. A mapping
  * ends once, when it gives no references any more and has none; who has one finds it not ended.
  */
-#include "mapping/space.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "backing/cover.h"
+#include "mapping/find.h"
+#include "mapping/lookup.h"
+#include "mapping/range.h"
+#include "mapping/unregister.h"
+#include "reclaim/cache.h"
+#include "reclaim/limbo.h"
+#include "reclaim/resting.h"
 #include "model.h"
 
 static struct space space;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* Pages are protected while others register them without a lock ([mapping.E1]): what is protected, nobody has. */
+/* Pages are protected while others register them without a lock ([space.E1]): what is protected, nobody has. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/tsan.h"
-#include "mapping/window.h"
+#include "space/window.h"
 #include "platform/platform.h"
 
 #define PAGE IST_PAGE_SIZE

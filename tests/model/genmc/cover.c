@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * What is registered of a backing, in the memory model of C11 ([mapping.C1], [mapping.C2], [mapping.C3]): lookups beside mappings that
+ * What is registered of a backing, in the memory model of C11 ([backing.C1], [backing.C2], [backing.C3]): lookups beside mappings that
  * come and go in nodes of their own. What several mappings share (sharing.c) is not in here: that changes under a lock, and the
  * explorer has it. Records and links are plain memory, so that GenMC tells when one is read that was not yet written.
  */
@@ -46,12 +46,12 @@ static uint32_t IN_MEMORY read_node(const struct query *query, struct node node)
 static _Atomic uint32_t *fresh_words(void);
 #define free(at) ((void)(at))
 
-#include "mapping/sharing.h"
-#include "mapping/space.h"
+#include "backing/sharing.h"
+#include "space/space.h"
 
-#include "../../src/mapping/cover.c"
+#include "../../src/backing/cover.c"
 #include "../../src/mapping/find.c"
-#include "../../src/mapping/segment.c"
+#include "../../src/space/segment.c"
 #include "../model.h"
 
 #define VIEW ((char *)0x100000)
@@ -229,7 +229,7 @@ static void come_and_go_lower(void)
 	withdraw(1);
 }
 
-/* Down, up and down again: each reading of the nodes may come too late [mapping.C2]. */
+/* Down, up and down again: each reading of the nodes may come too late [backing.C2]. */
 static void come_and_go_thrice(void)
 {
 	enter(2, 5, 1);

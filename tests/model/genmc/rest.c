@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Slots that rest [mapping.Q1] to [mapping.Q4], in the memory model of C11: a reader finds a mapping by a link that its owner takes out; the slot
+ * Slots that rest [reclaim.Q1] to [reclaim.Q4], in the memory model of C11: a reader finds a mapping by a link that its owner takes out; the slot
  * rests, and is used again. The reclaimer is modelled as liburcu promises it: a batch is over when everybody whose section
  * had begun is out of it. The record is plain memory, so that GenMC tells when it is written while somebody reads it.
  */
@@ -22,9 +22,9 @@ static bool rcu_help(void)
 	return true;
 }
 
-#include "mapping/space.h"
-#include "../../src/mapping/limbo.c"
-#include "../../src/mapping/resting.c"
+#include "space/space.h"
+#include "../../src/reclaim/limbo.c"
+#include "../../src/reclaim/resting.c"
 #include "../model.h"
 
 enum { SLOT = 1 };
@@ -79,7 +79,7 @@ static void end_and_begin_again(void)
 		record = 2;
 }
 
-/* The third number says that the first one's batch is done [mapping.Q4]. */
+/* The third number says that the first one's batch is done [reclaim.Q4]. */
 static void end_three(void)
 {
 	atomic_store_explicit(&link, 0, memory_order_release);
