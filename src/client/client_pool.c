@@ -266,28 +266,52 @@ static int end_unbiased(_Atomic uint64_t *at, const struct ist_shm *shm, uint64_
 	return judge(record, shm);
 }
 
+/* The life that `record` tells of. */
+struct client_ending {
+	struct percpu_ending ending;
+	struct percpu *percpu;
+	_Atomic uint64_t *at;
+	const struct ist_shm *shm;
+	uint64_t record;
+};
+
+static const struct client_ending *client_ending_of(const struct percpu_ending *ending)
+{
+	return (const struct client_ending *)(const void *)ending;
+}
+
+static bool end_here(const struct percpu_ending *ending)
+{
+	const struct client_ending *of = client_ending_of(ending);
+
+	return percpu_replace(of->percpu, of->shm->bias, of->at, of->record, record_free(of->shm->use + 1));
+}
+
+static int look_at_life(const struct percpu_ending *ending)
+{
+	const struct client_ending *of = client_ending_of(ending);
+	uint64_t now = atomic_load_explicit(of->at, memory_order_relaxed);
+
+	return now == of->record ? 0 : judge(now, of->shm);
+}
+
+static int end_anywhere(const struct percpu_ending *ending)
+{
+	const struct client_ending *of = client_ending_of(ending);
+
+	return end_unbiased(of->at, of->shm, of->record);
+}
+
 /* 0 for the one of several calls that ends the life that `record` tells of; the others are told why not. */
 static int end_use(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_t record)
 {
-	_Atomic uint64_t *at = &pool->record[shm->place];
-	struct percpu *percpu = &pool->slabs.percpu;
-	int error;
+	struct client_ending of = {{end_here, look_at_life, end_anywhere},
+	                           &pool->slabs.percpu,
+	                           &pool->record[shm->place],
+	                           shm,
+	                           record};
 
-	for (int i = 0; i < PERCPU_TRIES && percpu_holds_bias(percpu, shm->bias); i++) {
-		uint64_t now;
-
-		if (percpu_replace(percpu, shm->bias, at, record, record_free(shm->use + 1)))
-			return 0;
-		now = atomic_load_explicit(at, memory_order_relaxed);
-		if (now != record)
-			return judge(now, shm);
-	}
-	if (percpu_unbias(percpu, shm->bias))
-		return -EINVAL;
-	error = end_unbiased(at, shm, record);
-	if (!error)
-		percpu_ended_at_home(percpu, shm->bias);
-	return error;
+	return percpu_end(of.percpu, shm->bias, &of.ending);
 }
 
 /*

@@ -174,41 +174,61 @@ static bool is_intact(const struct ist_driver_pool *pool, const struct ist_shm *
 	       shm->use == state_use(state_form(shm->view.size), shm->use);
 }
 
-/* By compare-exchange: whether it was this call that ended the life. */
-static bool end_anywhere(_Atomic uint8_t *state, uint32_t live)
+/* The life of what begins at `state`: while it lives it reads `live`. */
+struct driver_ending {
+	struct percpu_ending ending;
+	struct percpu *percpu;
+	_Atomic uint8_t *state;
+	enum state_form form;
+	uint32_t live;
+	uint64_t bias;
+};
+
+static const struct driver_ending *driver_ending_of(const struct percpu_ending *ending)
 {
-	uint8_t first = (uint8_t)live, next = first & (uint8_t)~STATE_LIVE;
+	return (const struct driver_ending *)(const void *)ending;
+}
+
+static bool end_here(const struct percpu_ending *ending)
+{
+	const struct driver_ending *of = driver_ending_of(ending);
+	uint32_t number = of->live & 0xffff;
+
+	return percpu_retire(of->percpu, of->bias, of->state, 0, state_width(of->form), &number, 0);
+}
+
+static int look_at_life(const struct percpu_ending *ending)
+{
+	const struct driver_ending *of = driver_ending_of(ending);
+
+	return bytes_load(of->state, of->form) == of->live ? 0 : -EALREADY;
+}
+
+/* By compare-exchange: whether it was this call that ended the life. */
+static int end_anywhere(const struct percpu_ending *ending)
+{
+	const struct driver_ending *of = driver_ending_of(ending);
+	uint8_t first = (uint8_t)of->live, next = first & (uint8_t)~STATE_LIVE;
 
 	/*
 	 * Acquire: for the case that the place was used again since it was looked at. No release is needed: giving the
 	 * run back releases what we did to the memory.
 	 */
 	if (TWIN_BROKEN(DRIVER_TWIN_FREE_WITHOUT_EXCHANGE))
-		atomic_store_explicit(state, next, memory_order_relaxed);
-	else if (!atomic_compare_exchange_strong_explicit(state, &first, next, memory_order_acquire,
+		atomic_store_explicit(of->state, next, memory_order_relaxed);
+	else if (!atomic_compare_exchange_strong_explicit(of->state, &first, next, memory_order_acquire,
 	                                                  memory_order_relaxed))
-		return false;
-	return true;
+		return -EALREADY;
+	return 0;
 }
 
 int driver_pool_end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, enum state_form form,
                          uint32_t live, uint64_t bias)
 {
-	struct percpu *percpu = &pool->slabs.percpu;
-	uint32_t number = live & 0xffff;
+	struct driver_ending of = {
+	        {end_here, look_at_life, end_anywhere}, &pool->slabs.percpu, state, form, live, bias};
 
-	for (int i = 0; i < PERCPU_TRIES && percpu_holds_bias(percpu, bias); i++) {
-		if (percpu_retire(percpu, bias, state, 0, state_width(form), &number, 0))
-			return 0;
-		if (bytes_load(state, form) != live)
-			return -EALREADY;
-	}
-	if (percpu_unbias(percpu, bias))
-		return -EINVAL;
-	if (!end_anywhere(state, live))
-		return -EALREADY;
-	percpu_ended_at_home(percpu, bias);
-	return 0;
+	return percpu_end(of.percpu, bias, &of.ending);
 }
 
 /*

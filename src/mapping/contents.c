@@ -5,23 +5,8 @@
 
 #include <errno.h>
 
+#include "mapping/handle.h"
 #include "space/range_words.h"
-
-/* In a read section: what the handle names, if it is registered, or kept by a reference of the caller's. */
-static const struct mapping *find_handle(struct space *space, const struct ist_mapping *handle)
-{
-	const struct mapping *mapping = mapping_at(space, handle->slot);
-	uint64_t refs;
-
-	if (!mapping)
-		return NULL;
-	/* Acquire: the record is behind it [space.S1]; and so is the generation, if it lives again. */
-	refs = atomic_load_explicit(&mapping->refs, memory_order_acquire);
-	if ((refs & REFS_ENDED) || !(refs & (REFS_LIVE | REFS_ANY)) ||
-	    atomic_load_explicit(&mapping->generation, memory_order_relaxed) != handle->generation)
-		return NULL;
-	return mapping;
-}
 
 /* The physical page; false: there is none, of a range. */
 static bool find_page(const struct mapping *mapping, uint64_t at, uint64_t *page)
@@ -93,7 +78,8 @@ int space_list_segments(struct space *space, const struct ist_mapping *handle, u
 	if (!space_is_open(space))
 		return -ENOENT;
 	rcu_enter();
-	mapping = find_handle(space, handle);
+	mapping = handle_find_with(
+	        space, handle, REFS_LIVE | REFS_ANY); /* registered, or kept by a reference of the caller's */
 	if (!mapping)
 		error = -ENOENT;
 	else if (offset > mapping->size || len > mapping->size - offset)
@@ -116,7 +102,7 @@ int space_paddr(struct space *space, const struct ist_mapping *handle, uint64_t 
 	if (!space_is_open(space))
 		return -ENOENT;
 	rcu_enter();
-	mapping = find_handle(space, handle);
+	mapping = handle_find_with(space, handle, REFS_LIVE | REFS_ANY);
 	if (!mapping)
 		error = -ENOENT;
 	else if (offset >= mapping->size)

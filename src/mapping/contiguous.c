@@ -13,6 +13,7 @@
 
 #include <errno.h>
 
+#include "mapping/handle.h"
 #include "mapping/lookup.h"
 #include "mapping/pages.h"
 #include "mapping/register.h"
@@ -121,13 +122,11 @@ int space_map(struct space *space, const struct ist_mapping *handle, void **vadd
 /* Under the lock: one less; *again is what nobody wants any more, or 0. False: it is not mapped. */
 static bool unwant(struct space *space, const struct ist_mapping *handle, uint32_t *again)
 {
-	struct mapping *mapping = mapping_at(space, handle->slot);
+	struct mapping *mapping = handle_find(space, handle);
 
 	*again = 0;
 	/* Relaxed: what is mapped is held, so it is what it was. */
-	if (!mapping ||
-	    atomic_load_explicit(&mapping->generation, memory_order_relaxed) != handle->generation ||
-	    !(atomic_load_explicit(&mapping->refs, memory_order_relaxed) & REFS_HOLDS) ||
+	if (!mapping || !(atomic_load_explicit(&mapping->refs, memory_order_relaxed) & REFS_HOLDS) ||
 	    !may_be_mapped(mapping) || mapping->older == 0)
 		return false;
 	if (--mapping->older == 0 && !mapping->vaddr) {

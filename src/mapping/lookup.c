@@ -10,6 +10,7 @@
 
 #include "base/twin.h"
 #include "mapping/find.h"
+#include "mapping/handle.h"
 #include "mapping/unregister.h"
 
 static bool is_live(struct space *space, struct mapping *mapping)
@@ -98,21 +99,10 @@ static bool keep_reference(struct space *space, uint32_t slot, bool same)
 	return false;
 }
 
-/* The mapping that the handle names, in a read section; null: it is gone. */
-static struct mapping *find_handle(struct space *space, const struct ist_mapping *handle)
-{
-	struct mapping *mapping = mapping_at(space, handle->slot);
-
-	if (!mapping ||
-	    atomic_load_explicit(&mapping->generation, memory_order_relaxed) != handle->generation)
-		return NULL;
-	return mapping;
-}
-
-/* The same, if it is live. */
+/* What the handle names, if it is live. In a read section. */
 static struct mapping *find_live(struct space *space, const struct ist_mapping *handle)
 {
-	struct mapping *mapping = find_handle(space, handle);
+	struct mapping *mapping = handle_find(space, handle);
 
 	return mapping && is_live(space, mapping) ? mapping : NULL;
 }
@@ -135,14 +125,14 @@ static bool take_of(struct space *space, const struct ist_mapping *handle, uint6
 bool space_get(struct space *space, const struct ist_mapping *handle)
 {
 	return take_of(space, handle, 1) &&
-	       keep_reference(space, handle->slot, find_handle(space, handle) != NULL);
+	       keep_reference(space, handle->slot, handle_find(space, handle) != NULL);
 }
 
 bool space_hold(struct space *space, const struct ist_mapping *handle)
 {
 	if (!take_of(space, handle, REFS_HOLD))
 		return false;
-	if (find_handle(space, handle))
+	if (handle_find(space, handle))
 		return true;
 	space_drop_hold(space, handle->slot); /* as in keep_reference */
 	return false;
@@ -185,7 +175,7 @@ bool space_put(struct space *space, const struct ist_mapping *handle)
 	if (!space_is_open(space))
 		return false;
 	rcu_enter(); /* so that a handle nobody has a reference to is told, and not mistaken */
-	mapping = find_handle(space, handle);
+	mapping = handle_find(space, handle);
 	had = mapping && put_reference(mapping, &ended);
 	rcu_leave();
 	if (ended)

@@ -5,7 +5,6 @@
 #define MAPPING_PAGES_H
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,18 +46,11 @@ static inline int pages_add(struct page_list *list, uint64_t page, uint64_t page
 }
 
 /*
- * The number of the page whose address stands at `from`, in an array of somebody else's: it is read once, here and nowhere
- * else, for it may change at any time. -EINVAL: not a multiple of IST_PAGE_SIZE.
+ * The pages whose addresses stand in an array of somebody else's, which may change at any time: each word is read once, here and nowhere
+ * else. Added to a list, or as an array of page numbers for free(). -EINVAL: one is no multiple of IST_PAGE_SIZE; -ENOMEM.
  */
-static inline int pages_read(const uint64_t *from, uint64_t *page)
-{
-	uint64_t address = atomic_load_explicit((const _Atomic uint64_t *)from, memory_order_relaxed);
-
-	if (address % IST_PAGE_SIZE)
-		return -EINVAL;
-	*page = address / IST_PAGE_SIZE;
-	return 0;
-}
+int pages_copy(struct page_list *list, const uint64_t *from, uint64_t count);
+int pages_copy_numbers(const uint64_t *from, uint64_t count, uint64_t **out);
 
 /* How many pages [offset, offset + size) touches, offset below a page; 0 if there are more than 2^40. */
 uint64_t pages_needed(uint64_t offset, uint64_t size);

@@ -206,23 +206,6 @@ static int find_range(struct space *space, const struct ist_mapping *range, uint
 	return 0;
 }
 
-/* Once, so that what is checked is what is mapped. */
-static int copy_numbers(const uint64_t *pages, uint64_t count, uint64_t **out)
-{
-	uint64_t *copy = count <= SIZE_MAX / sizeof(*copy) ? malloc((size_t)count * sizeof(*copy)) : NULL;
-	int error = 0;
-
-	if (!copy)
-		return -ENOMEM;
-	for (uint64_t i = 0; i < count && !error; i++)
-		error = pages_read(&pages[i], &copy[i]);
-	if (error)
-		free(copy);
-	else
-		*out = copy;
-	return error;
-}
-
 int space_range_map(struct space *space, const struct ist_mapping *range, uint64_t first,
                     const uint64_t *pages, uint64_t count)
 {
@@ -235,7 +218,7 @@ int space_range_map(struct space *space, const struct ist_mapping *range, uint64
 	error = find_range(space, range, first, count, &mapping);
 	space_leave(space);
 	if (!error) /* not before: the array is as long as the range allows */
-		error = copy_numbers(pages, count, &copy);
+		error = pages_copy_numbers(pages, count, &copy);
 	if (!error)
 		error = space_enter(space);
 	if (!error) {

@@ -440,21 +440,6 @@ static int try_alone(struct space *space, const struct request *request, struct 
 	 IST_MAPPING_SEGMENTS)
 #define LAST_PAGE (UINT64_MAX / IST_PAGE_SIZE)
 
-/* Each element of the caller's array is read once: it may be in memory that somebody else changes. */
-static int copy_array(struct request *request, const uint64_t *pages, uint64_t needed)
-{
-	int error = 0;
-
-	for (uint64_t i = 0; i < needed && !error; i++) {
-		uint64_t page;
-
-		error = pages_read(&pages[i], &page);
-		if (!error)
-			error = pages_add(&request->list, page, 1);
-	}
-	return error;
-}
-
 static int copy_pages(struct request *request, const struct ist_registration *registration)
 {
 	uint64_t offset = registration->pages ? registration->offset : registration->paddr % IST_PAGE_SIZE;
@@ -465,8 +450,9 @@ static int copy_pages(struct request *request, const struct ist_registration *re
 	if (needed == 0 || offset >= IST_PAGE_SIZE)
 		return -EINVAL;
 	if (registration->pages)
-		return registration->page_count < needed ? -EINVAL
-		                                         : copy_array(request, registration->pages, needed);
+		return registration->page_count < needed
+		               ? -EINVAL
+		               : pages_copy(&request->list, registration->pages, needed);
 	return needed - 1 > LAST_PAGE - first ? -EINVAL : pages_add(&request->list, first, needed);
 }
 

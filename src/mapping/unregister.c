@@ -6,6 +6,7 @@
 
 #include "backing/cover.h"
 #include "base/twin.h"
+#include "mapping/handle.h"
 #include "mapping/range.h"
 #include "reclaim/cache.h"
 #include "reclaim/limbo.h"
@@ -310,28 +311,21 @@ int space_unregister(struct space *space, uint32_t owner, uint64_t cookie, unsig
 	return error == 1 ? unregister_cookie(space, owner, cookie, flags) : error;
 }
 
-/* Under the lock of the space or the owner. A slot that lives again has the next generation; one that is not registered no LIVE. */
-static bool is_what_it_was(const struct mapping *mapping, const struct ist_mapping *handle)
-{
-	/* Acquire: with the record, for who has neither lock yet [space.S1]. */
-	return mapping && (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_LIVE) &&
-	       atomic_load_explicit(&mapping->generation, memory_order_relaxed) == handle->generation;
-}
-
 /* In a read section, so that the record stays what it was until the owner's lock is had; after that LIVE says it. */
 static struct owner *lock_owner_of(struct space *space, const struct ist_mapping *handle)
 {
-	struct mapping *mapping = mapping_at(space, handle->slot);
-	struct owner *owner = NULL;
+	const struct mapping *mapping;
+	struct owner *owner;
 
 	rcu_enter();
-	if (is_what_it_was(mapping, handle))
-		owner = mapping_owner(space, mapping);
+	mapping = handle_find_with(space, handle, REFS_LIVE);
+	owner = mapping ? mapping_owner(space, mapping) : NULL;
 	rcu_leave();
 	if (!owner)
 		return NULL;
 	pthread_mutex_lock(&owner->lock);
-	if (is_what_it_was(mapping, handle) && mapping_owner(space, mapping) == owner)
+	mapping = handle_find_with(space, handle, REFS_LIVE);
+	if (mapping && mapping_owner(space, mapping) == owner)
 		return owner;
 	pthread_mutex_unlock(&owner->lock);
 	return NULL;
@@ -362,11 +356,12 @@ static int unregister_handle(struct space *space, const struct ist_mapping *hand
 /* The owner's id, of a mapping that is alive; false: it is none of those that need no other lock than his. */
 static bool owner_alone(struct space *space, const struct ist_mapping *handle, uint32_t *id)
 {
-	const struct mapping *mapping = mapping_at(space, handle->slot);
+	const struct mapping *mapping;
 	bool is_alone;
 
 	rcu_enter();
-	is_alone = is_what_it_was(mapping, handle) && may_end_alone(space, mapping);
+	mapping = handle_find_with(space, handle, REFS_LIVE);
+	is_alone = mapping && may_end_alone(space, mapping);
 	if (is_alone)
 		*id = mapping_owner(space, mapping)->id;
 	rcu_leave();
@@ -375,6 +370,7 @@ static bool owner_alone(struct space *space, const struct ist_mapping *handle, u
 
 static int unregister_handle_alone(struct space *space, const struct ist_mapping *handle, unsigned flags)
 {
+	const struct mapping *mapping;
 	struct owner *owner;
 	uint32_t id;
 
@@ -383,8 +379,8 @@ static int unregister_handle_alone(struct space *space, const struct ist_mapping
 	owner = space_enter_owner(space, id);
 	if (!owner)
 		return 1;
-	if (is_what_it_was(mapping_at(space, handle->slot), handle) &&
-	    mapping_owner(space, mapping_at(space, handle->slot)) == owner)
+	mapping = handle_find_with(space, handle, REFS_LIVE);
+	if (mapping && mapping_owner(space, mapping) == owner)
 		return unregister_alone(space, owner, handle->slot, flags);
 	space_leave_owner(owner);
 	return 1;

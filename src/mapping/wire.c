@@ -97,18 +97,6 @@ static int read_list_page(struct space *space, uint64_t *to, size_t count, uint6
 	return error;
 }
 
-static int add_entries(struct request *request, const uint64_t *entry, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		int error = entry[i] % IST_PAGE_SIZE ? -EINVAL
-		                                     : pages_add(&request->list, entry[i] / IST_PAGE_SIZE, 1);
-
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
 /* Under his lock. */
 static int check_quota(struct space *space, struct owner *owner, uint64_t needed)
 {
@@ -182,7 +170,7 @@ int wire_read(struct space *space, uint64_t list, struct request *request)
 
 		error = read_list_page(space, copy, more ? LIST_ENTRIES + 1 : here, page);
 		if (!error)
-			error = add_entries(request, copy, here);
+			error = pages_copy(&request->list, copy, here);
 		if (!error && more)
 			error = copy[LIST_ENTRIES] % IST_PAGE_SIZE ? -EINVAL : 0;
 		page = more ? copy[LIST_ENTRIES] / IST_PAGE_SIZE : 0;

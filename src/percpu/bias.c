@@ -175,6 +175,25 @@ void percpu_ended_at_home(struct percpu *percpu, uint64_t word)
 	atomic_store_explicit(&head->ended, count, memory_order_relaxed);
 }
 
+int percpu_end(struct percpu *percpu, uint64_t word, const struct percpu_ending *ending)
+{
+	int error;
+
+	for (int i = 0; i < PERCPU_TRIES && percpu_holds_bias(percpu, word); i++) {
+		if (ending->end_here(ending))
+			return 0;
+		error = ending->look(ending);
+		if (error)
+			return error;
+	}
+	if (percpu_unbias(percpu, word))
+		return -EINVAL;
+	error = ending->end_anywhere(ending);
+	if (!error)
+		percpu_ended_at_home(percpu, word);
+	return error;
+}
+
 bool percpu_belongs_elsewhere(struct percpu *percpu, uint64_t word)
 {
 	int32_t number = rseq_number();

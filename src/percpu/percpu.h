@@ -240,6 +240,20 @@ bool percpu_belongs_elsewhere(struct percpu *percpu, uint64_t word);
 /* What has this word was ended by a compare-exchange: perhaps on its own CPU, so that the bias would have paid. */
 void percpu_ended_at_home(struct percpu *percpu, uint64_t word);
 
+/* How an object is ended, the one way and the other: the first member of what these functions need to know of it. */
+struct percpu_ending {
+	bool (*end_here)(
+	        const struct percpu_ending *ending); /* percpu_retire or percpu_replace, with its word */
+	int (*look)(const struct percpu_ending *ending); /* 0 if it is still there, or why not */
+	int (*end_anywhere)(const struct percpu_ending *ending); /* by compare-exchange: 0, or why not */
+};
+
+/*
+ * End an object that has this word, wherever we are. 0 for the one of several calls that did; what the functions say; -EINVAL: there is
+ * no such word.
+ */
+int percpu_end(struct percpu *percpu, uint64_t word, const struct percpu_ending *ending);
+
 /*
  * Like pop and push for slow paths, and for up to `count` values; they try again a few times, plug the block if that is
  * allowed (`may_plug`), and without rseq use the twin. Return how many were taken out or put in, lowest first: what is

@@ -14,10 +14,9 @@
 
 #include "platform/fork.h"
 #include "platform/platform.h"
+#include "table/slots.h"
 
-#define FIRST_BLOCK_SLOTS POOL_FIRST_SLOTS
 #define NO_KEY 1 /* a generation is never 0 */
-#define BLOCKS 26u /* 64 * (2^26 - 1) slots: the last that a 32-bit number can name */
 
 /* What is remembered of a slot, also in a forked child. Under the mutex. */
 struct slot_past {
@@ -25,43 +24,30 @@ struct slot_past {
 	uint32_t next_unused;
 };
 
-/* A block of slots, in memory that a child of a fork sees as zeroes, and their pasts. */
-static struct pool_slot *_Atomic blocks[BLOCKS];
-static struct slot_past *pasts[BLOCKS];
-static struct platform_wiped wiped[BLOCKS];
+/* The slots lie in blocks as those of table/slots.h do, but in memory that a child of a fork sees as zeroes; and their pasts. */
+static struct pool_slot *_Atomic blocks[SLOTS_BLOCKS];
+static struct slots pasts = {.size = sizeof(struct slot_past)};
+static struct platform_wiped wiped[SLOTS_BLOCKS];
 static struct pool_slot nobody[POOL_FIRST_SLOTS] = {{.simple_key = NO_KEY, .client_key = NO_KEY}};
 struct pool_slot *_Atomic pool_first_slots = nobody; /* then from before blocks[0] on, for pool_first_slot */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* pool_register and pool_unregister only */
-static uint32_t slots_made; /* under the mutex, as the next two */
-static uint32_t unused_first, unused_last; /* queue of returned slots; 0 is no slot */
+static uint32_t unused_first, unused_last; /* queue of returned slots, under the mutex; 0 is no slot */
 
-static uint32_t block_slots(unsigned block)
-{
-	return FIRST_BLOCK_SLOTS << block;
-}
-
-/* Where a slot is: numbers start at 1, so that a zeroed handle names none. Block n begins at index 64 * 2^n. */
-static uint32_t slot_place(uint32_t number, unsigned *block)
-{
-	uint64_t index = (uint64_t)number - 1 + FIRST_BLOCK_SLOTS;
-
-	*block = bits_highest(index / FIRST_BLOCK_SLOTS);
-	return *block < BLOCKS ? (uint32_t)(index - block_slots(*block)) : 0;
-}
+_Static_assert(POOL_FIRST_SLOTS == SLOTS_FIRST, "the first block");
 
 static struct pool_slot *slot_at(uint32_t number)
 {
 	struct pool_slot *slots;
+	uint64_t nth;
 	unsigned block;
-	uint32_t nth;
 
 	if (number == 0)
 		return NULL;
-	nth = slot_place(number, &block);
-	if (block >= BLOCKS)
+	block = slots_block_of(number, &nth);
+	if (block >= SLOTS_BLOCKS)
 		return NULL;
-	/* Acquire: pairs with the release in make_slot. */
+	/* Acquire: pairs with the release in make_block. */
 	slots = atomic_load_explicit(&blocks[block], memory_order_acquire);
 	return slots ? &slots[nth] : NULL;
 }
@@ -69,54 +55,45 @@ static struct pool_slot *slot_at(uint32_t number)
 /* Of a slot that there is. */
 static struct slot_past *past_of(uint32_t number)
 {
-	unsigned block;
-	uint32_t nth = slot_place(number, &block);
-
-	return &pasts[block][nth];
+	return slots_known(&pasts, number);
 }
 
-/* Slots, one more for the mark; and before them, in a page of its own, one that no key fits. */
-static struct pool_slot *make_slots(unsigned block)
+/* Slots, one more for the mark; and before them, in a page of its own, one that no key fits. False: no memory. */
+static bool make_block(unsigned block)
 {
-	size_t page = platform_page_size(), bytes = (block_slots(block) + 1) * sizeof(struct pool_slot);
-	size_t past_bytes = block_slots(block) * sizeof(struct slot_past);
+	size_t count = (size_t)SLOTS_FIRST << block, page = platform_page_size(),
+	       bytes = (count + 1) * sizeof(struct pool_slot);
 	char *memory = platform_map(page + bytes);
 	struct pool_slot *slots;
 
 	if (!memory)
-		return NULL;
+		return false;
 	slots = (struct pool_slot *)(void *)(memory + page);
-	pasts[block] = platform_map(past_bytes);
 	/* A child of a fork shares the memory of these pools, but not their state: it finds none of them. */
-	if (!pasts[block] ||
-	    platform_wipe_on_fork(&wiped[block], slots, bytes, &slots[block_slots(block)].mark)) {
-		platform_unmap(pasts[block], past_bytes);
+	if (platform_wipe_on_fork(&wiped[block], slots, bytes, &slots[count].mark)) {
 		platform_unmap(memory, page + bytes);
-		return NULL;
+		return false;
 	}
 	atomic_init(&slots[-1].simple_key, NO_KEY);
 	atomic_init(&slots[-1].client_key, NO_KEY);
-	atomic_init(&slots[block_slots(block)].mark, 1);
-	return slots;
+	atomic_init(&slots[count].mark, 1);
+	atomic_store_explicit(&blocks[block], slots, memory_order_release); /* slot_at */
+	if (block == 0)
+		atomic_store_explicit(&pool_first_slots, slots - 1,
+		                      memory_order_release); /* pool_first_slot */
+	return true;
 }
 
+/* 0: no memory. */
 static uint32_t make_slot(void)
 {
-	uint32_t number = slots_made + 1;
+	uint32_t number = slots_make(&pasts);
+	uint64_t nth;
 
-	if (!slot_at(number)) {
-		unsigned block = bits_highest(((uint64_t)number - 1 + FIRST_BLOCK_SLOTS) / FIRST_BLOCK_SLOTS);
-		struct pool_slot *slots = block < BLOCKS ? make_slots(block) : NULL;
-
-		if (!slots)
-			return 0;
-		atomic_store_explicit(&blocks[block], slots, memory_order_release); /* slot_at */
-		if (block == 0)
-			atomic_store_explicit(&pool_first_slots, slots - 1,
-			                      memory_order_release); /* pool_first_slot */
-	}
-	slots_made = number;
-	return number;
+	if (number == 0 || slot_at(number) || make_block(slots_block_of(number, &nth)))
+		return number;
+	pasts.made--; /* the next one tries again */
+	return 0;
 }
 
 /* The oldest unused slot, so that generations wear evenly. */
@@ -204,7 +181,7 @@ bool pool_registry_is_ours(void)
 {
 	const struct pool_slot *slots = atomic_load_explicit(&blocks[0], memory_order_acquire);
 
-	return !slots || atomic_load_explicit(&slots[block_slots(0)].mark, memory_order_relaxed) != 0;
+	return !slots || atomic_load_explicit(&slots[SLOTS_FIRST].mark, memory_order_relaxed) != 0;
 }
 
 struct pool *pool_find(uint64_t key)

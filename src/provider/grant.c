@@ -27,8 +27,6 @@ static void give_back(struct provider_desk *desk, uint64_t cookie)
 /* A private copy of what it says: its array is read once. */
 static int copy_answer(const struct ist_provided *answer, uint64_t pages, struct request *request)
 {
-	int error = 0;
-
 	if (answer->page_count < pages)
 		return -ENOMEM;
 	if (!answer->pages) {
@@ -37,14 +35,7 @@ static int copy_answer(const struct ist_provided *answer, uint64_t pages, struct
 			return -EINVAL;
 		return pages_add(&request->list, answer->paddr / IST_PAGE_SIZE, pages);
 	}
-	for (uint64_t i = 0; i < pages && !error; i++) {
-		uint64_t page;
-
-		error = pages_read(&answer->pages[i], &page);
-		if (!error)
-			error = pages_add(&request->list, page, 1);
-	}
-	return error;
+	return pages_copy(&request->list, answer->pages, pages);
 }
 
 static bool meets_carve_out(const struct space *space, const struct page_list *list)

@@ -26,7 +26,7 @@ struct slots {
 void slots_init(struct slots *slots, size_t size);
 void slots_drop(struct slots *slots);
 
-/* The next number, its record zeroed; 0: no memory. One thread at a time. */
+/* The next number, its record zeroed when it is made first; 0: no memory. One thread at a time. */
 uint32_t slots_make(struct slots *slots);
 
 static inline unsigned slots_block_of(uint32_t number, uint64_t *index)

@@ -35,21 +35,9 @@ void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t bi
 	atomic_store_explicit(&free_runs, 1, memory_order_release);
 }
 
-bool percpu_holds_bias(const struct percpu *percpu, uint64_t word)
-{
-	(void)percpu, (void)word;
-	return false;
-}
-
 uint64_t percpu_bias_here(const struct percpu *percpu)
 {
 	(void)percpu;
-	return 0;
-}
-
-int percpu_unbias(struct percpu *percpu, uint64_t word)
-{
-	(void)percpu, (void)word;
 	return 0;
 }
 
@@ -58,9 +46,11 @@ void percpu_unbias_all(struct percpu *percpu)
 	(void)percpu;
 }
 
-void percpu_ended_at_home(struct percpu *percpu, uint64_t word)
+/* The word is 0: by compare-exchange. */
+int percpu_end(struct percpu *percpu, uint64_t word, const struct percpu_ending *ending)
 {
 	(void)percpu, (void)word;
+	return ending->end_anywhere(ending);
 }
 
 void pool_count_failure(struct pool *in)

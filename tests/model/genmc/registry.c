@@ -16,6 +16,7 @@ struct fork_hook {
 #define fork_hook_add(turn, hook) ((void)(hook), 0)
 
 #include "../../src/pool/registry.c"
+#include "../../src/table/slots.c"
 #include "../model.h"
 
 static struct pool first;
