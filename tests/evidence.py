@@ -53,7 +53,7 @@ FAULTS = [
      [Test('unit/test_pools.c', ['handles_of_the_other_pool']), Test('unit/test_manager.c', ['handles_that_outlive_their_manager'])]),
     ('Use after free: of memory (debuggers see it), of what a look-up found',
      [Test('stress/test_pamap_torture.c', figure=r'(\d+) lookups.*(torn \d+, stale \d+, gap \d+)', program='test-pamap-torture'),
-      Test('unit/test_careful.c', ['stale_copies'])]),
+      Test('unit/test_hardened.c', ['stale_copies'])]),
     ('An overflow into the neighbour: nothing of the allocator lies in the pool', [Test('unit/test_platform.c',
      ['memory_between_guard_pages'])]),
     ('A peer that scribbles over everything it shares',

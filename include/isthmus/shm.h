@@ -17,11 +17,11 @@ IST_BEGIN_DECLS
  */
 struct ist_shm {
 	struct ist_view view;
-	/* Private: which pool, which use of which place of it, and on which CPU it ends at the lowest price. */
+	/* Private: which pool, which life of which granule or page of it, and on which CPU it ends at the lowest price. */
 	uint64_t pool;
-	uint32_t use;
-	uint32_t place;
-	uint64_t bias;
+	uint32_t generation;
+	uint32_t index;
+	uint64_t token;
 };
 
 /*
@@ -33,7 +33,7 @@ struct ist_shm {
  *              an interior address, another size, another pool's address;
  *   -EALREADY  this allocation is already free: a copy of the handle was freed before, by this or another thread,
  *              also when its place has been handed out again since. Exact while the memory is free. After that a copy
- *              is told by a use count of the place: 20 bits in a client pool; in a driver pool 11 bits, 9 for sizes up
+ *              is told by a generation of the place: 20 bits in a client pool; in a driver pool 11 bits, 9 for sizes up
  *              to 16 and 3 up to 8. It is mistaken if the place holds an allocation of the same size and this count
  *              came round. Of several at the same instant one is obeyed; but where a sandbox forbade membarrier after
  *              the pool had been in use, two on two CPUs may be.

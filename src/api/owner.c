@@ -10,7 +10,7 @@
 
 static struct teardown parts_of(struct ist_manager *manager)
 {
-	return (struct teardown){&manager->space, &manager->client, &manager->desk};
+	return (struct teardown){&manager->space, &manager->client, &manager->provider};
 }
 
 int ist_owner_create(struct ist_manager *manager, const struct ist_owner_config *config)

@@ -10,21 +10,21 @@ int ist_provider_set(struct ist_manager *manager, const struct ist_provider *pro
 {
 	if (!manager || !provider)
 		return -EINVAL;
-	return desk_set(&manager->desk, provider);
+	return provider_set(&manager->provider, provider);
 }
 
 int ist_provider_alloc(struct ist_manager *manager, size_t size, uint32_t owner, struct ist_mapping *out)
 {
 	if (!manager || !out)
 		return -EINVAL;
-	return desk_alloc(&manager->desk, size, owner, out);
+	return provider_alloc(&manager->provider, size, owner, out);
 }
 
 int ist_provider_free(struct ist_manager *manager, const struct ist_mapping *mapping)
 {
 	if (!manager || !mapping)
 		return -EINVAL;
-	return desk_free(&manager->desk, mapping);
+	return provider_free(&manager->provider, mapping);
 }
 
 int ist_provider_client_alloc(struct ist_manager *manager, const struct ist_client_request *request,
@@ -32,28 +32,28 @@ int ist_provider_client_alloc(struct ist_manager *manager, const struct ist_clie
 {
 	if (!manager || !request || !out)
 		return -EINVAL;
-	return desk_client_alloc(&manager->desk, request, out);
+	return provider_client_alloc(&manager->provider, request, out);
 }
 
 int ist_provider_trim(struct ist_manager *manager)
 {
 	if (!manager)
 		return -EINVAL;
-	return desk_trim(&manager->desk);
+	return provider_trim(&manager->provider);
 }
 
 int ist_provider_drain(struct ist_manager *manager)
 {
 	if (!manager)
 		return -EINVAL;
-	return desk_drain(&manager->desk);
+	return provider_drain(&manager->provider);
 }
 
 void ist_provider_stats(struct ist_manager *manager, struct ist_provider_stats *out)
 {
 	if (!manager || !out)
 		return;
-	desk_stats(&manager->desk, out);
+	provider_stats(&manager->provider, out);
 }
 
 int ist_provider_cache_get(struct ist_manager *manager, struct ist_provider_cache *cache, uint32_t type,
@@ -61,12 +61,12 @@ int ist_provider_cache_get(struct ist_manager *manager, struct ist_provider_cach
 {
 	if (!manager || !cache || !out)
 		return -EINVAL;
-	return desk_cache_get(&manager->desk, cache, type, size, owner, out);
+	return provider_cache_get(&manager->provider, cache, type, size, owner, out);
 }
 
 int ist_provider_cache_clear(struct ist_manager *manager, struct ist_provider_cache *cache)
 {
 	if (!manager || !cache)
 		return -EINVAL;
-	return desk_cache_clear(&manager->desk, cache);
+	return provider_cache_clear(&manager->provider, cache);
 }

@@ -7,7 +7,7 @@
 #include "client/client_pool.h"
 #include "driver/driver_pool.h"
 
-/* What the fast paths do not do: pools behind the first slots, careful ones, and errors. */
+/* What the fast paths do not do: pools behind the first slots, hardened ones, and errors. */
 static __attribute__((noinline)) int free_otherwise(struct ist_shm *shm)
 {
 	struct pool *pool = pool_find(shm->pool);

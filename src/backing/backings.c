@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backing/cover.h"
+#include "backing/page_tree.h"
 #include "base/fence.h"
 #include "platform/platform.h"
 #include "reclaim/cache.h"
@@ -49,7 +49,7 @@ void backing_empty(struct backing *backing)
 	if (backing->fd >= 0 && backing->pages)
 		close(backing->fd);
 	free(backing->seam);
-	cover_drop(&backing->cover);
+	page_tree_drop(&backing->tree);
 	memset(backing, 0, sizeof(*backing));
 }
 
@@ -90,7 +90,7 @@ static int fill(struct backing *backing, const struct ist_backing *from)
 	if (!from->vaddr && backing->fd < 0)
 		return backing->fd;
 	error = from->vaddr ? 0 : map_view(backing);
-	return error ? error : cover_init(&backing->cover, backing->pages);
+	return error ? error : page_tree_init(&backing->tree, backing->pages);
 }
 
 /* Under the lock: an empty record. 0: none. */
@@ -275,7 +275,7 @@ bool backings_are_used(struct space *space, const struct range *range)
 		}
 		end = backing->page + (backing->pages - 1);
 		here = (end < last ? end : last) - page + 1;
-		used = cover_is_used(&backing->cover, page - backing->page, here);
+		used = page_tree_is_used(&backing->tree, page - backing->page, here);
 		if (end >= last)
 			break;
 		page = end + 1;

@@ -14,7 +14,7 @@
 
 #include <errno.h>
 
-#include "backing/cover.h"
+#include "backing/page_tree.h"
 
 static pthread_mutex_t *lock_of(struct space *space, const struct backing *backing)
 {
@@ -139,18 +139,18 @@ static bool is_group(void *context, uint32_t number)
 	       group->node.level == query->node.level && group->node.index == query->node.index;
 }
 
-static uint32_t hash_of(struct cover *cover, const struct group_query *query)
+static uint32_t hash_of(struct page_tree *tree, const struct group_query *query)
 {
-	return index_hash(&cover->groups, (uint64_t)query->node.level << 58 ^ query->node.index,
+	return index_hash(&tree->groups, (uint64_t)query->node.level << 58 ^ query->node.index,
 	                  (uint64_t)query->owner << 2 | query->kind);
 }
 
-uint32_t group_find(struct space *space, struct cover *cover, struct node node, uint32_t owner,
+uint32_t group_find(struct space *space, struct page_tree *tree, struct node node, uint32_t owner,
                     enum link_kind kind)
 {
 	struct group_query query = {space, node, owner, kind};
 
-	return index_find(&cover->groups, hash_of(cover, &query), is_group, &query);
+	return index_find(&tree->groups, hash_of(tree, &query), is_group, &query);
 }
 
 static struct group_query query_of(struct space *space, struct node node, uint32_t id)
@@ -161,7 +161,7 @@ static struct group_query query_of(struct space *space, struct node node, uint32
 }
 
 /* A group without links, in no list. 0: no memory. */
-static uint32_t make_group(struct space *space, struct cover *cover, const struct group_query *query)
+static uint32_t make_group(struct space *space, struct page_tree *tree, const struct group_query *query)
 {
 	uint32_t number = stock_take(&space->groups);
 	struct group *group = group_at(space, number);
@@ -175,7 +175,7 @@ static uint32_t make_group(struct space *space, struct cover *cover, const struc
 	atomic_store_explicit(&group->first, 0, memory_order_relaxed);
 	atomic_store_explicit(&group->furthest, 0, memory_order_relaxed);
 	atomic_store_explicit(&group->next, 0, memory_order_relaxed);
-	if (index_insert(&cover->groups, hash_of(cover, query), number) == 0)
+	if (index_insert(&tree->groups, hash_of(tree, query), number) == 0)
 		return number;
 	stock_give(&space->groups, number, number);
 	return 0;
@@ -248,13 +248,13 @@ static void die_with(struct space *space, uint32_t number, uint32_t id)
 }
 
 /* The one link of a node becomes a group, unless it is gone, or a group, by now. For the link `for_whom`. -ENOMEM */
-static int convert(struct space *space, struct cover *cover, struct node node, uint32_t alone,
+static int convert(struct space *space, struct page_tree *tree, struct node node, uint32_t alone,
                    uint32_t for_whom)
 {
-	_Atomic uint32_t *word = cover_word(cover, node);
+	_Atomic uint32_t *word = page_tree_word(tree, node);
 	uint32_t id = alone & NODE_NUMBER;
 	struct group_query query = query_of(space, node, id);
-	uint32_t number = make_group(space, cover, &query);
+	uint32_t number = make_group(space, tree, &query);
 	struct group *group = group_at(space, number);
 
 	if (!number)
@@ -273,23 +273,24 @@ static int convert(struct space *space, struct cover *cover, struct node node, u
 	                                            memory_order_release, memory_order_relaxed)) {
 		return 0;
 	}
-	index_remove(&cover->groups, hash_of(cover, &query), number);
+	index_remove(&tree->groups, hash_of(tree, &query), number);
 	die_with(space, number, for_whom);
 	return 0;
 }
 
 /* The group for the link, in the list that begins with `head`. */
-static int join_groups(struct space *space, struct cover *cover, struct node node, uint32_t head, uint32_t id)
+static int join_groups(struct space *space, struct page_tree *tree, struct node node, uint32_t head,
+                       uint32_t id)
 {
 	struct group_query query = query_of(space, node, id);
-	uint32_t number = group_find(space, cover, node, query.owner, query.kind);
+	uint32_t number = group_find(space, tree, node, query.owner, query.kind);
 	struct group *first = group_at(space, head), *group;
 
 	if (number) {
 		add_link(space, group_at(space, number), number, id);
 		return 0;
 	}
-	number = make_group(space, cover, &query);
+	number = make_group(space, tree, &query);
 	if (!number)
 		return -ENOMEM;
 	group = group_at(space, number);
@@ -301,44 +302,44 @@ static int join_groups(struct space *space, struct cover *cover, struct node nod
 	return 0;
 }
 
-static int join(struct space *space, struct cover *cover, struct node node, uint32_t id)
+static int join(struct space *space, struct page_tree *tree, struct node node, uint32_t id)
 {
-	_Atomic uint32_t *word = cover_word(cover, node);
+	_Atomic uint32_t *word = page_tree_word(tree, node);
 
 	for (;;) {
 		uint32_t found = atomic_load_explicit(word, memory_order_acquire); /* [backing.C1] */
 		uint32_t flag = query_of(space, node, id).kind == LINK_IN_VIEW ? 0 : NODE_ODD;
 
 		if (found & NODE_GROUP)
-			return join_groups(space, cover, node, found & NODE_NUMBER, id);
+			return join_groups(space, tree, node, found & NODE_NUMBER, id);
 		if (found == 0) {
 			if (atomic_compare_exchange_strong_explicit(
 			            word, &found, id | flag, memory_order_release, memory_order_relaxed))
 				return 0;
-		} else if (convert(space, cover, node, found, id)) {
+		} else if (convert(space, tree, node, found, id)) {
 			return -ENOMEM;
 		}
 	}
 }
 
-int cover_join(struct space *space, struct backing *backing, struct node node, uint32_t link)
+int page_tree_join(struct space *space, struct backing *backing, struct node node, uint32_t link)
 {
 	int error;
 
 	rcu_enter(); /* a link that leaves the node meanwhile is not used again */
 	pthread_mutex_lock(lock_of(space, backing));
-	error = join(space, &backing->cover, node, link);
+	error = join(space, &backing->tree, node, link);
 	pthread_mutex_unlock(lock_of(space, backing));
 	rcu_leave();
 	return error;
 }
 
 /* A group that has nothing any more, out of the node and the index. */
-static void drop_group(struct space *space, struct cover *cover, uint32_t number)
+static void drop_group(struct space *space, struct page_tree *tree, uint32_t number)
 {
 	struct group *group = group_at(space, number);
 	struct group_query query = {space, group->node, group->owner, group->kind};
-	_Atomic uint32_t *word = cover_word(cover, group->node);
+	_Atomic uint32_t *word = page_tree_word(tree, group->node);
 	uint32_t next = atomic_load_explicit(&group->next, memory_order_relaxed);
 	struct group *head = group_at(space, atomic_load_explicit(word, memory_order_relaxed) & NODE_NUMBER);
 
@@ -354,10 +355,10 @@ static void drop_group(struct space *space, struct cover *cover, uint32_t number
 		atomic_store_explicit(word, next ? NODE_GROUP | NODE_ODD | next : 0,
 		                      memory_order_release); /* [backing.C2] */
 	}
-	index_remove(&cover->groups, hash_of(cover, &query), number);
+	index_remove(&tree->groups, hash_of(tree, &query), number);
 }
 
-static void part(struct space *space, struct cover *cover, uint32_t id)
+static void part(struct space *space, struct page_tree *tree, uint32_t id)
 {
 	struct link_more *link = link_more(space, id);
 	uint32_t number = link->group;
@@ -370,18 +371,18 @@ static void part(struct space *space, struct cover *cover, uint32_t id)
 	link->group = 0;
 	if (group->held || group->root)
 		return;
-	drop_group(space, cover, number);
+	drop_group(space, tree, number);
 	die_with(space, number, id);
 }
 
-void cover_part(struct space *space, struct backing *backing, uint32_t link)
+void page_tree_part(struct space *space, struct backing *backing, uint32_t link)
 {
 	pthread_mutex_lock(lock_of(space, backing));
-	part(space, &backing->cover, link);
+	part(space, &backing->tree, link);
 	pthread_mutex_unlock(lock_of(space, backing));
 }
 
-void cover_hold(struct space *space, struct backing *backing, uint32_t link)
+void page_tree_hold(struct space *space, struct backing *backing, uint32_t link)
 {
 	struct group *group;
 

@@ -24,7 +24,7 @@ static inline struct group *group_at(struct space *space, uint32_t number)
 }
 
 /* The group of that owner at the node, or 0. */
-uint32_t group_find(struct space *space, struct cover *cover, struct node node, uint32_t owner,
+uint32_t group_find(struct space *space, struct page_tree *tree, struct node node, uint32_t owner,
                     enum link_kind kind);
 
 /* A list of groups that nobody knows any more. */

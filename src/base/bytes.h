@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * One, two or four neighbouring bytes as one little-endian number, wherever it begins. Each byte is an atomic of its
- * own, relaxed: somebody who reads while it is written may see some old and some new ones. This is the C11 twin of
+ * own, relaxed: somebody who reads while it is written may see some old and some new ones. This is the C11 fallback of
  * what arch_*.h does in one instruction (percpu/arch.h).
  */
 #ifndef BASE_BYTES_H

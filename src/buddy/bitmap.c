@@ -2,9 +2,9 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "buddy/bitmap.h"
 
-#include "base/twin.h"
+#include "base/mutant.h"
 
-#define TWIN_CLAIM_BLINDLY 103 /* claim without looking whether the bits are still clear */
+#define MUTANT_CLAIM_BLINDLY 103 /* claim without looking whether the bits are still clear */
 
 size_t bitmap_claim(bitmap_word *map, size_t start, size_t count)
 {
@@ -19,7 +19,7 @@ size_t bitmap_claim(bitmap_word *map, size_t start, size_t count)
 
 		/* Acquire on success: pairs with the release in bitmap_release [buddy.B1]. A failure takes nothing over. */
 		do {
-			if (seen & mask && !TWIN_BROKEN(TWIN_CLAIM_BLINDLY))
+			if (seen & mask && !IS_MUTANT(MUTANT_CLAIM_BLINDLY))
 				return done;
 		} while (!atomic_compare_exchange_weak_explicit(&map[at / 64], &seen, seen | mask,
 		                                                memory_order_acquire, memory_order_relaxed));

@@ -3,11 +3,11 @@
 #include "buddy/bound.h"
 
 #include "base/bits.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 
-/* Twins: what a test must find. */
-#define TWIN_FIRM_AT_ONCE 101 /* step (2) of lowering left out */
-#define TWIN_STOP_EARLY 102 /* raising ends where a bound is high enough */
+/* Mutants: what a test must find. */
+#define MUTANT_FIRM_AT_ONCE 101 /* step (2) of lowering left out */
+#define MUTANT_STOP_EARLY 102 /* raising ends where a bound is high enough */
 
 /* {version 53, tentative 1, BOUND_MAX - bound 10}: see the header for why 0 is the highest bound. */
 #define BOUND_BITS 10
@@ -110,7 +110,7 @@ void bound_raise(struct bound_tree *tree, size_t chunk, size_t length)
 
 	length = bits_min(length, BOUND_MAX);
 	for (unsigned level = 0; level < tree->levels; level++) {
-		if (!raise_word(&tree->level[level][index], length) && TWIN_BROKEN(TWIN_STOP_EARLY))
+		if (!raise_word(&tree->level[level][index], length) && IS_MUTANT(MUTANT_STOP_EARLY))
 			return;
 		index /= BOUND_FANOUT;
 	}
@@ -132,7 +132,7 @@ static void settle_word(bound_word *word, bound_look *look, void *context, size_
 			return; /* somebody raised or lowered it: the search decides anew */
 		now = look(context, index); /* (2) */
 		if (now != SIZE_MAX &&
-		    (bits_min(now, BOUND_MAX) <= bound || TWIN_BROKEN(TWIN_FIRM_AT_ONCE))) {
+		    (bits_min(now, BOUND_MAX) <= bound || IS_MUTANT(MUTANT_FIRM_AT_ONCE))) {
 			word_change(word, &mine, word_next(mine, bound, false)); /* (3) */
 			return;
 		}
@@ -147,7 +147,7 @@ void bound_settle(struct bound_tree *tree, size_t chunk, bound_look *look, void 
 
 struct inner {
 	struct bound_tree *tree;
-	unsigned level; /* of the word that is being settled; >= 1 */
+	unsigned level; /* of the word that is being brought up to date; >= 1 */
 };
 
 static size_t look_at_children(void *context, size_t index)

@@ -2,25 +2,25 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "buddy/buddy.h"
 
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "buddy/scan.h"
 
-/* Twins: what a test must find. */
-#define TWIN_SILENT_ROLLBACK 104 /* a rollback raises no bounds */
-#define TWIN_NEVER_DISARM 105 /* a release does not disarm the watch */
-#define TWIN_EXPOSE_ALONE 106 /* a release raises by what it released, not by the run around it */
+/* Mutants: what a test must find. */
+#define MUTANT_SILENT_ROLLBACK 104 /* a rollback raises no bounds */
+#define MUTANT_NEVER_DISARM 105 /* a release does not disarm the sequence */
+#define MUTANT_EXPOSE_ALONE 106 /* a release raises by what it released, not by the run around it */
 
 /*
- * The watch, for verdicts that the bounds cannot give (aligned and long requests). {version, armed}.
- *   [buddy.W1] Who is about to answer "exhausted" arms the watch (or finds it armed), looks through everything once more
- *        and answers only if the word is still the same. Who releases clears its bits, then loads the watch, and
+ * The change sequence, for verdicts that the bounds cannot give (aligned and long requests). {version, armed}.
+ *   [buddy.W1] Who is about to answer "exhausted" arms the sequence (or finds it armed), looks through everything once more
+ *        and answers only if the word is still the same. Who releases clears its bits, then loads the sequence, and
  *        disarms it if it is armed; this disarming is part of a complete release. Clearing, both loads, arming
- *        and the looks are seq_cst: a release that found the watch unarmed cleared its bits before the look.
+ *        and the looks are seq_cst: a release that found the sequence unarmed cleared its bits before the look.
  *   So at the instant of the last load (the linearization point of the verdict) a free run would consist of
  *   granules that were all free through the whole look, and the look would have found it.
  */
-#define WATCH_ARMED UINT64_C(1)
-#define WATCH_VERSION_ONE UINT64_C(2)
+#define CHANGES_ARMED UINT64_C(1)
+#define CHANGES_VERSION_ONE UINT64_C(2)
 
 static size_t chunk_count(size_t granules)
 {
@@ -44,7 +44,7 @@ void buddy_init(struct buddy *buddy, void *zeroed_memory, size_t granules)
 
 	buddy->map = (bitmap_word *)(void *)at;
 	buddy->granules = granules;
-	atomic_init(&buddy->watch, 0);
+	atomic_init(&buddy->changes, 0);
 	at += map_bytes(granules);
 	bound_init(&buddy->bounds, at, chunks);
 	at += bound_bytes(chunks);
@@ -62,25 +62,25 @@ static size_t look_at_chunk(void *context, size_t chunk)
 	return scan_longest(buddy->map, chunk, chunk_count(buddy->granules));
 }
 
-static void watch_disarm(struct buddy *buddy)
+static void changes_disarm(struct buddy *buddy)
 {
-	uint64_t seen = atomic_load_explicit(&buddy->watch, memory_order_seq_cst); /* [buddy.W1] */
+	uint64_t seen = atomic_load_explicit(&buddy->changes, memory_order_seq_cst); /* [buddy.W1] */
 
 	/* One try is enough: if it fails, somebody disarmed it after our bits were cleared. */
-	if (seen & WATCH_ARMED && !TWIN_BROKEN(TWIN_NEVER_DISARM))
-		atomic_compare_exchange_strong_explicit(&buddy->watch, &seen,
-		                                        (seen + WATCH_VERSION_ONE) & ~WATCH_ARMED,
+	if (seen & CHANGES_ARMED && !IS_MUTANT(MUTANT_NEVER_DISARM))
+		atomic_compare_exchange_strong_explicit(&buddy->changes, &seen,
+		                                        (seen + CHANGES_VERSION_ONE) & ~CHANGES_ARMED,
 		                                        memory_order_seq_cst, memory_order_seq_cst);
 }
 
-static uint64_t watch_arm(struct buddy *buddy)
+static uint64_t changes_arm(struct buddy *buddy)
 {
-	uint64_t seen = atomic_load_explicit(&buddy->watch, memory_order_seq_cst); /* [buddy.W1] */
+	uint64_t seen = atomic_load_explicit(&buddy->changes, memory_order_seq_cst); /* [buddy.W1] */
 
-	while (!(seen & WATCH_ARMED)) {
-		if (atomic_compare_exchange_weak_explicit(&buddy->watch, &seen, seen | WATCH_ARMED,
+	while (!(seen & CHANGES_ARMED)) {
+		if (atomic_compare_exchange_weak_explicit(&buddy->changes, &seen, seen | CHANGES_ARMED,
 		                                          memory_order_seq_cst, memory_order_seq_cst))
-			return seen | WATCH_ARMED;
+			return seen | CHANGES_ARMED;
 	}
 	return seen;
 }
@@ -106,7 +106,7 @@ static void expose_in_chunk(struct buddy *buddy, size_t chunk, size_t from, size
 {
 	size_t floor = chunk * BUDDY_CHUNK, top = floor + BUDDY_CHUNK;
 	size_t limit = chunk + 1 < chunk_count(buddy->granules) ? top + BUDDY_CHUNK : top;
-	size_t low = TWIN_BROKEN(TWIN_EXPOSE_ALONE) ? from : bitmap_free_down(buddy->map, from, floor);
+	size_t low = IS_MUTANT(MUTANT_EXPOSE_ALONE) ? from : bitmap_free_down(buddy->map, from, floor);
 	size_t high = bitmap_next_used(buddy->map, end, limit);
 	size_t inside = bits_min(high, top) - low;
 
@@ -130,7 +130,7 @@ void buddy_free(struct buddy *buddy, size_t start, size_t count)
 		expose_in_chunk(buddy, chunk, start, part_end);
 		start = part_end;
 	}
-	watch_disarm(buddy);
+	changes_disarm(buddy);
 }
 
 static bool claim(struct buddy *buddy, size_t start, size_t count)
@@ -139,7 +139,7 @@ static bool claim(struct buddy *buddy, size_t start, size_t count)
 
 	if (claimed == count)
 		return true;
-	if (claimed > 0 && TWIN_BROKEN(TWIN_SILENT_ROLLBACK))
+	if (claimed > 0 && IS_MUTANT(MUTANT_SILENT_ROLLBACK))
 		bitmap_release(buddy->map, start, claimed);
 	else if (claimed > 0)
 		buddy_free(buddy, start, claimed); /* a rollback is a release like any other [buddy.G2] */
@@ -261,11 +261,11 @@ static int alloc_long(struct buddy *buddy, size_t count, struct buddy_alignment 
 	if (alloc_pass(buddy, count, alignment, start))
 		return 0;
 	for (;;) {
-		uint64_t armed = watch_arm(buddy); /* [buddy.W1] */
+		uint64_t armed = changes_arm(buddy); /* [buddy.W1] */
 
 		if (alloc_pass(buddy, count, alignment, start))
 			return 0;
-		if (atomic_load_explicit(&buddy->watch, memory_order_seq_cst) == armed)
+		if (atomic_load_explicit(&buddy->changes, memory_order_seq_cst) == armed)
 			return -ENOSPC;
 	}
 }

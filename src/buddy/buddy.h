@@ -15,7 +15,7 @@
  *  [buddy.G2] No run is lost: whoever clears bits, rollbacks included, raises the bounds afterwards.
  *  [buddy.G3] No false exhaustion: -ENOSPC means that at one instant of the call no sufficient run existed. For up to
  *       BUDDY_CHUNK granules without alignment the instant is the load of the root bound [buddy.I1]; for others see
- *       the watch in buddy.c. Granules that a running call has claimed count as in use, also when that call goes
+ *       the change sequence in buddy.c. Granules that a running call has claimed count as in use, also when that call goes
  *       on to meet a conflict and give them back.
  *  [buddy.G4] Lock-free: a retry means that another claim, release or lowering succeeded. A thread that stops anywhere
  *       keeps at most the granules of its own call.
@@ -25,10 +25,10 @@
  *   between clearing bits and raising bounds: its release is not complete; others may or may not find the run yet
  *     (an estimate or somebody else's release nearby can lead them there), and what they find is theirs;
  *   while it lowers a bound: a tentative word, which sends every search to look below it (bound.h);
- *   while the watch is armed: nothing; the next release disarms it.
+ *   while the change sequence is armed: nothing; the next release disarms it.
  *
  * ABA: a claim's compare-exchange only asks whether bits are clear now, so it does not matter what they were in
- * between; bounds and the watch carry versions. Pointers there are none.
+ * between; bounds and the change sequence carry versions. Pointers there are none.
  *
  * ARM64: the orders are C11's and stated at each operation. A claim is an acquire (LDADDA/CASA or LDAXR), a release
  * of bits and everything of [buddy.D1] and [buddy.W1] is seq_cst (CASAL, LDAR, STLXR), which on ARM64 keeps a releaser's load of
@@ -50,7 +50,7 @@ struct buddy {
 	size_t granules; /* the real ones; the map is padded with granules in use to a whole chunk */
 	struct bound_tree bounds; /* finds a chunk, or proves that there is none */
 	struct fit_map fits; /* knows a good one, most of the time */
-	_Atomic uint64_t watch;
+	_Atomic uint64_t changes;
 };
 
 /* Bytes of zeroed memory, aligned to CACHE_LINE, that `granules` >= 1 need: 1/8 byte each and about 1/3 of that. */

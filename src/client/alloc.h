@@ -5,13 +5,13 @@
 #define CLIENT_ALLOC_H
 
 #include "base/tools.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "client/client_pool.h"
 #include "client/record.h"
 
 /* Faults that the models must find. */
-#define TWIN_OWNER_RELAXED 320 /* the owner is written without release */
-#define TWIN_LINK_RELAXED 321 /* the links are */
+#define MUTANT_OWNER_RELAXED 320 /* the owner is written without release */
+#define MUTANT_LINK_RELAXED 321 /* the links are */
 
 static inline size_t client_pages(size_t bytes)
 {
@@ -29,14 +29,14 @@ static inline __attribute__((always_inline)) void client_begin_life(struct ist_c
 	/* Looked at before: 16 pages share a line, which CPUs then only read as a rule. Release: [client.R2]. */
 	if (atomic_load_explicit(&pool->owner[start], memory_order_relaxed) != owner)
 		atomic_store_explicit(&pool->owner[start], owner,
-		                      TWIN_BROKEN(TWIN_OWNER_RELAXED) ? memory_order_relaxed
+		                      IS_MUTANT(MUTANT_OWNER_RELAXED) ? memory_order_relaxed
 		                                                      : memory_order_release);
 	for (size_t page = bits_round_up(start + 1, RECORD_LINK_PAGES); page < end; page += RECORD_LINK_PAGES)
 		atomic_store_explicit(&pool->owner[page], (uint32_t)(page - start),
-		                      TWIN_BROKEN(TWIN_LINK_RELAXED) ? memory_order_relaxed
+		                      IS_MUTANT(MUTANT_LINK_RELAXED) ? memory_order_relaxed
 		                                                     : memory_order_release);
 	/* Relaxed: the page is ours, and the free that wrote its record last happened before our claim. */
-	use = record_use(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
+	use = record_generation(atomic_load_explicit(&pool->record[start], memory_order_relaxed));
 	atomic_store_explicit(&pool->record[start], record_live(use, size, isolated),
 	                      memory_order_release); /* [client.R1] */
 	tags_set(&pool->tags, owner, start);
@@ -51,17 +51,17 @@ int client_pool_alloc_slow(struct ist_client_pool *pool, size_t size, struct ist
 static inline __attribute__((always_inline)) int client_pool_alloc_nozero(struct ist_client_pool *pool,
                                                                           size_t size, struct ist_shm *out)
 {
-	uint64_t start, bias;
+	uint64_t start, token;
 
 	if (__builtin_expect(size - 1 >= SLAB_LARGEST * (size_t)IST_PAGE_SIZE, 0))
 		return client_pool_alloc_slow(pool, size, out);
-	if (__builtin_expect(!percpu_pop_biased(&pool->slabs.percpu,
-	                                        slabs_at_sure(&pool->slabs, (size - 1) / IST_PAGE_SIZE + 1),
-	                                        &start, &bias),
+	if (__builtin_expect(!percpu_pop_token(&pool->slabs.percpu,
+	                                       slabs_at_sure(&pool->slabs, (size - 1) / IST_PAGE_SIZE + 1),
+	                                       &start, &token),
 	                     0))
 		return client_pool_alloc_slow(pool, size, out);
 	client_begin_life(pool, start, size, 0, false, out);
-	out->bias = bias;
+	out->token = token;
 	return 0;
 }
 

@@ -56,8 +56,8 @@ int client_pool_init(struct ist_client_pool *pool, void *zeroed_memory)
 	pool->slabs.line = CACHE_BATCH;
 	pool->slabs.is_never_crowded = true; /* so little is kept that it hardly matters where it lies */
 	error = slabs_create(&pool->slabs, zeroed_memory, pages, pool->pool.quarantine);
-	if (!error && !pool->pool.is_careful)
-		percpu_use_bias(&pool->slabs.percpu);
+	if (!error && !pool->pool.is_hardened)
+		percpu_use_tokens(&pool->slabs.percpu);
 	return error;
 }
 
@@ -90,17 +90,17 @@ static int claim_run(struct ist_client_pool *pool, const struct ist_client_reque
 	uint64_t value;
 	int error;
 
-	out->bias = 0;
+	out->token = 0;
 	if (request->flags & IST_CLIENT_AT || request->align > IST_PAGE_SIZE)
 		return slabs_take_with(&pool->slabs, count, request->size, claim_placed, request,
 		                       &out->start);
-	if (percpu_pop_biased(&pool->slabs.percpu, slabs_at(&pool->slabs, count), &value, &out->bias)) {
+	if (percpu_pop_token(&pool->slabs.percpu, slabs_at(&pool->slabs, count), &value, &out->token)) {
 		out->start = value;
 		return 0;
 	}
 	error = slabs_take_slow(&pool->slabs, count, request->size, &out->start, &granted);
 	if (!error)
-		out->bias = percpu_bias_here(
+		out->token = percpu_token_here(
 		        &pool->slabs.percpu); /* now: that may have plugged the first block */
 	return error;
 }
@@ -144,8 +144,8 @@ void client_pool_publish(struct ist_client_pool *pool, const struct ist_client_r
                          const struct client_claim *claim, bool isolated, struct ist_shm *out)
 {
 	client_begin_life(pool, claim->start, request->size, request->owner, isolated, out);
-	out->bias =
-	        isolated ? 0 : claim->bias; /* who ends an isolated one has more to do than a sequence can */
+	out->token =
+	        isolated ? 0 : claim->token; /* who ends an isolated one has more to do than a sequence can */
 }
 
 /* To the end of the last page, which lies behind what the caller may touch. */
@@ -213,7 +213,7 @@ int client_pool_alloc(struct ist_client_pool *pool, size_t size, struct ist_shm 
 /* Why this handle may not be obeyed, given the record of its place; 0 if it may. */
 static int judge(uint64_t record, const struct ist_shm *shm)
 {
-	if (record_use(record) != shm->use)
+	if (record_generation(record) != shm->generation)
 		return -EALREADY; /* the place has been given back since, whatever it is now */
 	if (!record_is_live(record) || record_size(record) != shm->view.size)
 		return -EINVAL;
@@ -225,11 +225,11 @@ static int find_record(struct ist_client_pool *pool, const struct ist_shm *shm, 
 {
 	size_t offset = pool_offset(&pool->pool, shm);
 
-	if (!pool_shm_is_intact(&pool->pool, shm) || offset != shm->place * (size_t)IST_PAGE_SIZE ||
-	    shm->use > RECORD_USE_MASK)
+	if (!pool_shm_is_intact(&pool->pool, shm) || offset != shm->index * (size_t)IST_PAGE_SIZE ||
+	    shm->generation > RECORD_GENERATION_MASK)
 		return -EINVAL;
 	/* Acquire: pairs with [client.R1]. */
-	*record = atomic_load_explicit(&pool->record[shm->place], memory_order_acquire);
+	*record = atomic_load_explicit(&pool->record[shm->index], memory_order_acquire);
 	return judge(*record, shm);
 }
 
@@ -248,19 +248,19 @@ static void give_back(struct ist_client_pool *pool, const struct ist_shm *shm)
 	size_t start = pool_offset(&pool->pool, shm) / IST_PAGE_SIZE, count = client_pages(shm->view.size);
 
 	tools_freed(pool, shm->view.vaddr, count * IST_PAGE_SIZE);
-	if (pool->pool.is_careful)
-		pool_give_carefully(&pool->pool, &pool->slabs, start, count, IST_PAGE_SIZE);
+	if (pool->pool.is_hardened)
+		pool_give_hardened(&pool->pool, &pool->slabs, start, count, IST_PAGE_SIZE);
 	else
-		slabs_give_run(&pool->slabs, start, count, shm->bias);
+		slabs_give_run(&pool->slabs, start, count, shm->token);
 	if (pool->tell)
 		pool->tell(pool);
 }
 
-/* By compare-exchange, for what is anybody's to end (percpu/bias.h): 0, or why not. */
-static int end_unbiased(_Atomic uint64_t *at, const struct ist_shm *shm, uint64_t record)
+/* By compare-exchange, for what is anybody's to end (percpu/token.h): 0, or why not. */
+static int end_revoked(_Atomic uint64_t *at, const struct ist_shm *shm, uint64_t record)
 {
 	/* Relaxed: it guards no other memory; buddy_free releases what was done to the pages. */
-	if (atomic_compare_exchange_strong_explicit(at, &record, record_free(shm->use + 1),
+	if (atomic_compare_exchange_strong_explicit(at, &record, record_free(shm->generation + 1),
 	                                            memory_order_relaxed, memory_order_relaxed))
 		return 0;
 	return judge(record, shm);
@@ -284,7 +284,8 @@ static bool end_here(const struct percpu_ending *ending)
 {
 	const struct client_ending *of = client_ending_of(ending);
 
-	return percpu_replace(of->percpu, of->shm->bias, of->at, of->record, record_free(of->shm->use + 1));
+	return percpu_replace(of->percpu, of->shm->token, of->at, of->record,
+	                      record_free(of->shm->generation + 1));
 }
 
 static int look_at_life(const struct percpu_ending *ending)
@@ -299,7 +300,7 @@ static int end_anywhere(const struct percpu_ending *ending)
 {
 	const struct client_ending *of = client_ending_of(ending);
 
-	return end_unbiased(of->at, of->shm, of->record);
+	return end_revoked(of->at, of->shm, of->record);
 }
 
 /* 0 for the one of several calls that ends the life that `record` tells of; the others are told why not. */
@@ -307,11 +308,11 @@ static int end_use(struct ist_client_pool *pool, const struct ist_shm *shm, uint
 {
 	struct client_ending of = {{end_here, look_at_life, end_anywhere},
 	                           &pool->slabs.percpu,
-	                           &pool->record[shm->place],
+	                           &pool->record[shm->index],
 	                           shm,
 	                           record};
 
-	return percpu_end(of.percpu, shm->bias, &of.ending);
+	return percpu_end(of.percpu, shm->token, &of.ending);
 }
 
 /*
@@ -323,13 +324,13 @@ static int bury(struct ist_client_pool *pool, const struct ist_shm *shm, uint64_
 	int error = 0;
 
 	if (record & RECORD_ISOLATED)
-		error = client_share_end(pool, shm->place, client_pages(shm->view.size));
+		error = client_share_end(pool, shm->index, client_pages(shm->view.size));
 	if (error == -ESTALE) {
 		client_share_lose(pool);
 		return 0;
 	}
 	if (error) /* nobody could take the place meanwhile */
-		atomic_store_explicit(&pool->record[shm->place], record, memory_order_release);
+		atomic_store_explicit(&pool->record[shm->index], record, memory_order_release);
 	else
 		give_back(pool, shm);
 	return error;
@@ -353,10 +354,10 @@ int client_pool_free_found(struct ist_client_pool *pool, const struct ist_client
 
 	if (client_pool_record(pool, found, &record))
 		return -ENOENT;
-	record_make_shm(&pool->pool, record_use(record), start, found->view.size, &shm);
+	record_make_shm(&pool->pool, record_generation(record), start, found->view.size, &shm);
 	/* Its word is with the holder, who may be in the middle of a sequence [percpu.B6]. */
-	percpu_unbias_all(&pool->slabs.percpu);
-	return end_unbiased(&pool->record[start], &shm, record) ? -ENOENT : bury(pool, &shm, record);
+	percpu_revoke_all(&pool->slabs.percpu);
+	return end_revoked(&pool->record[start], &shm, record) ? -ENOENT : bury(pool, &shm, record);
 }
 
 static __attribute__((noinline)) int free_run_slow(struct ist_client_pool *pool, struct ist_shm *shm)
@@ -372,9 +373,9 @@ static __attribute__((noinline)) int free_run_slow(struct ist_client_pool *pool,
 
 /* The magazine is full, or the push was aborted, perhaps because the thread was moved to another CPU. */
 static __attribute__((noinline)) int give_slow(struct ist_client_pool *pool, size_t start, size_t size,
-                                               uint64_t bias)
+                                               uint64_t token)
 {
-	slabs_give_slow(&pool->slabs, start, client_pages(size), bias);
+	slabs_give_slow(&pool->slabs, start, client_pages(size), token);
 	if (pool->tell)
 		pool->tell(pool);
 	return 0;
@@ -382,27 +383,28 @@ static __attribute__((noinline)) int give_slow(struct ist_client_pool *pool, siz
 
 /*
  * The fast path is that of a run that this CPU's magazine of its class, or the buddy, gave out here, and that goes into the
- * magazine; there is none for what has no class. Pools that are careful have no biases.
+ * magazine; there is none for what has no class. Pools that are hardened have no tokens.
  */
 int client_pool_free(struct ist_client_pool *pool, struct ist_shm *shm)
 {
-	size_t size = shm->view.size, start = shm->place, offset = start * IST_PAGE_SIZE, at;
-	uint64_t bias = shm->bias;
+	size_t size = shm->view.size, start = shm->index, offset = start * IST_PAGE_SIZE, at;
+	uint64_t token = shm->token;
 
 	if (__builtin_expect(
 	            pool_offset(&pool->pool, shm) != offset || shm->view.paddr - pool->pool.paddr != offset ||
 	                    offset >= pool->pool.size || size - 1 >= SLAB_LARGEST * (size_t)IST_PAGE_SIZE ||
-	                    shm->use > RECORD_USE_MASK,
+	                    shm->generation > RECORD_GENERATION_MASK,
 	            0) ||
-	    __builtin_expect(!percpu_replace(&pool->slabs.percpu, bias, &pool->record[start],
-	                                     record_live(shm->use, size, false), record_free(shm->use + 1)),
+	    __builtin_expect(!percpu_replace(&pool->slabs.percpu, token, &pool->record[start],
+	                                     record_live(shm->generation, size, false),
+	                                     record_free(shm->generation + 1)),
 	                     0))
 		return free_run_slow(pool, shm);
 	at = slabs_at_sure(&pool->slabs, (size - 1) / IST_PAGE_SIZE + 1);
 	tools_freed(pool, shm->view.vaddr, client_pages(size) * IST_PAGE_SIZE);
 	*shm = (struct ist_shm){0};
 	if (__builtin_expect(!percpu_push(&pool->slabs.percpu, at, (uint32_t)start), 0))
-		return give_slow(pool, start, size, bias);
+		return give_slow(pool, start, size, token);
 	return 0;
 }
 

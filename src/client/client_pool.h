@@ -92,7 +92,7 @@ int client_request_check(const struct ist_client_pool *pool, const struct ist_cl
 /* A run that is ours and that nobody knows of yet: neither a walk nor the end of an owner finds it. */
 struct client_claim {
 	size_t start;
-	uint64_t bias;
+	uint64_t token;
 };
 
 /* Claim a run for a request that has been checked. Then either publish or unclaim. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * The record of a page: {live 1, isolated 1, use 20, size - 1 in bytes 42}. Live while an allocation starts at the
- * page; otherwise it keeps only the use count for the next one. Only the owner of the page (by the buddy) makes it
+ * The record of a page: {live 1, isolated 1, generation 20, size - 1 in bytes 42}. Live while an allocation starts at the
+ * page; otherwise it keeps only the generation for the next one. Only the owner of the page (by the buddy) makes it
  * live. What makes it not live, in client_pool_free, is the linearization point that decides which of several frees is
- * obeyed: percpu_replace on the CPU that the allocation is biased to, else a compare-exchange (percpu/bias.h says why
- * these two never meet). A use count that comes round is the only ABA, and shm.h states it.
+ * obeyed: percpu_replace on the CPU that gave out the allocation's token, else a compare-exchange (percpu/token.h says why
+ * these two never meet). A generation that comes round is the only ABA, and shm.h states it.
  *
  * The owner word of the page that an allocation starts at is its owner's tag. Inside an allocation, the owner word of
  * every page whose number is a multiple of RECORD_LINK_PAGES is a link: the distance in pages down to the start.
@@ -30,19 +30,19 @@
 #endif
 #define RECORD_SIZE_BITS 42
 #define RECORD_SIZE_MASK ((UINT64_C(1) << RECORD_SIZE_BITS) - 1)
-#define RECORD_USE_MASK ((UINT64_C(1) << 20) - 1)
+#define RECORD_GENERATION_MASK ((UINT64_C(1) << 20) - 1)
 #define RECORD_ISOLATED (UINT64_C(1) << 62)
 #define RECORD_LIVE (UINT64_C(1) << 63)
 
-static inline uint64_t record_live(uint64_t use, size_t size, bool isolated)
+static inline uint64_t record_live(uint64_t generation, size_t size, bool isolated)
 {
-	return RECORD_LIVE | (isolated ? RECORD_ISOLATED : 0) | use << RECORD_SIZE_BITS | (size - 1);
+	return RECORD_LIVE | (isolated ? RECORD_ISOLATED : 0) | generation << RECORD_SIZE_BITS | (size - 1);
 }
 
-/* The place is free; its next use will be `use`. */
-static inline uint64_t record_free(uint64_t use)
+/* The place is free; its next generation will be `generation`. */
+static inline uint64_t record_free(uint64_t generation)
 {
-	return (use & RECORD_USE_MASK) << RECORD_SIZE_BITS;
+	return (generation & RECORD_GENERATION_MASK) << RECORD_SIZE_BITS;
 }
 
 static inline bool record_is_live(uint64_t record)
@@ -50,9 +50,9 @@ static inline bool record_is_live(uint64_t record)
 	return (record & RECORD_LIVE) != 0;
 }
 
-static inline uint64_t record_use(uint64_t record)
+static inline uint64_t record_generation(uint64_t record)
 {
-	return record >> RECORD_SIZE_BITS & RECORD_USE_MASK;
+	return record >> RECORD_SIZE_BITS & RECORD_GENERATION_MASK;
 }
 
 static inline size_t record_size(uint64_t record)
@@ -60,14 +60,14 @@ static inline size_t record_size(uint64_t record)
 	return (size_t)(record & RECORD_SIZE_MASK) + 1;
 }
 
-/* The handle of the allocation that starts at this page: its use is that of the record. */
-static inline void record_make_shm(const struct pool *pool, uint64_t use, size_t start, size_t size,
+/* The handle of the allocation that starts at this page: its generation is that of the record. */
+static inline void record_make_shm(const struct pool *pool, uint64_t generation, size_t start, size_t size,
                                    struct ist_shm *out)
 {
 	pool_make_shm(pool, start * IST_PAGE_SIZE, size, out);
-	out->use = (uint32_t)use;
-	out->place = (uint32_t)start;
-	out->bias = 0;
+	out->generation = (uint32_t)generation;
+	out->index = (uint32_t)start;
+	out->token = 0;
 }
 
 #endif

@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 #include "base/fence.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 
 /* Models have fewer. */
 #ifndef TAGS_PAGES
@@ -34,7 +34,7 @@
 #define TAGS 1024u
 #endif
 
-#define TWIN_TAG_UNFENCED 322 /* the bit may be looked at before the record is seen */
+#define MUTANT_TAG_UNFENCED 322 /* the bit may be looked at before the record is seen */
 
 struct tags {
 	_Atomic uint64_t *bits; /* null: none */
@@ -64,7 +64,7 @@ static inline void tags_set(const struct tags *tags, uint32_t owner, size_t page
 	if (owner == 0 || !tags->bits)
 		return;
 	word = tags_word(tags, owner, chunk);
-	if (!TWIN_BROKEN(TWIN_TAG_UNFENCED))
+	if (!IS_MUTANT(MUTANT_TAG_UNFENCED))
 		fence_full(); /* [client.T1] */
 	if (!(atomic_load_explicit(word, memory_order_relaxed) & tags_bit(chunk)))
 		atomic_fetch_or_explicit(word, tags_bit(chunk), memory_order_relaxed);

@@ -14,19 +14,19 @@
 static inline __attribute__((always_inline)) void driver_begin_life(struct ist_driver_pool *pool,
                                                                     size_t start, size_t size,
                                                                     enum state_form form, uint32_t behind,
-                                                                    uint64_t bias, struct ist_shm *out)
+                                                                    uint64_t token, struct ist_shm *out)
 {
 	_Atomic uint8_t *state = &pool->state[start];
 	unsigned bytes = state_width(form);
-	uint32_t use = state_next_use(form, arch_load(state, bytes));
+	uint32_t use = state_next_generation(form, arch_load(state, bytes));
 
 	if (form > STATE_SHORT)
 		arch_store(state + 2, form - 2, behind);
 	arch_publish(state, bytes, state_number(form, use, size));
 	pool_make_shm(&pool->pool, start * DRIVER_GRANULE, size, out);
-	out->use = use;
-	out->place = (uint32_t)start;
-	out->bias = bias;
+	out->generation = use;
+	out->index = (uint32_t)start;
+	out->token = token;
 	tools_allocated(pool, out->view.vaddr, size);
 }
 
@@ -39,11 +39,11 @@ static inline __attribute__((always_inline)) int
 driver_pool_alloc_as(struct ist_driver_pool *pool, size_t size, enum state_form form, struct ist_shm *out)
 {
 	size_t at = slabs_at_sure(&pool->slabs, (size - 1) / DRIVER_GRANULE + 1);
-	uint64_t start, bias;
+	uint64_t start, token;
 
-	if (__builtin_expect(!percpu_pop_biased(&pool->slabs.percpu, at, &start, &bias), 0))
+	if (__builtin_expect(!percpu_pop_token(&pool->slabs.percpu, at, &start, &token), 0))
 		return driver_pool_alloc_slow(pool, size, out);
-	driver_begin_life(pool, start, size, form, state_behind(form, size), bias, out);
+	driver_begin_life(pool, start, size, form, state_behind(form, size), token, out);
 	return 0;
 }
 

@@ -10,17 +10,17 @@
  *
  * Freeing. A pointer says where; what lives there says of itself how long it is, and what decides between several who
  * free it at once.
- *  - A bare allocation with room for it says by which word of bias.h its end is decided (its owner, below); without
+ *  - A bare allocation with room for it says by which word of token.h its end is decided (its owner, below); without
  *    room it has none, and a compare-exchange decides.
- *  - One with a handle has a word that we do not know. percpu_unbias_all makes it anybody's ([percpu.B6] there), then a
+ *  - One with a handle has a word that we do not know. percpu_revoke_all makes it anybody's ([percpu.B6] there), then a
  *    compare-exchange decides. That is slow, and makes frees on the CPU it belongs to slower for a while.
- * As for handles, the linearization point is percpu_retire or the compare-exchange, and bias.h says why they never meet.
+ * As for handles, the linearization point is percpu_retire or the compare-exchange, and token.h says why they never meet.
  *
  * Which life is it?
  *   [driver.F1] What belongs to a number is stored before it, and published with it (arch_publish). A number that is
  *        loaded first (acquire), what belongs to it next (acquire), and the number again by what ends the life: if that
  *        is the same, so was the life, and what was loaded between is of it; else the call is refused, or tries nothing
- *        at all. Only a use count that came round between two loads could deceive, of an allocation that somebody else
+ *        at all. Only a generation that came round between two loads could deceive, of an allocation that somebody else
  *        has freed, and taken again as often.
  *   [driver.F2] How long the run is is asked only after the life was ended, by the one who ended it: then nobody else
  *        may change what the state says.
@@ -31,9 +31,9 @@
 #include "driver/driver_pool.h"
 
 /*
- * The owner of a bare allocation of OWNER_FROM granules or more, in state bytes 4 to 7: half of its word (bias.h), whose
+ * The owner of a bare allocation of OWNER_FROM granules or more, in state bytes 4 to 7: half of its word (token.h), whose
  * bytes have no highest bit, since that is for those that start there. 0: none. Where an allocation lives on while its
- * block has BIAS_HALF_EPOCHS epochs, and the last of these begins between two steps of one of two frees at once, both may be
+ * block has TOKEN_HALF_EPOCHS epochs, and the last of these begins between two steps of one of two frees at once, both may be
  * obeyed; handles have the whole word.
  */
 #define OWNER_FROM 8u

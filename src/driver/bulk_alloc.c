@@ -56,7 +56,8 @@ static inline __attribute__((always_inline)) void *begin(struct ist_driver_pool 
 	unsigned bytes = state_width(form);
 	void *vaddr = pool->pool.vaddr + start * DRIVER_GRANULE;
 
-	arch_publish(state, bytes, state_number(form, state_next_use(form, arch_load(state, bytes)), size));
+	arch_publish(state, bytes,
+	             state_number(form, state_next_generation(form, arch_load(state, bytes)), size));
 	tools_allocated(pool, vaddr, size);
 	return vaddr;
 }
@@ -106,7 +107,7 @@ static size_t take_held(struct bulk *bulk)
 /* Those that came out of a magazine together, in the order in which they would have come one by one. */
 static void hold_batch(struct bulk *bulk, const uint32_t *values, unsigned count)
 {
-	uint32_t owner = bias_half(percpu_bias_near(&bulk->pool->slabs.percpu));
+	uint32_t owner = token_half(percpu_token_near(&bulk->pool->slabs.percpu));
 
 	while (count-- > 0) {
 		prepare(bulk->pool, values[count], bulk->form, bulk->behind, bulk->is_owned, owner);
@@ -140,7 +141,7 @@ static int gather_one(struct bulk *bulk)
 		return error;
 	run = bulk->form == STATE_LONG && slabs_granules(slabs, bulk->at) != granted ? STATE_RUN >> 16 : 0;
 	prepare(bulk->pool, start, bulk->form, bulk->behind | run, bulk->is_owned,
-	        bias_half(percpu_bias_near(&slabs->percpu)));
+	        token_half(percpu_token_near(&slabs->percpu)));
 	hold(bulk, start);
 	return 0;
 }
@@ -214,7 +215,7 @@ static inline __attribute__((always_inline)) void begin_usual(struct ist_driver_
 
 	while (count-- > 0) { /* from the last on, in the order in which they would have come one by one */
 		_Atomic uint8_t *state = states + *(starts + count);
-		uint32_t use = state_next_use(STATE_LONG, arch_load(state, 2));
+		uint32_t use = state_next_generation(STATE_LONG, arch_load(state, 2));
 
 		*out++ = vaddr + (size_t)starts[count] * DRIVER_GRANULE;
 		arch_store(state + 2, 2, behind);
@@ -234,7 +235,7 @@ static int alloc_usual(struct ist_driver_pool *pool, size_t size, unsigned count
 
 	if (taken < count)
 		return bulk_slow(pool, size, count, out, values, taken);
-	owner = bias_half(percpu_bias_near(percpu));
+	owner = token_half(percpu_token_near(percpu));
 	begin_usual(pool, values, count, size, owner, out);
 	return 0;
 }
@@ -242,13 +243,13 @@ static int alloc_usual(struct ist_driver_pool *pool, size_t size, unsigned count
 static int alloc_one(struct ist_driver_pool *pool, size_t size, void **out)
 {
 	size_t at = slabs_at_sure(&pool->slabs, driver_granules(size));
-	uint64_t value, bias;
+	uint64_t value, token;
 	uint32_t start;
 
-	if (__builtin_expect(!percpu_pop_biased(&pool->slabs.percpu, at, &value, &bias), 0))
+	if (__builtin_expect(!percpu_pop_token(&pool->slabs.percpu, at, &value, &token), 0))
 		return bulk_slow(pool, size, 1, out, NULL, 0);
 	start = (uint32_t)value;
-	begin_usual(pool, &start, 1, size, bias_half(bias), out);
+	begin_usual(pool, &start, 1, size, token_half(token), out);
 	return 0;
 }
 

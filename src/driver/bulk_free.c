@@ -6,17 +6,17 @@
 #include <errno.h>
 
 #include "base/bytes.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 
-/* A fault that the tests must find: who has no word of an allocation does not end its bias. */
-#define BULK_TWIN_WITHOUT_UNBIAS 112
+/* A fault that the tests must find: who has no word of an allocation does not end its token. */
+#define BULK_MUTANT_WITHOUT_UNTOKEN 112
 
 #define OWNER_NONE UINT32_C(0x80808080) /* no owner is written like this */
 
 /* Messages of one size and this CPU, which end together and go into its magazine together. */
 struct bin {
 	struct ist_driver_pool *pool;
-	uint64_t bias; /* this CPU's, and how that is written down */
+	uint64_t token; /* this CPU's, and how that is written down */
 	uint32_t owner, behind; /* of all of them; behind the number */
 	unsigned count;
 	struct arch_ending ending;
@@ -74,18 +74,18 @@ static size_t needed_granules(const struct ist_driver_pool *pool, size_t start, 
 	return driver_granules(state_size(form, state, 0));
 }
 
-/* The word of a bare allocation; for one with a handle 0, after having ended the biases that it may have. */
-static uint64_t find_bias(struct ist_driver_pool *pool, size_t start, enum state_form form, uint32_t state)
+/* The word of a bare allocation; for one with a handle 0, after having ended the tokens that it may have. */
+static uint64_t find_token(struct ist_driver_pool *pool, size_t start, enum state_form form, uint32_t state)
 {
 	if (state_bare(form) == 0 || !(state >> 16 & state_bare(form))) {
-		if (!TWIN_BROKEN(BULK_TWIN_WITHOUT_UNBIAS))
-			percpu_unbias_all(&pool->slabs.percpu);
+		if (!IS_MUTANT(BULK_MUTANT_WITHOUT_UNTOKEN))
+			percpu_revoke_all(&pool->slabs.percpu);
 		return 0;
 	}
 	if (needed_granules(pool, start, form, state) < OWNER_FROM)
 		return 0;
-	return percpu_bias_of_half(&pool->slabs.percpu,
-	                           arch_load_acquire(&pool->state[start + OWNER_AT], OWNER_BYTES));
+	return percpu_token_of_half(&pool->slabs.percpu,
+	                            arch_load_acquire(&pool->state[start + OWNER_AT], OWNER_BYTES));
 }
 
 /* The granules of a run whose life was ended here [driver.F2]. */
@@ -98,20 +98,20 @@ static size_t ended_granules(const struct ist_driver_pool *pool, size_t start, e
 	return granules == 0 || (form == STATE_LONG && state & STATE_RUN) ? count : granules;
 }
 
-static void give(struct ist_driver_pool *pool, size_t start, size_t granules, uint64_t bias)
+static void give(struct ist_driver_pool *pool, size_t start, size_t granules, uint64_t token)
 {
 	tools_freed(pool, pool->pool.vaddr + start * DRIVER_GRANULE, granules * DRIVER_GRANULE);
-	if (pool->pool.is_careful)
-		pool_give_carefully(&pool->pool, &pool->slabs, start, granules, DRIVER_GRANULE);
+	if (pool->pool.is_hardened)
+		pool_give_hardened(&pool->pool, &pool->slabs, start, granules, DRIVER_GRANULE);
 	else
-		slabs_give_run(&pool->slabs, start, granules, bias);
+		slabs_give_run(&pool->slabs, start, granules, token);
 }
 
 static __attribute__((noinline)) int free_slow(struct ist_driver_pool *pool, size_t start)
 {
 	uint32_t state = bytes_load_acquire(&pool->state[start], 2);
 	enum state_form form = state_form_of(state);
-	uint64_t bias;
+	uint64_t token;
 	int error;
 
 	if (!(state & STATE_LIVE))
@@ -119,11 +119,11 @@ static __attribute__((noinline)) int free_slow(struct ist_driver_pool *pool, siz
 	state = bytes_load_acquire(&pool->state[start], form);
 	if (!(state & STATE_LIVE) || state_form_of(state) != form)
 		return -EALREADY; /* somebody has ended it meanwhile */
-	bias = find_bias(pool, start, form, state);
-	error = driver_pool_end_life(pool, &pool->state[start], form, state, bias);
+	token = find_token(pool, start, form, state);
+	error = driver_pool_end_life(pool, &pool->state[start], form, state, token);
 	if (error)
 		return -EALREADY;
-	give(pool, start, ended_granules(pool, start, form), bias);
+	give(pool, start, ended_granules(pool, start, form), token);
 	return 0;
 }
 
@@ -217,7 +217,7 @@ static int empty(struct bin *bin, int error)
 	unsigned done = 0;
 
 	while (done < bin->count) {
-		unsigned ended = percpu_retire_batch(&pool->slabs.percpu, bin->bias, pool->state,
+		unsigned ended = percpu_retire_batch(&pool->slabs.percpu, bin->token, pool->state,
 		                                     &bin->ending, done, bin->count);
 
 		tell_tools(bin, done, done + ended);
@@ -259,8 +259,8 @@ static __attribute__((noinline)) int free_several(struct ist_driver_pool *pool, 
 	int error = 0;
 
 	bin.pool = pool;
-	bin.bias = percpu_bias_near(&pool->slabs.percpu);
-	bin.owner = bias_half(bin.bias) & BIAS_ON ? bias_half(bin.bias) : OWNER_NONE;
+	bin.token = percpu_token_near(&pool->slabs.percpu);
+	bin.owner = token_half(bin.token) & TOKEN_ON ? token_half(bin.token) : OWNER_NONE;
 	while (count > 0) {
 		unsigned done = free_some(&bin, vaddrs, count - 1, &error);
 
@@ -281,14 +281,14 @@ static inline __attribute__((always_inline)) int free_one(struct ist_driver_pool
 {
 	struct percpu *percpu = &pool->slabs.percpu;
 	size_t start = start_at(pool->pool.vaddr, vaddr), at;
-	uint64_t bias = percpu_bias_near(percpu);
+	uint64_t token = percpu_token_near(percpu);
 	uint32_t number, behind;
 
-	if (__builtin_expect(start >= pool->pool.size / DRIVER_GRANULE || !(bias & BIAS_ON), 0))
+	if (__builtin_expect(start >= pool->pool.size / DRIVER_GRANULE || !(token & TOKEN_ON), 0))
 		return free_other(pool, start);
-	number = look_at(pool, start, bias_half(bias), &behind);
-	if (__builtin_expect(!bias_half(bias) || number == 0 ||
-	                             !percpu_retire(percpu, bias, pool->state, start, 2, &number, 0),
+	number = look_at(pool, start, token_half(token), &behind);
+	if (__builtin_expect(!token_half(token) || number == 0 ||
+	                             !percpu_retire(percpu, token, pool->state, start, 2, &number, 0),
 	                     0))
 		return free_other(pool, start);
 	at = slabs_at_sure(&pool->slabs, driver_granules(state_size(STATE_LONG, behind << 16, 0)));

@@ -5,11 +5,11 @@
 #include <errno.h>
 
 #include "base/bytes.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "platform/platform.h"
 
 /* Check and store in place of the compare-exchange that decides a free. */
-#define DRIVER_TWIN_FREE_WITHOUT_EXCHANGE 111
+#define DRIVER_MUTANT_FREE_WITHOUT_EXCHANGE 111
 
 #define EXACT_BELOW ((size_t)256 << 10) /* bytes: smaller pools have a class for every count of granules */
 
@@ -95,11 +95,11 @@ int driver_pool_init(struct ist_driver_pool *pool, void *zeroed_memory)
 	pool->slabs.line = CACHE_LINE; /* a byte of state each */
 	choose_classes(pool);
 	error = slabs_create(&pool->slabs, zeroed_memory, granules, pool->pool.quarantine);
-	/* Without classes the fast path of a free, which a bias leads to, would not know how long runs are. */
+	/* Without classes the fast path of a free, which a token leads to, would not know how long runs are. */
 	if (error)
 		platform_unmap(pool->links, link_bytes(granules));
-	else if (!pool->pool.is_careful && pool->slabs.classes.count)
-		percpu_use_bias(&pool->slabs.percpu);
+	else if (!pool->pool.is_hardened && pool->slabs.classes.count)
+		percpu_use_tokens(&pool->slabs.percpu);
 	return error;
 }
 
@@ -133,7 +133,7 @@ int driver_pool_alloc_slow(struct ist_driver_pool *pool, size_t size, struct ist
 	}
 	has_class = slabs_granules(&pool->slabs, slabs_at(&pool->slabs, count)) == granted;
 	behind = state_behind(form, size) | (has_class ? 0 : run_flag(form)) >> 16;
-	driver_begin_life(pool, start, size, form, behind, percpu_bias_here(&pool->slabs.percpu), out);
+	driver_begin_life(pool, start, size, form, behind, percpu_token_here(&pool->slabs.percpu), out);
 	return 0;
 }
 
@@ -170,8 +170,8 @@ static bool is_intact(const struct ist_driver_pool *pool, const struct ist_shm *
 	size_t offset = pool_offset(&pool->pool, shm);
 
 	return pool_shm_is_intact(&pool->pool, shm) && offset % DRIVER_GRANULE == 0 &&
-	       shm->place == (uint32_t)(offset / DRIVER_GRANULE) &&
-	       shm->use == state_use(state_form(shm->view.size), shm->use);
+	       shm->index == (uint32_t)(offset / DRIVER_GRANULE) &&
+	       shm->generation == state_generation(state_form(shm->view.size), shm->generation);
 }
 
 /* The life of what begins at `state`: while it lives it reads `live`. */
@@ -181,7 +181,7 @@ struct driver_ending {
 	_Atomic uint8_t *state;
 	enum state_form form;
 	uint32_t live;
-	uint64_t bias;
+	uint64_t token;
 };
 
 static const struct driver_ending *driver_ending_of(const struct percpu_ending *ending)
@@ -194,7 +194,7 @@ static bool end_here(const struct percpu_ending *ending)
 	const struct driver_ending *of = driver_ending_of(ending);
 	uint32_t number = of->live & 0xffff;
 
-	return percpu_retire(of->percpu, of->bias, of->state, 0, state_width(of->form), &number, 0);
+	return percpu_retire(of->percpu, of->token, of->state, 0, state_width(of->form), &number, 0);
 }
 
 static int look_at_life(const struct percpu_ending *ending)
@@ -214,7 +214,7 @@ static int end_anywhere(const struct percpu_ending *ending)
 	 * Acquire: for the case that the place was used again since it was looked at. No release is needed: giving the
 	 * run back releases what we did to the memory.
 	 */
-	if (TWIN_BROKEN(DRIVER_TWIN_FREE_WITHOUT_EXCHANGE))
+	if (IS_MUTANT(DRIVER_MUTANT_FREE_WITHOUT_EXCHANGE))
 		atomic_store_explicit(of->state, next, memory_order_relaxed);
 	else if (!atomic_compare_exchange_strong_explicit(of->state, &first, next, memory_order_acquire,
 	                                                  memory_order_relaxed))
@@ -223,12 +223,12 @@ static int end_anywhere(const struct percpu_ending *ending)
 }
 
 int driver_pool_end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, enum state_form form,
-                         uint32_t live, uint64_t bias)
+                         uint32_t live, uint64_t token)
 {
 	struct driver_ending of = {
-	        {end_here, look_at_life, end_anywhere}, &pool->slabs.percpu, state, form, live, bias};
+	        {end_here, look_at_life, end_anywhere}, &pool->slabs.percpu, state, form, live, token};
 
-	return percpu_end(of.percpu, bias, &of.ending);
+	return percpu_end(of.percpu, token, &of.ending);
 }
 
 /*
@@ -242,7 +242,7 @@ static int refuse(const struct ist_driver_pool *pool, const struct ist_shm *shm)
 	enum state_form form = state_form(bits_max(run, 1) * DRIVER_GRANULE);
 	uint32_t state = bytes_load(&pool->state[start], form);
 
-	return (state & STATE_LIVE) && state_use(form, state) == shm->use ? -EINVAL : -EALREADY;
+	return (state & STATE_LIVE) && state_generation(form, state) == shm->generation ? -EINVAL : -EALREADY;
 }
 
 static int free_judged(struct ist_driver_pool *pool, struct ist_shm *shm)
@@ -253,14 +253,14 @@ static int free_judged(struct ist_driver_pool *pool, struct ist_shm *shm)
 	enum state_form form = state_form(size);
 	_Atomic uint8_t *state;
 	uint32_t live, seen;
-	uint64_t bias;
+	uint64_t token;
 	int error;
 
 	if (!is_intact(pool, shm))
 		return -EINVAL;
 	state = &pool->state[start];
 	seen = bytes_load(state, form);
-	live = state_live(form, shm->use, size) + (seen & run_flag(form));
+	live = state_live(form, shm->generation, size) + (seen & run_flag(form));
 	if (seen != live)
 		return refuse(pool, shm);
 	if (granules == 0 || seen & run_flag(form)) {
@@ -268,16 +268,16 @@ static int free_judged(struct ist_driver_pool *pool, struct ist_shm *shm)
 		if (driver_pool_run(pool, start, granules) != granules)
 			return -EINVAL;
 	}
-	bias = shm->bias;
-	error = driver_pool_end_life(pool, state, form, live, bias);
+	token = shm->token;
+	error = driver_pool_end_life(pool, state, form, live, token);
 	if (error)
 		return error;
 	tools_freed(pool, shm->view.vaddr, granules * DRIVER_GRANULE);
 	*shm = (struct ist_shm){0};
-	if (pool->pool.is_careful)
-		pool_give_carefully(&pool->pool, &pool->slabs, start, granules, DRIVER_GRANULE);
+	if (pool->pool.is_hardened)
+		pool_give_hardened(&pool->pool, &pool->slabs, start, granules, DRIVER_GRANULE);
 	else
-		slabs_give_run(&pool->slabs, start, granules, bias);
+		slabs_give_run(&pool->slabs, start, granules, token);
 	return 0;
 }
 
@@ -290,9 +290,9 @@ int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm)
 	return error;
 }
 
-int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start, uint64_t bias)
+int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start, uint64_t token)
 {
-	slabs_give_slow(&pool->slabs, start, slabs_granules(&pool->slabs, at), bias);
+	slabs_give_slow(&pool->slabs, start, slabs_granules(&pool->slabs, at), token);
 	return 0;
 }
 

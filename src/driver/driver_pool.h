@@ -52,11 +52,11 @@ void driver_pool_stats(struct ist_driver_pool *pool, struct ist_pool_stats *out)
 size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t most);
 
 /*
- * 0 for the one of several calls that ends the life with this state, which was found at `state`, and this bias. -EALREADY:
- * it is not there any more; -EINVAL: there is no such bias.
+ * 0 for the one of several calls that ends the life with this state, which was found at `state`, and this token. -EALREADY:
+ * it is not there any more; -EINVAL: there is no such token.
  */
 int driver_pool_end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, enum state_form form,
-                         uint32_t live, uint64_t bias);
+                         uint32_t live, uint64_t token);
 
 /* ist_shm_free for any handle that names this pool. The error of one that is refused, else 0 and *shm is cleared. */
 int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm);
@@ -65,39 +65,39 @@ int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm);
  * When the magazine is full, or the push was aborted, perhaps because the thread was moved to another CPU; 0. A function of its
  * own so that it ends driver_pool_free_as.
  */
-int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start, uint64_t bias);
+int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start, uint64_t token);
 
 /*
- * The same for sizes of this form that have a class, in a pool that is not careful. All that is wrong, and all that is
- * not biased to this CPU, goes the slow way.
+ * The same for sizes of this form that have a class, in a pool that is not hardened. All that is wrong, and all that is
+ * not of this CPU's token, goes the slow way.
  */
 static inline __attribute__((always_inline)) int
 driver_pool_free_as(struct ist_driver_pool *pool, struct ist_shm *shm, enum state_form form)
 {
-	size_t size = shm->view.size, start = shm->place, offset = start * DRIVER_GRANULE, at;
+	size_t size = shm->view.size, start = shm->index, offset = start * DRIVER_GRANULE, at;
 	struct percpu *percpu = &pool->slabs.percpu;
-	uint64_t bias = shm->bias;
+	uint64_t token = shm->token;
 
 	if (__builtin_expect(pool_offset(&pool->pool, shm) != offset ||
 	                             shm->view.paddr - pool->pool.paddr != offset ||
 	                             offset >= pool->pool.size ||
 	                             !state_is_behind(form, pool->state, start, state_behind(form, size)) ||
-	                             !percpu_retire(percpu, bias, pool->state, start, state_width(form),
-	                                            &shm->use, state_number(form, 0, size)),
+	                             !percpu_retire(percpu, token, pool->state, start, state_width(form),
+	                                            &shm->generation, state_number(form, 0, size)),
 	                     0))
 		return driver_pool_free_slow(pool, shm);
 	at = slabs_at_sure(&pool->slabs, (size - 1) / DRIVER_GRANULE + 1);
 	tools_freed(pool, shm->view.vaddr, slabs_granules(&pool->slabs, at) * DRIVER_GRANULE);
 	*shm = (struct ist_shm){0};
 	if (__builtin_expect(!percpu_push(percpu, at, (uint32_t)start), 0))
-		return driver_pool_give_slow(pool, at, start, bias);
+		return driver_pool_give_slow(pool, at, start, token);
 	return 0;
 }
 
 /* For sizes that are not among the most usual. */
 int driver_pool_free_other(struct ist_driver_pool *pool, struct ist_shm *shm);
 
-/* ist_shm_free for a handle that names this pool, which is not careful. */
+/* ist_shm_free for a handle that names this pool, which is not hardened. */
 static inline __attribute__((always_inline)) int driver_pool_free(struct ist_driver_pool *pool,
                                                                   struct ist_shm *shm)
 {

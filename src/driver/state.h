@@ -5,19 +5,19 @@
  * Which, is the form (members of a byte from its highest bit down, the lowest byte last):
  *
  *   bytes asked   number                                                          behind it
- *   1 to 8        {live: 1, 1: 1, size - 1: 3, use: 3}
- *   9 to 16       {0: 2, size - 9: 3, use: 3} {live: 1, 0: 1, use: 6}
- *   17 to 24      {0: 1, 2: 2, use: 5} {live: 1, 0: 1, use: 6}                    {0: 1, bare: 1, size - 17: 6}
- *   more          {0: 1, 3: 2, use: 5} {live: 1, 0: 1, use: 6}                    {0: 1, run: 1, bare: 1, x: 5} {0: 1, x: 7}
+ *   1 to 8        {live: 1, 1: 1, size - 1: 3, generation: 3}
+ *   9 to 16       {0: 2, size - 9: 3, generation: 3} {live: 1, 0: 1, generation: 6}
+ *   17 to 24      {0: 1, 2: 2, generation: 5} {live: 1, 0: 1, generation: 6}                    {0: 1, bare: 1, size - 17: 6}
+ *   more          {0: 1, 3: 2, generation: 5} {live: 1, 0: 1, generation: 6}                    {0: 1, run: 1, bare: 1, x: 5} {0: 1, x: 7}
  *
  * x is the lowest 12 bits of size - 1; `run` says that the run is not as long as its class, but as long as the marks say
  * (driver_pool.h); `bare` that there is no handle, only a pointer (bulk.h). Then four more bytes may follow. The highest bit of a byte is set only where an allocation lives that starts there; so whatever lies
  * inside of one, or was left behind, is not live. No state of one form is one of another.
  *
- * When an allocation is freed it is not live any more; all else stays. The next one at the place has the next use, which
+ * When an allocation is freed it is not live any more; all else stays. The next one at the place has the next generation, which
  * tells its handle from older ones. A place that was inside another allocation meanwhile has whatever that left there.
  *
- * A handle has the use. With its size that makes a state, and the handle is obeyed if that is what is there: so one
+ * A handle has the generation. With its size that makes a state, and the handle is obeyed if that is what is there: so one
  * that was freed, whose place was used again, or whose size was changed is refused. Where the allocation starts is in
  * the handle once more, so that a changed address is told as well.
  *
@@ -26,8 +26,8 @@
  * number without having been given a handle (bulk.h) finds what belongs to it.
  *
  * Only the owner of a run (slab.h [slab.S1]) makes its state live. What makes it not live, in driver_pool_free, is the
- * linearization point that decides which of several frees is obeyed: percpu_retire on the CPU that the allocation is
- * biased to, else a compare-exchange of the first byte (percpu/bias.h says why these two never meet).
+ * linearization point that decides which of several frees is obeyed: percpu_retire on the CPU that gave out the
+ * allocation's token, else a compare-exchange of the first byte (percpu/token.h says why these two never meet).
  */
 #ifndef DRIVER_STATE_H
 #define DRIVER_STATE_H
@@ -66,30 +66,31 @@ static inline enum state_form state_form(size_t size)
 	                               : STATE_TINY;
 }
 
-static inline __attribute__((always_inline)) uint32_t state_use(enum state_form form, uint32_t number)
+static inline __attribute__((always_inline)) uint32_t state_generation(enum state_form form, uint32_t number)
 {
 	return number & (form == STATE_TINY ? 0x07 : form == STATE_SHORT ? 0x073f : 0x1f3f);
 }
 
-/* The use after that in a number: the carry passes through the bits that are not the use's. */
-static inline __attribute__((always_inline)) uint32_t state_next_use(enum state_form form, uint32_t number)
+/* The generation after that in a number: the carry passes through the bits that are not the generation's. */
+static inline __attribute__((always_inline)) uint32_t state_next_generation(enum state_form form,
+                                                                            uint32_t number)
 {
-	return state_use(form, (form == STATE_TINY ? number : number | 0xc0) + 1);
+	return state_generation(form, (form == STATE_TINY ? number : number | 0xc0) + 1);
 }
 
 /* The number of a live allocation. */
-static inline __attribute__((always_inline)) uint32_t state_number(enum state_form form, uint32_t use,
+static inline __attribute__((always_inline)) uint32_t state_number(enum state_form form, uint32_t generation,
                                                                    size_t size)
 {
 	switch (form) {
 	case STATE_TINY:
-		return use + ((uint32_t)(size - 1) << 3) + 0x40 + STATE_LIVE;
+		return generation + ((uint32_t)(size - 1) << 3) + 0x40 + STATE_LIVE;
 	case STATE_SHORT:
-		return use + ((uint32_t)(size - 9) << 11) + STATE_LIVE;
+		return generation + ((uint32_t)(size - 9) << 11) + STATE_LIVE;
 	case STATE_MIDDLE:
-		return use + 0x4000 + STATE_LIVE;
+		return generation + 0x4000 + STATE_LIVE;
 	default:
-		return use + 0x6000 + STATE_LIVE;
+		return generation + 0x6000 + STATE_LIVE;
 	}
 }
 
@@ -102,9 +103,9 @@ static inline __attribute__((always_inline)) uint32_t state_behind(enum state_fo
 }
 
 /* The whole state. */
-static inline uint32_t state_live(enum state_form form, uint32_t use, size_t size)
+static inline uint32_t state_live(enum state_form form, uint32_t generation, size_t size)
 {
-	return state_number(form, use, size) | state_behind(form, size) << 16;
+	return state_number(form, generation, size) | state_behind(form, size) << 16;
 }
 
 /* Whether this is behind the number at `place`. */

@@ -13,15 +13,15 @@ static void lock_managers(void)
 	pthread_mutex_lock(&list_lock);
 	for (struct ist_manager *manager = managers; manager; manager = manager->next)
 		space_lock_all(&manager->space);
-	/* A desk's lock nests inside that of its space alone. */
+	/* A provider's lock nests inside that of its space alone. */
 	for (struct ist_manager *manager = managers; manager; manager = manager->next)
-		pthread_mutex_lock(&manager->desk.lock);
+		pthread_mutex_lock(&manager->provider.lock);
 }
 
 static void unlock_managers(void (*unlock_space)(struct space *space))
 {
 	for (struct ist_manager *manager = managers; manager; manager = manager->next) {
-		pthread_mutex_unlock(&manager->desk.lock);
+		pthread_mutex_unlock(&manager->provider.lock);
 		unlock_space(&manager->space);
 	}
 	pthread_mutex_unlock(&list_lock);

@@ -72,8 +72,8 @@ static void place_pool(struct pool *pool, enum pool_kind kind, const struct plan
 	pool->size = size;
 	pool->zero_on_free = plan->zero_on_free;
 	pool->quarantine = plan->quarantine;
-	pool->is_careful = plan->zero_on_free || plan->quarantine;
-	pool->is_simple = kind == POOL_DRIVER && !pool->is_careful;
+	pool->is_hardened = plan->zero_on_free || plan->quarantine;
+	pool->is_simple = kind == POOL_DRIVER && !pool->is_hardened;
 }
 
 /* All bookkeeping is one private mapping: the manager, then each pool's. */
@@ -136,13 +136,13 @@ static int attach(struct ist_manager *manager)
 	manager->space.by_paddr = manager->by_paddr;
 	manager->space.by_vaddr = manager->by_vaddr;
 	manager->space.carve_out = &manager->carve_out;
-	desk_init(&manager->desk, &manager->space, &manager->client);
+	provider_init(&manager->provider, &manager->space, &manager->client);
 	space_init(&manager->space);
 	error = manager_enlist(manager);
 	if (!error)
 		return 0;
 	space_drop(&manager->space);
-	desk_drop(&manager->desk);
+	provider_drop(&manager->provider);
 	pool_unregister(&manager->client.pool);
 
 undo_driver:
@@ -183,11 +183,11 @@ int manager_destroy(struct ist_manager *manager)
 		return -EBUSY;
 	if (driver_pool_is_used(&manager->driver) || client_pool_is_used(&manager->client))
 		return -EBUSY;
-	if (desk_settle(&manager->desk) || space_settle(&manager->space))
+	if (provider_settle(&manager->provider) || space_settle(&manager->space))
 		return -EBUSY;
 	manager_delist(manager);
 	space_drop(&manager->space);
-	desk_drop(&manager->desk);
+	provider_drop(&manager->provider);
 	pool_unregister(&manager->driver.pool);
 	pool_unregister(&manager->client.pool);
 	pamap_destroy(manager->by_paddr);

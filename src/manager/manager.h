@@ -19,7 +19,7 @@ struct ist_manager {
 	struct pamap *by_paddr; /* everything but the carve-out, which needs only a comparison */
 	struct pamap *by_vaddr;
 	struct space space; /* dynamic mappings, their owners and backings */
-	struct provider_desk desk; /* what a provider has handed out */
+	struct provider provider; /* what a provider has handed out */
 	_Atomic uint32_t exports; /* of statistics: src/stat */
 	size_t bytes; /* of the mapping that this lies in */
 	struct ist_manager *next, **link; /* fork.c */

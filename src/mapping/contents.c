@@ -21,11 +21,11 @@ static bool find_page(const struct mapping *mapping, uint64_t at, uint64_t *page
 }
 
 /*
- * Where the piece that has this segment ends, in bytes of the mapping, up to `end`; *segment is the next one behind it then.
+ * Where the part in one place that has this segment ends, in bytes of the mapping, up to `end`; *segment is the next one behind it then.
  * Segments may lie side by side.
  */
-static uint64_t end_of_piece(struct space *space, const struct mapping *mapping, uint32_t *segment,
-                             uint64_t end)
+static uint64_t end_of_part(struct space *space, const struct mapping *mapping, uint32_t *segment,
+                            uint64_t end)
 {
 	const struct segment *all = mapping_segments(mapping);
 	uint64_t stop;
@@ -41,7 +41,7 @@ static uint64_t end_of_piece(struct space *space, const struct mapping *mapping,
 	return stop < end ? stop : end;
 }
 
-/* All of [offset, offset + len) in order; how many pieces it is. */
+/* All of [offset, offset + len) in order; how many parts it is. */
 static size_t list_segments(struct space *space, const struct mapping *mapping, uint64_t offset, uint64_t len,
                             struct iovec *out, size_t room)
 {
@@ -58,7 +58,7 @@ static size_t list_segments(struct space *space, const struct mapping *mapping, 
 	for (segment = segment_at(mapping, at / IST_PAGE_SIZE); at < end; count++) {
 		char *begin = segment_address(space, mapping, segment, all[segment].page) +
 		              (at - all[segment].at * IST_PAGE_SIZE);
-		uint64_t stop = end_of_piece(space, mapping, &segment, end);
+		uint64_t stop = end_of_part(space, mapping, &segment, end);
 
 		if (count < room)
 			out[count] = (struct iovec){begin, (size_t)(stop - at)};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* Lookups by address: no lock, no waiting, no retrying. See [backing.C1] and [backing.C2] in cover.h. */
+/* Lookups by address: no lock, no waiting, no retrying. See [backing.C1] and [backing.C2] in page_tree.h. */
 #include "mapping/find.h"
 
 #include "backing/sharing.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "space/range_words.h"
 
 struct query {
@@ -32,7 +32,7 @@ bool owner_is_shown(struct space *space, uint32_t number, uint64_t hiding)
 		return false;
 	/* Acquire: `hidden` is behind it. */
 	return atomic_load_explicit(&owner->state, memory_order_acquire) == OWNER_LIVE ||
-	       (!TWIN_BROKEN(216) && /* hides from lookups that had begun before */
+	       (!IS_MUTANT(216) && /* hides from lookups that had begun before */
 	        is_later(atomic_load_explicit(&owner->hidden, memory_order_relaxed),
 	                 (uint32_t)(hiding >> 32)));
 }
@@ -98,7 +98,7 @@ static bool consider_groups(struct query *query, struct node node, uint32_t numb
 	if (query->owner) {
 		for (enum link_kind kind = LINK_IN_VIEW; kind <= LINK_IN_RANGE; kind++) {
 			const struct group *group =
-			        group_at(query->space, group_find(query->space, &query->backing->cover, node,
+			        group_at(query->space, group_find(query->space, &query->backing->tree, node,
 			                                          query->owner, kind));
 
 			if (group && consider_group(query, group))
@@ -129,7 +129,7 @@ static bool consider_alone(struct query *query, uint32_t word)
 
 static uint32_t read_node(const struct query *query, struct node node)
 {
-	const _Atomic uint32_t *word = cover_word(&query->backing->cover, node);
+	const _Atomic uint32_t *word = page_tree_word(&query->backing->tree, node);
 
 	return word ? atomic_load_explicit(word, memory_order_acquire) : 0; /* [backing.C1], [backing.C2] */
 }
@@ -137,7 +137,7 @@ static uint32_t read_node(const struct query *query, struct node node)
 static bool read_nodes(struct query *query)
 {
 	uint64_t page = query->first - query->backing->page;
-	uint32_t used = atomic_load_explicit(&query->backing->cover.used, memory_order_relaxed);
+	uint32_t used = atomic_load_explicit(&query->backing->tree.used, memory_order_relaxed);
 
 	query->hiding = atomic_load_explicit(&query->space->hiding, memory_order_acquire);
 	for (; used; used &= used - 1) {
@@ -173,7 +173,7 @@ static bool held(const struct query *query, const struct link *link)
 /* [backing.C2]: among what was announced since `began`. */
 static bool read_announced(struct query *query, uint64_t began)
 {
-	uint64_t last = atomic_load_explicit(&query->backing->cover.ended, memory_order_acquire);
+	uint64_t last = atomic_load_explicit(&query->backing->tree.ended, memory_order_acquire);
 	uint32_t id = (uint32_t)last, number = (uint32_t)(last >> 32);
 
 	while (is_later(number, (uint32_t)(began >> 32))) {
@@ -204,8 +204,8 @@ static bool search(struct query *query)
 	if (read_nodes(query))
 		return true;
 	/* Acquire: what was registered before an announcement that we know of is seen from here on. */
-	began = atomic_load_explicit(&query->backing->cover.ended, memory_order_acquire);
-	if (TWIN_BROKEN(215)) /* goes by the first reading of the nodes, and by announcements since then */
+	began = atomic_load_explicit(&query->backing->tree.ended, memory_order_acquire);
+	if (IS_MUTANT(215)) /* goes by the first reading of the nodes, and by announcements since then */
 		return read_announced(query, began);
 	return read_nodes(query) || read_announced(query, began);
 }
@@ -257,7 +257,7 @@ bool find_by_paddr(struct space *space, uint64_t paddr, uint64_t len, const stru
 static bool is_plain(struct space *space, const struct backing *backing, uint64_t paddr, uint64_t len)
 {
 	uint64_t page = paddr / IST_PAGE_SIZE - backing->page;
-	uint32_t used = atomic_load_explicit(&backing->cover.used, memory_order_relaxed);
+	uint32_t used = atomic_load_explicit(&backing->tree.used, memory_order_relaxed);
 
 	if (len > IST_PAGE_SIZE - paddr % IST_PAGE_SIZE ||
 	    (uint32_t)atomic_load_explicit(&space->hiding, memory_order_acquire) != 0)
@@ -265,7 +265,7 @@ static bool is_plain(struct space *space, const struct backing *backing, uint64_
 	for (; used; used &= used - 1) {
 		unsigned level = bits_lowest(used);
 		const _Atomic uint32_t *word =
-		        cover_word(&backing->cover, (struct node){level, page >> 2 * level});
+		        page_tree_word(&backing->tree, (struct node){level, page >> 2 * level});
 		uint32_t found = word ? atomic_load_explicit(word, memory_order_acquire) : 0;
 
 		if (found && !(found & NODE_ODD))

@@ -72,7 +72,7 @@ int space_settle(struct space *space)
 	cache_shrink(space, 0);
 	/*
 	 * What cannot be unmapped singly goes with the whole window. Twice: a range inside another one's pages
-	 * holds that until it has landed itself.
+	 * holds that until it has released itself.
 	 */
 	limbo_drain(space);
 	limbo_drain(space);

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "mapping/find.h"
 #include "mapping/handle.h"
 #include "mapping/unregister.h"
@@ -58,7 +58,7 @@ static bool take(struct mapping *mapping, uint64_t one)
 	uint64_t refs = atomic_load_explicit(&mapping->refs, memory_order_relaxed);
 
 	do {
-		if (!(refs & REFS_LIVE) && !TWIN_BROKEN(211))
+		if (!(refs & REFS_LIVE) && !IS_MUTANT(211))
 			return false;
 		if ((refs & REFS_COUNT) == REFS_COUNT)
 			return false;

@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-#include "backing/cover.h"
+#include "backing/page_tree.h"
 #include "mapping/find.h"
 #include "mapping/pages.h"
 #include "mapping/place.h"
@@ -53,7 +53,7 @@ static uint32_t *count_of(struct space *space, uint32_t slot)
 }
 
 /* A mapping whose pages hold the range already, and where the range lies there; 0: none. */
-static uint32_t find_cover(struct space *space, uint64_t paddr, size_t len, char **vaddr)
+static uint32_t find_parent(struct space *space, uint64_t paddr, size_t len, char **vaddr)
 {
 	struct found found;
 	bool is_there;
@@ -118,9 +118,9 @@ static int enter_inside(struct space *space, uint32_t slot, uint64_t paddr)
 	if (!error)
 		error = space_make_segments(space, slot, &request, &plan);
 	if (!error)
-		error = cover_enter(space, slot, false);
+		error = page_tree_enter(space, slot, false);
 	if (error)
-		cover_withdraw(space, slot, &all);
+		page_tree_withdraw(space, slot, &all);
 	return error;
 }
 
@@ -175,10 +175,10 @@ static int map_inside(struct space *space, uint32_t parent, uint64_t paddr, size
 static int mmio_map(struct space *space, uint64_t paddr, size_t len, void **out)
 {
 	char *vaddr = NULL;
-	uint32_t cover = find_cover(space, paddr, len, &vaddr), slot;
+	uint32_t parent = find_parent(space, paddr, len, &vaddr), slot;
 	int error;
 
-	if (!cover)
+	if (!parent)
 		return map_new(space, paddr, len, out);
 	slot = find_mmio(space, vaddr, len);
 	if (slot) {
@@ -188,9 +188,9 @@ static int mmio_map(struct space *space, uint64_t paddr, size_t len, void **out)
 		error = 0;
 	} else {
 		/* Parents have no parents: the pages belong to whoever has the run. */
-		if (mapping_at(space, cover)->place == PLACE_PARENT)
-			cover = mapping_at(space, cover)->run.first;
-		error = map_inside(space, cover, paddr, len, vaddr);
+		if (mapping_at(space, parent)->place == PLACE_PARENT)
+			parent = mapping_at(space, parent)->run.first;
+		error = map_inside(space, parent, paddr, len, vaddr);
 	}
 	if (!error)
 		*out = vaddr;

@@ -112,10 +112,10 @@ static uint64_t position_in(const struct backing *backing, uint64_t page)
 
 /*
  * Map up to all of `extent`, which is in the backing, at `where`; returns how many pages, or a negative errno value. Host pages may be larger than
- * ours: then the first piece may begin, and the last one end, in the middle of one. *lost: the place is not ours any more.
+ * ours: then the first stretch may begin, and the last one end, in the middle of one. *lost: the place is not ours any more.
  */
-static int64_t map_piece(struct space *space, char *where, struct backing *backing, struct extent extent,
-                         bool first, bool writable, bool *lost)
+static int64_t map_stretch(struct space *space, char *where, struct backing *backing, struct extent extent,
+                           bool first, bool writable, bool *lost)
 {
 	uint64_t pages = extent.pages, position = position_in(backing, extent.page);
 	size_t host = space->window.host_page, lead = (size_t)((uintptr_t)where % host), bytes;
@@ -154,8 +154,8 @@ static int map_all(struct space *space, char *where, const struct mapping *mappi
 
 		while (extent.pages > 0) {
 			bool first = i == 0 && extent.page == segment->page;
-			int64_t pages = map_piece(space, where, space_backing(space, segment->backing),
-			                          extent, first, writable, lost);
+			int64_t pages = map_stretch(space, where, space_backing(space, segment->backing),
+			                            extent, first, writable, lost);
 
 			if (pages < 0)
 				return (int)pages;
@@ -170,16 +170,16 @@ static int map_all(struct space *space, char *where, const struct mapping *mappi
 int place_page(struct space *space, void *where, uint64_t page, bool writable)
 {
 	bool lost = false;
-	int64_t pages = map_piece(space, where, space_find_backing(space, page), (struct extent){page, 1},
-	                          true, writable, &lost);
+	int64_t pages = map_stretch(space, where, space_find_backing(space, page), (struct extent){page, 1},
+	                            true, writable, &lost);
 
 	return lost ? -ESTALE : pages < 0 ? (int)pages : 0;
 }
 
-/* What is ripe is covered whole by what is mapped now, unless some of it must stay inaccessible. */
+/* What is reusable is covered whole by what is mapped now, unless some of it must stay inaccessible. */
 static int take_run(struct space *space, uint64_t pages, bool guarded, struct run *out)
 {
-	if (!guarded && space->window.host_page == IST_PAGE_SIZE && limbo_take_ripe(space, pages, out))
+	if (!guarded && space->window.host_page == IST_PAGE_SIZE && limbo_take_reusable(space, pages, out))
 		return 0;
 	return window_take(&space->window, pages, out);
 }

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "backing/cover.h"
+#include "backing/page_tree.h"
 #include "backing/sharing.h"
 #include "mapping/pages.h"
 #include "mapping/place.h"
@@ -35,9 +35,9 @@ void range_withdraw(struct space *space, uint32_t slot, uint32_t *budget)
 		if (!link)
 			continue;
 		if (second || (word & RANGE_LEAVING && !held)) /* it is held, and that is over */
-			cover_take_out_page(space, page, link);
+			page_tree_take_out_page(space, page, link);
 		else if (!(word & RANGE_LEAVING))
-			cover_withdraw_page(space, page, link, held);
+			page_tree_withdraw_page(space, page, link, held);
 		(*budget)--;
 	}
 	if (mapping->out < mapping->pages) {
@@ -69,7 +69,7 @@ static void withdraw_pages(struct space *space, struct mapping *mapping, uint64_
 
 	for (uint64_t at = first; at < first + count; at++) {
 		if (mapping->range_link[at] && range_page(mapping, at, &page))
-			cover_withdraw_page(space, page, mapping->range_link[at], true);
+			page_tree_withdraw_page(space, page, mapping->range_link[at], true);
 		if (range_word(mapping, at) != 0)
 			range_set_word(mapping, at, range_word(mapping, at) | RANGE_LEAVING);
 	}
@@ -80,15 +80,15 @@ static void take_out_pages(struct space *space, struct mapping *mapping, uint64_
 {
 	for (uint64_t at = first; at < first + count; at++) {
 		if (mapping->range_link[at])
-			cover_take_out_page(space, (range_word(mapping, at) & RANGE_PAGE) - 1,
-			                    mapping->range_link[at]);
+			page_tree_take_out_page(space, (range_word(mapping, at) & RANGE_PAGE) - 1,
+			                        mapping->range_link[at]);
 		range_give_link(space, mapping, at);
 	}
 }
 
 /*
  * Not found and inaccessible; the array forgets the pages only when both are done. Gives the lock back while it waits for
- * readers: meanwhile the range is `changing`, which keeps others from its pages, and a hold keeps it from landing.
+ * readers: meanwhile the range is `changing`, which keeps others from its pages, and a hold keeps it from being released.
  */
 static int clear_pages(struct space *space, uint32_t slot, uint64_t first, uint64_t count)
 {
@@ -141,9 +141,10 @@ static int enter_page(struct space *space, uint32_t slot, uint64_t at, uint64_t 
 	const struct backing *backing = space_find_backing(space, page);
 
 	if ((space->config.flags & IST_MAPPING_STRICT) &&
-	    cover_is_used(&backing->cover, page - backing->page, 1))
+	    page_tree_is_used(&backing->tree, page - backing->page, 1))
 		return -EEXIST;
-	return cover_enter_page(space, slot, (uint32_t)at, page, &mapping_at(space, slot)->range_link[at]);
+	return page_tree_enter_page(space, slot, (uint32_t)at, page,
+	                            &mapping_at(space, slot)->range_link[at]);
 }
 
 static int map_one(struct space *space, uint32_t slot, uint64_t at, uint64_t page)

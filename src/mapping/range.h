@@ -9,7 +9,7 @@
 
 /* For MAPPING_RANGE, in the place of place: nothing accessible yet (range.c). */
 int range_reserve(struct space *space, uint32_t slot, unsigned flags);
-/* Its pages out of their nodes, some of them, as cover_withdraw (range.c). */
+/* Its pages out of their nodes, some of them, as page_tree_withdraw (range.c). */
 void range_withdraw(struct space *space, uint32_t slot, uint32_t *budget);
 
 /* As the functions of isthmus/range.h. */

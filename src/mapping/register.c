@@ -6,10 +6,10 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#include "backing/cover.h"
+#include "backing/page_tree.h"
 #include "base/fence.h"
 #include "base/probe.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "mapping/life.h"
 #include "mapping/pages.h"
 #include "mapping/place.h"
@@ -22,7 +22,7 @@
 #include "reclaim/resting.h"
 
 /* A fault that a test must find: what was protected since it was looked at is not asked again. */
-#define REGISTER_TWIN_PROTECTED_UNSEEN 219
+#define REGISTER_MUTANT_PROTECTED_UNSEEN 219
 
 #define CROWDED (1u << 14)
 
@@ -149,8 +149,8 @@ static int enter_nodes(struct space *space, const struct request *request, uint3
 
 	if (request->kind == MAPPING_RANGE) /* its pages come later */
 		return 0;
-	return cover_enter(space, slot,
-	                   strict && request->kind != MAPPING_MMIO && request->kind != MAPPING_AGAIN);
+	return page_tree_enter(space, slot,
+	                       strict && request->kind != MAPPING_MMIO && request->kind != MAPPING_AGAIN);
 }
 
 /* What enter_indexes has done, or a part of it. */
@@ -161,7 +161,7 @@ static void leave_indexes(struct space *space, struct owner *owner, uint32_t slo
 
 	if (mapping->cookie)
 		index_remove(&owner->cookies, index_hash(&owner->cookies, mapping->cookie, 0), slot);
-	cover_withdraw(space, slot, &all);
+	page_tree_withdraw(space, slot, &all);
 	limbo_add(space, slot);
 }
 
@@ -273,7 +273,7 @@ static bool is_contested(struct space *space, uint32_t slot, const struct placin
 	 * either the mark is seen here, or the link there.
 	 */
 	fence_full();
-	if (!TWIN_BROKEN(REGISTER_TWIN_PROTECTED_UNSEEN) &&
+	if (!IS_MUTANT(REGISTER_MUTANT_PROTECTED_UNSEEN) &&
 	    atomic_load_explicit(&space->protections_changed, memory_order_relaxed) != plan->protections)
 		return true; /* [space.E1] */
 	for (uint32_t i = 0; i < mapping->segments; i++)
@@ -396,7 +396,7 @@ static int register_alone(struct space *space, const struct request *request, st
 
 	rcu_enter();
 	error = plan_alone(space, request, &plan);
-	twin_dwell();
+	mutant_dwell();
 	if (!error)
 		error = prepare_alone(space, request, owner, &plan, slot);
 	rcu_leave();

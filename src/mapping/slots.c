@@ -60,9 +60,9 @@ uint32_t space_take_slot(struct space *space, struct owner *owner)
 
 	if (!owner->unused)
 		owner->unused = rest_over(space, owner);
-	if (!owner->unused && atomic_load_explicit(&owner->landed, memory_order_relaxed))
-		owner->unused =
-		        atomic_exchange_explicit(&owner->landed, 0, memory_order_acquire); /* push_landed */
+	if (!owner->unused && atomic_load_explicit(&owner->released, memory_order_relaxed))
+		owner->unused = atomic_exchange_explicit(&owner->released, 0,
+		                                         memory_order_acquire); /* push_released */
 	if (!owner->unused)
 		owner->unused = find_slots(space);
 	slot = owner->unused;
@@ -97,7 +97,7 @@ static void give_slots(struct space *space, uint32_t first)
 void space_give_slots(struct space *space, struct owner *owner)
 {
 	give_slots(space, owner->unused);
-	give_slots(space, atomic_exchange_explicit(&owner->landed, 0, memory_order_acquire));
+	give_slots(space, atomic_exchange_explicit(&owner->released, 0, memory_order_acquire));
 	give_slots(space, rest_take(owner));
 	give_slots(space, rest_take(owner));
 	owner->unused = 0;

@@ -9,11 +9,11 @@ static uint64_t covers_bytes(struct space *space)
 	uint64_t bytes = 0;
 
 	for (uint32_t i = 1; i <= space->backings.slots.made; i++) {
-		const struct cover *cover = &space_backing(space, i)->cover;
+		const struct page_tree *tree = &space_backing(space, i)->tree;
 
 		if (space_backing(space, i)->listed)
-			bytes += atomic_load_explicit(&cover->bytes, memory_order_relaxed) +
-			         atomic_load_explicit(&cover->groups.bytes, memory_order_relaxed);
+			bytes += atomic_load_explicit(&tree->bytes, memory_order_relaxed) +
+			         atomic_load_explicit(&tree->groups.bytes, memory_order_relaxed);
 	}
 	return bytes;
 }

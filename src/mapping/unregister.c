@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-#include "backing/cover.h"
-#include "base/twin.h"
+#include "backing/page_tree.h"
+#include "base/mutant.h"
 #include "mapping/handle.h"
 #include "mapping/range.h"
 #include "reclaim/cache.h"
@@ -21,7 +21,7 @@ void space_bury(struct space *space, uint32_t slot)
 		if (mapping->kind == MAPPING_RANGE)
 			range_withdraw(space, slot, &all);
 		else
-			cover_withdraw(space, slot, &all);
+			page_tree_withdraw(space, slot, &all);
 	}
 	limbo_add(space, slot);
 	/* Now, so that whoever looks sees no more than there is: who may know this one's pages holds up the parent's grace period as well. */
@@ -105,9 +105,9 @@ static int claim(struct mapping *mapping, bool try)
 			return -ENOENT;
 		if (try && (refs & REFS_ANY) != 0)
 			return -EBUSY;
-	} while (!atomic_compare_exchange_weak_explicit(
-	        &mapping->refs, &refs, (refs & REFS_ANY) + (TWIN_BROKEN(213) ? 0 : REFS_HOLD),
-	        memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs,
+	                                                (refs & REFS_ANY) + (IS_MUTANT(213) ? 0 : REFS_HOLD),
+	                                                memory_order_relaxed, memory_order_relaxed));
 	atomic_store_explicit(&mapping->held, (refs & REFS_ANY) != 0, memory_order_relaxed);
 	return 0;
 }
@@ -122,7 +122,7 @@ static void withdraw(struct space *space, uint32_t slot, uint32_t *budget)
 	if (mapping->kind == MAPPING_RANGE)
 		range_withdraw(space, slot, budget);
 	else
-		cover_withdraw(space, slot, budget);
+		page_tree_withdraw(space, slot, budget);
 }
 
 /* It was claimed, and is in no node any more, unless it is held. True: it has ended. */
@@ -136,7 +136,7 @@ static bool finish(struct space *space, uint32_t slot)
 		index_remove(&owner->cookies, index_hash(&owner->cookies, mapping->cookie, 0), slot);
 	space_unlink(space, &owner->first, slot);
 	space_count(owner, mapping, false);
-	if (!atomic_load_explicit(&mapping->held, memory_order_relaxed) && !TWIN_BROKEN(213)) {
+	if (!atomic_load_explicit(&mapping->held, memory_order_relaxed) && !IS_MUTANT(213)) {
 		/* There were no references but our hold when it was claimed, and none is given since: nobody else changes it. */
 		atomic_store_explicit(&mapping->refs, 0, memory_order_relaxed);
 		end_last(space, slot);
@@ -144,7 +144,7 @@ static bool finish(struct space *space, uint32_t slot)
 	}
 	/* Before our hold goes: the last putter counts it out again. */
 	atomic_fetch_add_explicit(&space->referenced, 1, memory_order_relaxed);
-	if (TWIN_BROKEN(213)) /* has no hold of its own */
+	if (IS_MUTANT(213)) /* has no hold of its own */
 		last = (atomic_load_explicit(&mapping->refs, memory_order_acquire) & REFS_ANY) == 0;
 	else
 		last = atomic_fetch_sub_explicit(&mapping->refs, REFS_HOLD, memory_order_acq_rel) ==

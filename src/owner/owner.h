@@ -42,7 +42,7 @@ struct owner {
 	        pthread_mutex_t lock; /* what one owner does holds up no other: see space/space.h */
 	uint32_t number;
 	uint32_t unused; /* slots of mappings, a list */
-	_Atomic uint32_t landed; /* the same, of the limbo: only ever taken as a whole, so no ABA */
+	_Atomic uint32_t released; /* the same, of the limbo: only ever taken as a whole, so no ABA */
 	struct resting resting[2]; /* slots whose readers may still be there */
 	uint8_t youngest; /* which of the two has the higher batch */
 	/* From here on anew in each life, written under both locks: */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Blocks. Leaves become a block when those of one parent hold BLOCK_WORTH pieces in an aligned run of 512 pages, each
+ * Blocks. Leaves become a block when those of one parent hold BLOCK_WORTH segments in an aligned run of 512 pages, each
  * of one page; above 195 a block is smaller than leaves filled as insertion in random order fills them.
  */
 #include "pamap/tree.h"
@@ -23,7 +23,7 @@ unsigned block_palette(struct block *block, uint16_t owner, uint8_t attributes)
 	return 0;
 }
 
-void block_pieces(const struct block *block, int32_t start, struct pieces *pieces)
+void block_segments(const struct block *block, int32_t start, struct segments *segments)
 {
 	for (unsigned i = 0; i < BLOCK_PAGES; i++) {
 		uint64_t word = atomic_load_explicit(&block->word[i], memory_order_relaxed);
@@ -31,13 +31,13 @@ void block_pieces(const struct block *block, int32_t start, struct pieces *piece
 		struct pamap_entry e = {.pages = 1};
 
 		if (palette == PALETTE_COVER) {
-			pieces_add(pieces, start + (int32_t)i, cover_word(block_word_cover(word)), 0);
+			segments_add(segments, start + (int32_t)i, cover_word(block_word_cover(word)), 0);
 		} else if (palette) {
 			e.to = block_word_to(word);
 			e.handle = block_word_handle(word);
 			e.owner = (uint16_t)block->palette[palette];
 			e.attributes = (uint8_t)(block->palette[palette] >> 16);
-			pieces_add(pieces, start + (int32_t)i, word_make(&e), extra_make(&e));
+			segments_add(segments, start + (int32_t)i, word_make(&e), extra_make(&e));
 		}
 	}
 }

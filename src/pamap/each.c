@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Iteration, leaf by leaf. A mapping is visited at the piece of its first page; pieces come and go with overlaps, but
+ * Iteration, leaf by leaf. A mapping is visited at the segment of its first page; segments come and go with overlaps, but
  * one begins there as long as the mapping is there.
  */
 #include "pamap/map.h"
@@ -26,7 +26,7 @@ static bool visit_list(const struct walk *walk, uint64_t page, struct list list)
 	return true;
 }
 
-static bool visit_piece(const struct walk *walk, uint64_t page, struct list list)
+static bool visit_segment(const struct walk *walk, uint64_t page, struct list list)
 {
 	return page < walk->first || page > walk->last || visit_list(walk, page, list);
 }
@@ -39,7 +39,7 @@ static bool visit_leaf(const struct walk *walk, const struct leaf *leaf, uint64_
 		uint64_t word = atomic_load_explicit(&leaf->word[i], memory_order_acquire); /* [pamap.P1] */
 		uint64_t page = base + (uint64_t)leaf->key[i];
 
-		if (word && !visit_piece(walk, page, leaf_list(page, word, leaf->extra[i], &one)))
+		if (word && !visit_segment(walk, page, leaf_list(page, word, leaf->extra[i], &one)))
 			return false;
 	}
 	return true;
@@ -52,7 +52,7 @@ static bool visit_block(const struct walk *walk, const struct block *block, uint
 	for (unsigned i = 0; i < BLOCK_PAGES; i++) {
 		uint64_t word = atomic_load_explicit(&block->word[i], memory_order_acquire); /* [pamap.P1] */
 
-		if (word && !visit_piece(walk, start + i, block_list(block, start + i, word, &one)))
+		if (word && !visit_segment(walk, start + i, block_list(block, start + i, word, &one)))
 			return false;
 	}
 	return true;

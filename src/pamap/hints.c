@@ -57,7 +57,7 @@ static void forget(struct hints *hints, int64_t bucket, node_ref ref)
 {
 	if (has_bucket(hints, bucket) &&
 	    hint_node(atomic_load_explicit(&hints->slot[bucket], memory_order_relaxed)) == ref &&
-	    !TWIN_BROKEN(4)) /* the twin leaves the way to a node that is gone */
+	    !IS_MUTANT(4)) /* the mutant leaves the way to a node that is gone */
 		atomic_store_explicit(&hints->slot[bucket], 0, memory_order_relaxed); /* [pamap.P3] */
 }
 

@@ -136,14 +136,14 @@ static inline bool find_in_block(struct pamap *map, const struct place *place, i
 	return true;
 }
 
-/* Where to start: at what a hint names, most often one of the home region's, or at the root. */
+/* Where to start: at what a hint names, most often one of the first region's, or at the root. */
 static inline struct place start(struct pamap *map, uint64_t at)
 {
 	uint64_t page = at >> PAMAP_PAGE_SHIFT;
 	struct place place = {0, in_region(page)}; /* a hint names a block only for pages that are in it */
 	struct root *root;
 
-	place.ref = root_hint(&map->home.root, at);
+	place.ref = root_hint(&map->first.root, at);
 	if (place.ref)
 		return place;
 	root = map_root(map, page >> REGION_BITS);

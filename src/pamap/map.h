@@ -27,15 +27,15 @@ struct regions {
 };
 
 /*
- * Readers load: home.root (hints.h), then home.number (written once, before the first root is published [pamap.P1]); or the
+ * Readers load: first.root (hints.h), then first.number (written once, before the first root is published [pamap.P1]); or the
  * regions [pamap.P1]. And the owners:
  *   [pamap.H1] hide stores hidden and the owner's flag before it returns; a lookup that begins later loads both. They are
  *        cleared after a grace period that began when none of the owner's words was left, so no reader holds a word of
  *        his that it has yet to compare with the flag.
  */
 struct pamap {
-	struct region home; /* the first region that was written: found by one comparison */
-	_Atomic uint64_t home_number;
+	struct region first; /* the first region that was written: found by one comparison */
+	_Atomic uint64_t first_number;
 	_Atomic(struct regions *) regions; /* null: none */
 	_Atomic uint32_t hidden; /* number of hidden owners */
 	_Atomic(_Atomic uint32_t *)
@@ -45,7 +45,7 @@ struct pamap {
 	pthread_mutex_t writer;
 	struct store store;
 	uint64_t mappings;
-	bool has_home;
+	bool has_first;
 	struct pamap *next, **link; /* the list of all maps, for fork */
 };
 
@@ -79,8 +79,8 @@ static inline struct root *map_root(struct pamap *map, uint64_t region)
 	struct regions *regions;
 	size_t low = 0, high;
 
-	if (atomic_load_explicit(&map->home_number, memory_order_relaxed) == region)
-		return &map->home.root;
+	if (atomic_load_explicit(&map->first_number, memory_order_relaxed) == region)
+		return &map->first.root;
 	regions = atomic_load_explicit(&map->regions, memory_order_acquire); /* [pamap.P1] */
 	high = regions ? regions->count : 0;
 	while (low < high) {

@@ -4,18 +4,18 @@
  * The nodes of the map, as readers see them.
  *
  * The space of page numbers is cut into regions of 2^30 pages (4 TiB), each with a B+tree of its own, so that a key
- * is 31 bits wide and never equal to the filler of unused keys. A tree holds *pieces*: disjoint runs of pages, each
- * with the list of all mappings that cover it. A piece never crosses the range of pages that leads to its leaf.
+ * is 31 bits wide and never equal to the filler of unused keys. A tree holds *segments*: disjoint runs of pages, each
+ * with the list of all mappings that cover it. A segment never crosses the range of pages that leads to its leaf.
  *
- * A mapping that overlaps no other and is one piece is packed into a word of the leaf (what else is known of it, into
+ * A mapping that overlaps no other and is one segment is packed into a word of the leaf (what else is known of it, into
  * `extra` beside). Any other list is a cover: an array of its own, oldest mapping first. Each entry of a cover has the
- * full extent of its mapping, so readers need not know where pieces end.
+ * full extent of its mapping, so readers need not know where segments end.
  *
  * A block stands in the place of many leaves where single pages are dense: one word a page, found without search.
  *
  * What changes after publication, and what does not:
  *   - keys, extras and covers never do: an update copies the leaf and publishes the copy in its parent;
- *   - the child pointers of inner nodes, the roots, the words of a block and (only to 0, which means that the piece
+ *   - the child pointers of inner nodes, the roots, the words of a block and (only to 0, which means that the segment
  *     is gone) the words of a leaf do, each by one store.
  *   [pamap.P1] Each of these stores is a release, and each load of them by a reader an acquire: what the reader then finds
  *        behind the pointer, or in the palette of a block, was written before. Readers could do with the dependency
@@ -33,7 +33,7 @@
 #include <stdint.h>
 
 #include "base/bits.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "pamap/pamap.h"
 #include "pamap/rank.h"
 
@@ -71,7 +71,7 @@ enum node_kind { NODE_LEAF, NODE_INNER, NODE_BLOCK };
 #define NODE_GUESS_SHIFT 2u
 
 struct leaf {
-	int32_t key[LEAF_MAX + 1]; /* first page of each piece, ascending, then KEY_NONE */
+	int32_t key[LEAF_MAX + 1]; /* first page of each segment, ascending, then KEY_NONE */
 	_Atomic uint64_t word[LEAF_MAX];
 	uint32_t extra[LEAF_MAX];
 	uint8_t count, live; /* the writer's: entries, and those that are not emptied */
@@ -184,7 +184,7 @@ static inline unsigned inner_rank(const struct inner *inner, int32_t x)
 
 /*
  * The word of a leaf, from the lowest bit: pages 12, owner 16, to 36; extra: handle 24, attributes 8.
- * With pages 0 it is a cover (its address, shifted by 8), and extra is the length of the piece less 1.
+ * With pages 0 it is a cover (its address, shifted by 8), and extra is the length of the segment less 1.
  */
 #define WORD_PAGES_MAX 4095u
 #define WORD_TO_MAX ((UINT64_C(1) << 36) - 1)

@@ -39,7 +39,7 @@ static uint32_t left(struct pamap *map, uint16_t owner)
 	return atomic_load_explicit(&owners[owner], memory_order_relaxed) & ~OWNER_HIDDEN;
 }
 
-/* One of the owner's mappings among those of a piece that share it with others or do not fit a word. */
+/* One of the owner's mappings among those of a segment that share it with others or do not fit a word. */
 static const struct pamap_entry *in_cover(const struct cover *cover, uint16_t owner)
 {
 	for (uint32_t i = 0; i < cover->count; i++)

@@ -22,7 +22,7 @@ int pamap_create(struct pamap **out)
 
 	if (!map)
 		return -ENOMEM;
-	atomic_store_explicit(&map->home_number, NO_REGION, memory_order_relaxed);
+	atomic_store_explicit(&map->first_number, NO_REGION, memory_order_relaxed);
 	pthread_mutex_init(&map->writer, NULL);
 	store_init(&map->store);
 	atfork_enlist(map);
@@ -79,7 +79,7 @@ void pamap_destroy(struct pamap *map)
 	struct regions *regions = atomic_load_explicit(&map->regions, memory_order_relaxed);
 
 	atfork_delist(map);
-	drop_root(&map->store, &map->home.root);
+	drop_root(&map->store, &map->first.root);
 	for (size_t i = 0; regions && i < regions->count; i++) {
 		drop_root(&map->store, &regions->region[i]->root);
 		free(regions->region[i]);
@@ -101,8 +101,8 @@ void pamap_set_backlog_limit(struct pamap *map, uint64_t bytes)
 uint64_t map_next_region(struct pamap *map, uint64_t number)
 {
 	struct regions *regions = atomic_load_explicit(&map->regions, memory_order_acquire); /* [pamap.P1] */
-	uint64_t home = atomic_load_explicit(&map->home_number, memory_order_relaxed);
-	uint64_t best = home != NO_REGION && home >= number ? home : NO_REGION;
+	uint64_t first = atomic_load_explicit(&map->first_number, memory_order_relaxed);
+	uint64_t best = first != NO_REGION && first >= number ? first : NO_REGION;
 
 	for (size_t i = 0; regions && i < regions->count; i++)
 		if (regions->region[i]->number >= number && regions->region[i]->number < best)
@@ -141,11 +141,11 @@ struct root *map_make_root(struct pamap *map, uint64_t number)
 
 	if (root)
 		return root;
-	if (!map->has_home) {
-		map->has_home = true;
-		map->home.root.region = number;
-		atomic_store_explicit(&map->home_number, number, memory_order_relaxed);
-		return &map->home.root;
+	if (!map->has_first) {
+		map->has_first = true;
+		map->first.root.region = number;
+		atomic_store_explicit(&map->first_number, number, memory_order_relaxed);
+		return &map->first.root;
 	}
 	region = calloc(1, sizeof(*region));
 	if (!region)

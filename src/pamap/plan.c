@@ -6,19 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one leaf or block, or the place of one, will hold: pieces [begin, begin + count) of the plan. */
+/* What one leaf or block, or the place of one, will hold: segments [begin, begin + count) of the plan. */
 struct part {
 	uint64_t page; /* leads there */
 	size_t begin, count;
 };
 
-struct planned_piece {
+struct planned_segment {
 	int32_t first;
 	uint64_t word;
 	uint32_t extra;
 };
 
-/* A piece in the making. Its list is copied, for the scratch space that it comes from is used again. */
+/* A segment in the making. Its list is copied, for the scratch space that it comes from is used again. */
 struct draft {
 	int32_t first, last;
 	uint32_t count;
@@ -35,8 +35,8 @@ struct plan {
 	const struct plan_op *op;
 	uint64_t base; /* first page of the region at hand */
 	struct part *parts;
-	struct planned_piece *pieces;
-	size_t part_count, part_room, piece_count, piece_room;
+	struct planned_segment *segments;
+	size_t part_count, part_room, segment_count, segment_room;
 	struct cover *made, *gone; /* chained by next: to discard if it fails, to retire if it does not */
 	struct draft *draft, *next_draft;
 	bool drafting;
@@ -98,13 +98,13 @@ static bool grow(void **array, size_t count, size_t *room, size_t size)
 	return true;
 }
 
-static void add_piece(struct plan *plan, int32_t first, uint64_t word, uint32_t extra)
+static void add_segment(struct plan *plan, int32_t first, uint64_t word, uint32_t extra)
 {
-	if (!grow((void **)&plan->pieces, plan->piece_count, &plan->piece_room, sizeof(*plan->pieces))) {
+	if (!grow((void **)&plan->segments, plan->segment_count, &plan->segment_room, sizeof(*plan->segments))) {
 		plan->error = -ENOMEM;
 		return;
 	}
-	plan->pieces[plan->piece_count++] = (struct planned_piece){first, word, extra};
+	plan->segments[plan->segment_count++] = (struct planned_segment){first, word, extra};
 	plan->parts[plan->part_count - 1].count++;
 }
 
@@ -114,7 +114,7 @@ static void add_part(struct plan *plan, uint64_t page)
 		plan->error = -ENOMEM;
 		return;
 	}
-	plan->parts[plan->part_count++] = (struct part){page, plan->piece_count, 0};
+	plan->parts[plan->part_count++] = (struct part){page, plan->segment_count, 0};
 }
 
 static struct cover *make_cover(struct plan *plan, const struct pamap_entry *entry, uint32_t count)
@@ -180,13 +180,13 @@ static void finish_draft(struct plan *plan)
 		return;
 	plan->drafting = false;
 	if (draft->kept || draft->packed) {
-		add_piece(plan, draft->first, draft->word, draft->extra);
+		add_segment(plan, draft->first, draft->word, draft->extra);
 	} else if (fits_whole(plan, draft)) {
-		add_piece(plan, draft->first, word_make(&draft->entry[0]), extra_make(&draft->entry[0]));
+		add_segment(plan, draft->first, word_make(&draft->entry[0]), extra_make(&draft->entry[0]));
 	} else {
 		cover = make_cover(plan, draft->entry, draft->count);
 		if (cover)
-			add_piece(plan, draft->first, cover_word(cover),
+			add_segment(plan, draft->first, cover_word(cover),
 			          (uint32_t)(draft->last - draft->first));
 	}
 }
@@ -202,7 +202,7 @@ static bool continues(const struct draft *before, const struct draft *draft)
 	return true;
 }
 
-/* plan->next_draft is filled in: it becomes the end of the last piece, if that has the same list, or a new one. */
+/* plan->next_draft is filled in: it becomes the end of the last segment, if that has the same list, or a new one. */
 static void put_draft(struct plan *plan)
 {
 	struct draft *before = plan->draft, *draft = plan->next_draft;
@@ -244,7 +244,7 @@ static void put_run(struct plan *plan, int32_t first, int32_t last, struct list 
 	put_draft(plan);
 }
 
-/* A piece that the operation does not touch. */
+/* A segment that the operation does not touch. */
 static void put_untouched(struct plan *plan, int32_t first, int32_t last, uint64_t word, uint32_t extra)
 {
 	struct draft *draft = plan->next_draft;
@@ -262,37 +262,37 @@ static void put_untouched(struct plan *plan, int32_t first, int32_t last, uint64
 	put_draft(plan);
 }
 
-/* The pieces of one leaf, with what the operation makes of pages [first, last]. */
+/* The segments of one leaf, with what the operation makes of pages [first, last]. */
 static void plan_leaf(struct plan *plan, const struct leaf *leaf, int32_t first, int32_t last)
 {
 	bool add = plan->op->kind == PLAN_ADD;
 	const struct list nothing = {NULL, 0};
 	int32_t at = first; /* pages below are done */
-	struct pieces pieces;
+	struct segments segments;
 
-	pieces.count = 0;
+	segments.count = 0;
 	if (leaf)
-		pieces_of_leaf(leaf, &pieces);
-	for (unsigned i = 0; i < pieces.count && !plan->error; i++) {
-		int32_t begin = pieces.first[i], end = piece_last(begin, pieces.word[i], pieces.extra[i]);
+		segments_of_leaf(leaf, &segments);
+	for (unsigned i = 0; i < segments.count && !plan->error; i++) {
+		int32_t begin = segments.first[i], end = segment_last(begin, segments.word[i], segments.extra[i]);
 		int32_t from = begin > first ? begin : first, to = end < last ? end : last;
 		struct pamap_entry one;
 		struct list list =
-		        leaf_list(plan->base + (uint64_t)begin, pieces.word[i], pieces.extra[i], &one);
+		        leaf_list(plan->base + (uint64_t)begin, segments.word[i], segments.extra[i], &one);
 
 		if (add && begin > at && at <= last) {
 			put_run(plan, at, begin - 1 < last ? begin - 1 : last, nothing, true);
 			at = begin;
 		}
 		if (from > to) {
-			put_untouched(plan, begin, end, pieces.word[i], pieces.extra[i]);
+			put_untouched(plan, begin, end, segments.word[i], segments.extra[i]);
 			continue;
 		}
 		put_run(plan, begin, from - 1, list, false);
 		put_run(plan, from, to, list, true);
 		put_run(plan, to + 1, end, list, false);
-		if (word_pages(pieces.word[i]) == 0)
-			drop_cover(plan, word_cover(pieces.word[i]));
+		if (word_pages(segments.word[i]) == 0)
+			drop_cover(plan, word_cover(segments.word[i]));
 		at = to + 1;
 	}
 	if (add)
@@ -316,19 +316,19 @@ static void plan_block(struct plan *plan, struct block *block, int32_t start, in
 		if (block_word_palette(word) == PALETTE_COVER)
 			drop_cover(plan, block_word_cover(word));
 		if (draft->count == 0) {
-			add_piece(plan, x, 0, 0);
+			add_segment(plan, x, 0, 0);
 			continue;
 		}
 		if (fits_whole(plan, draft))
 			palette = block_palette(block, draft->entry[0].owner, draft->entry[0].attributes);
 		if (palette) {
-			add_piece(plan, x,
+			add_segment(plan, x,
 			          block_word_make(draft->entry[0].to, draft->entry[0].handle, palette), 0);
 			continue;
 		}
 		cover = make_cover(plan, draft->entry, draft->count);
 		if (cover)
-			add_piece(plan, x, block_cover_word(cover), 0);
+			add_segment(plan, x, block_cover_word(cover), 0);
 	}
 }
 
@@ -380,11 +380,11 @@ static void execute_block(const struct plan *plan, const struct part *part, stru
 	struct block *block = node_block(spot->target);
 
 	for (size_t i = part->begin; i < part->begin + part->count; i++) {
-		_Atomic uint64_t *word = &block->word[plan->pieces[i].first - block_start(spot)];
+		_Atomic uint64_t *word = &block->word[plan->segments[i].first - block_start(spot)];
 		bool before = atomic_load_explicit(word, memory_order_relaxed) != 0;
 
-		atomic_store_explicit(word, plan->pieces[i].word, memory_order_release); /* [pamap.P1] */
-		block->live = (uint16_t)(block->live - before + (plan->pieces[i].word != 0));
+		atomic_store_explicit(word, plan->segments[i].word, memory_order_release); /* [pamap.P1] */
+		block->live = (uint16_t)(block->live - before + (plan->segments[i].word != 0));
 	}
 }
 
@@ -392,7 +392,7 @@ static void execute(struct plan *plan)
 {
 	for (size_t p = 0; p < plan->part_count; p++) {
 		const struct part *part = &plan->parts[p];
-		struct pieces pieces;
+		struct segments segments;
 		struct spot spot;
 
 		tree_find(map_root(plan->map, part->page >> REGION_BITS),
@@ -401,11 +401,11 @@ static void execute(struct plan *plan)
 			execute_block(plan, part, &spot);
 			continue;
 		}
-		pieces.count = 0;
+		segments.count = 0;
 		for (size_t i = part->begin; i < part->begin + part->count; i++)
-			pieces_add(&pieces, plan->pieces[i].first, plan->pieces[i].word,
-			           plan->pieces[i].extra);
-		tree_put(&plan->map->store, &spot, &pieces, JOIN_NONE);
+			segments_add(&segments, plan->segments[i].first, plan->segments[i].word,
+			           plan->segments[i].extra);
+		tree_put(&plan->map->store, &spot, &segments, JOIN_NONE);
 	}
 	for (struct cover *cover = plan->gone, *next; cover; cover = next) {
 		next = cover->next;
@@ -474,6 +474,6 @@ int plan_run(struct pamap *map, const struct plan_op *op)
 	}
 	free(drafts);
 	free(plan.parts);
-	free(plan.pieces);
+	free(plan.segments);
 	return plan.error;
 }

@@ -25,7 +25,7 @@ int plan_run(struct pamap *map, const struct plan_op *op);
 
 bool entry_equal(const struct pamap_entry *a, const struct pamap_entry *b);
 
-/* The list of mappings of one piece: a cover's array, or the one entry of a word, put together in *one. */
+/* The list of mappings of one segment: a cover's array, or the one entry of a word, put together in *one. */
 struct list {
 	const struct pamap_entry *entry;
 	uint32_t count;

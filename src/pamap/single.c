@@ -7,7 +7,7 @@
 
 #include "pamap/tree.h"
 
-/* Whether any piece of the leaf has a page in [first, last]; rank is that of first. */
+/* Whether any segment of the leaf has a page in [first, last]; rank is that of first. */
 static bool leaf_has_any(const struct leaf *leaf, unsigned rank, int32_t first, int32_t last)
 {
 	unsigned below = rank, above = rank;
@@ -15,7 +15,7 @@ static bool leaf_has_any(const struct leaf *leaf, unsigned rank, int32_t first, 
 
 	while (below > 0 && !(word = atomic_load_explicit(&leaf->word[below - 1], memory_order_relaxed)))
 		below--;
-	if (below > 0 && piece_last(leaf->key[below - 1], word, leaf->extra[below - 1]) >= first)
+	if (below > 0 && segment_last(leaf->key[below - 1], word, leaf->extra[below - 1]) >= first)
 		return true;
 	while (above < leaf->count && !atomic_load_explicit(&leaf->word[above], memory_order_relaxed))
 		above++;
@@ -72,32 +72,32 @@ static void insert_in_copy(struct store *store, struct spot *spot, unsigned rank
 		atomic_store_explicit(&made->word[i], 0, memory_order_relaxed);
 	made->count = (uint8_t)(count + 1);
 	made->live = (uint8_t)(old->live + 1);
-	if (!TWIN_BROKEN(1))
+	if (!IS_MUTANT(1))
 		set_entry(made, rank, first, entry);
 	tree_put_leaf(store, spot, made, first, first + (int32_t)entry->pages - 1, true);
-	if (TWIN_BROKEN(1)) { /* the twin publishes before it has written all */
-		twin_dwell();
+	if (IS_MUTANT(1)) { /* the mutant publishes before it has written all */
+		mutant_dwell();
 		set_entry(made, rank, first, entry);
 	}
 }
 
-/* The general way: all pieces into an array and out again, into as many leaves as it takes. */
-static void insert_in_pieces(struct store *store, struct spot *spot, const struct pamap_entry *entry,
+/* The general way: all segments into an array and out again, into as many leaves as it takes. */
+static void insert_in_segments(struct store *store, struct spot *spot, const struct pamap_entry *entry,
                              bool at_end)
 {
 	int32_t first = in_region(entry->page);
-	struct pieces old, pieces;
+	struct segments old, segments;
 	unsigned i = 0;
 
-	old.count = pieces.count = 0;
+	old.count = segments.count = 0;
 	if (spot->target)
-		pieces_of_leaf(node_leaf(spot->target), &old);
+		segments_of_leaf(node_leaf(spot->target), &old);
 	for (; i < old.count && old.first[i] < first; i++)
-		pieces_add(&pieces, old.first[i], old.word[i], old.extra[i]);
-	pieces_add(&pieces, first, word_make(entry), extra_make(entry));
+		segments_add(&segments, old.first[i], old.word[i], old.extra[i]);
+	segments_add(&segments, first, word_make(entry), extra_make(entry));
 	for (; i < old.count; i++)
-		pieces_add(&pieces, old.first[i], old.word[i], old.extra[i]);
-	tree_put(store, spot, &pieces, pieces.count <= LEAF_MAX ? JOIN_NONE : at_end ? JOIN_END : JOIN_FULL);
+		segments_add(&segments, old.first[i], old.word[i], old.extra[i]);
+	tree_put(store, spot, &segments, segments.count <= LEAF_MAX ? JOIN_NONE : at_end ? JOIN_END : JOIN_FULL);
 }
 
 static bool is_empty(const struct leaf *leaf, unsigned at)
@@ -125,7 +125,7 @@ static int insert_in_leaf(struct store *store, struct spot *spot, const struct p
 	if (tree_reserve(store, spot, 3))
 		return -ENOMEM;
 	if (leaf && is_overshadowed(leaf, rank, last) && is_overshadowed(leaf, rank + 1, last))
-		insert_in_pieces(store, spot, entry, false);
+		insert_in_segments(store, spot, entry, false);
 	else if (leaf && rank > 0 && is_empty(leaf, rank - 1) && !is_overshadowed(leaf, rank, last))
 		insert_in_slot(store, spot, rank - 1, entry);
 	else if (leaf && rank < leaf->count && is_empty(leaf, rank))
@@ -133,9 +133,9 @@ static int insert_in_leaf(struct store *store, struct spot *spot, const struct p
 	else if (leaf && leaf->count < LEAF_MAX)
 		insert_in_copy(store, spot, rank, entry);
 	else if (leaf && leaf->live == LEAF_MAX && rank == LEAF_MAX)
-		insert_in_pieces(store, spot, entry, true);
+		insert_in_segments(store, spot, entry, true);
 	else
-		insert_in_pieces(store, spot, entry, false);
+		insert_in_segments(store, spot, entry, false);
 	return SINGLE_DONE;
 }
 

@@ -31,8 +31,8 @@ void store_init(struct store *store)
 	store->limit = LIMIT_DEFAULT;
 	store->bump_leaf.next_bytes = store->bump_inner.next_bytes = store->bump_block.next_bytes =
 	        CHUNK_FIRST;
-	cond_init_monotonic(&store->has_landed);
-	pthread_mutex_init(&store->landing, NULL);
+	cond_init_monotonic(&store->has_elapsed);
+	pthread_mutex_init(&store->elapsed_lock, NULL);
 }
 
 static void free_hints(struct store *store, struct hints *hints)
@@ -55,30 +55,30 @@ static void free_covers(struct store *store, struct cover *cover)
 	}
 }
 
-/* Whether it has landed by `until` (null: whenever). */
-static bool wait_for_landing(struct store *store, const struct timespec *until)
+/* Whether it has elapsed by `until` (null: whenever). */
+static bool wait_until_elapsed(struct store *store, const struct timespec *until)
 {
-	bool landed;
+	bool elapsed;
 	int error = 0;
 
 	rcu_kick();
-	pthread_mutex_lock(&store->landing);
-	while (!(landed = atomic_load_explicit(&store->landed, memory_order_acquire)) && error != ETIMEDOUT)
-		error = until ? pthread_cond_timedwait(&store->has_landed, &store->landing, until)
-		              : pthread_cond_wait(&store->has_landed, &store->landing);
-	pthread_mutex_unlock(&store->landing);
-	return landed;
+	pthread_mutex_lock(&store->elapsed_lock);
+	while (!(elapsed = atomic_load_explicit(&store->elapsed, memory_order_acquire)) && error != ETIMEDOUT)
+		error = until ? pthread_cond_timedwait(&store->has_elapsed, &store->elapsed_lock, until)
+		              : pthread_cond_wait(&store->has_elapsed, &store->elapsed_lock);
+	pthread_mutex_unlock(&store->elapsed_lock);
+	return elapsed;
 }
 
 void store_drop(struct store *store)
 {
-	while (store->flying && rcu_help() && !atomic_load_explicit(&store->landed, memory_order_acquire))
+	while (store->is_sent && rcu_help() && !atomic_load_explicit(&store->elapsed, memory_order_acquire))
 		continue; /* no thread is to be had */
-	if (store->flying)
-		wait_for_landing(store, NULL);
-	/* The reclaimer may be about to leave land(): an update can have seen `landed` without the mutex. */
-	pthread_mutex_lock(&store->landing);
-	pthread_mutex_unlock(&store->landing);
+	if (store->is_sent)
+		wait_until_elapsed(store, NULL);
+	/* The reclaimer may be about to leave land(): an update can have seen `elapsed` without the mutex. */
+	pthread_mutex_lock(&store->elapsed_lock);
+	pthread_mutex_unlock(&store->elapsed_lock);
 	free_covers(store, store->in_flight.cover);
 	free_covers(store, store->limbo.cover);
 	free_hints(store, store->in_flight.hints);
@@ -89,8 +89,8 @@ void store_drop(struct store *store)
 		store->chunks = chunk->next;
 		platform_unmap(chunk, chunk->bytes);
 	}
-	pthread_cond_destroy(&store->has_landed);
-	pthread_mutex_destroy(&store->landing);
+	pthread_cond_destroy(&store->has_elapsed);
+	pthread_mutex_destroy(&store->elapsed_lock);
 }
 
 static void add_leaf(struct store *store, void *memory)
@@ -256,7 +256,7 @@ void store_discard_block(struct store *store, struct block *block)
 void store_retire_leaf(struct store *store, struct leaf *leaf)
 {
 	struct node_lists *to =
-	        TWIN_BROKEN(2) ? &store->unused : &store->limbo; /* the twin does not wait for readers */
+	        IS_MUTANT(2) ? &store->unused : &store->limbo; /* the mutant does not wait for readers */
 
 	leaf->next = to->leaf;
 	if (!to->leaf)
@@ -343,31 +343,31 @@ static void land(struct rcu_item *item)
 {
 	struct store *store = (struct store *)((char *)item - offsetof(struct store, item));
 
-	pthread_mutex_lock(&store->landing);
-	atomic_store_explicit(&store->landed, true, memory_order_release); /* [pamap.L1] */
-	pthread_cond_broadcast(&store->has_landed);
-	pthread_mutex_unlock(&store->landing);
+	pthread_mutex_lock(&store->elapsed_lock);
+	atomic_store_explicit(&store->elapsed, true, memory_order_release); /* [pamap.L1] */
+	pthread_cond_broadcast(&store->has_elapsed);
+	pthread_mutex_unlock(&store->elapsed_lock);
 }
 
 static void take_back(struct store *store)
 {
-	if (store->flying &&
-	    atomic_load_explicit(&store->landed, TWIN_BROKEN(342) ? memory_order_relaxed
+	if (store->is_sent &&
+	    atomic_load_explicit(&store->elapsed, IS_MUTANT(342) ? memory_order_relaxed
 	                                                          : memory_order_acquire)) { /* [pamap.L1] */
 		give_back(store, &store->in_flight);
-		store->flying = false;
+		store->is_sent = false;
 	}
 }
 
 void store_hand_over(struct store *store)
 {
 	take_back(store);
-	if (store->flying || store->limbo.bytes == 0)
+	if (store->is_sent || store->limbo.bytes == 0)
 		return;
 	store->in_flight = store->limbo;
 	store->limbo = (struct node_lists){0};
-	store->flying = true;
-	atomic_store_explicit(&store->landed, false, memory_order_relaxed);
+	store->is_sent = true;
+	atomic_store_explicit(&store->elapsed, false, memory_order_relaxed);
 	store->item.release = land;
 	rcu_defer(&store->item);
 }
@@ -393,7 +393,7 @@ int store_admit(struct store *store)
 	}
 	store_hand_over(store);
 	while (store_backlog(store) > store->limit) {
-		if (!wait_for_landing(store, &until)) {
+		if (!wait_until_elapsed(store, &until)) {
 			store->refused++;
 			return -EAGAIN;
 		}

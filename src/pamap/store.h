@@ -6,9 +6,9 @@
  *
  * The limbo goes through rcu_defer as one item: what has gathered since the last hand-over, a list for each kind, so
  * that giving back a thousand nodes costs as much as giving back one, and a grace period serves them all. The reclaimer
- * only says that the item has landed; the next update takes it back. It must not need the mutex: an updater that never
+ * only says that the item has elapsed; the next update takes it back. It must not need the mutex: an updater that never
  * pauses would starve it.
- *   [pamap.L1] `landed` is set with release by the reclaimer, and cleared by the writer after an acquire.
+ *   [pamap.L1] `elapsed` is set with release by the reclaimer, and cleared by the writer after an acquire.
  */
 #ifndef PAMAP_STORE_H
 #define PAMAP_STORE_H
@@ -50,10 +50,10 @@ struct store {
 	struct node_lists limbo; /* replaced since the last hand-over */
 	struct node_lists in_flight; /* handed over */
 	struct rcu_item item;
-	bool flying;
-	atomic_bool landed; /* [pamap.L1] */
-	pthread_mutex_t landing; /* for those who wait for it */
-	pthread_cond_t has_landed;
+	bool is_sent; /* `in_flight` waits for its grace period */
+	atomic_bool elapsed; /* [pamap.L1] */
+	pthread_mutex_t elapsed_lock; /* for those who wait for it */
+	pthread_cond_t has_elapsed;
 	uint64_t bytes, limit, refused;
 	uint64_t
 	        leaf_bytes; /* of `bytes`: chunks for leaves, of which there are as many as updates replace */
@@ -93,7 +93,7 @@ void store_retire_hints(struct store *store, struct hints *hints);
 uint64_t store_backlog(const struct store *store);
 /* -EAGAIN when, for 100 ms, too much waited for readers. */
 int store_admit(struct store *store);
-/* Take back what has landed, and hand over what was replaced. */
+/* Take back what has elapsed, and hand over what was replaced. */
 void store_hand_over(struct store *store);
 /*
  * The same at the end of an update, but once it is worth a grace period: one interrupts all readers that are running

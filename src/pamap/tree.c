@@ -6,7 +6,7 @@
 
 #define LEAF_MIN 8u /* below: try to join a neighbour, */
 #define LEAF_JOINED 24u /* if no more than this comes of it */
-#define LEAF_SLACK 10u /* how far from its share of the pieces a leaf may end, for a round separator */
+#define LEAF_SLACK 10u /* how far from its share of the segments a leaf may end, for a round separator */
 #define LEAF_SPREAD 27u /* what leaves between which a full one was spread hold at most */
 #define INNER_MIN 16u
 #define INNER_JOINED 48u
@@ -57,13 +57,13 @@ void tree_find(struct root *root, int32_t x, struct spot *spot)
 	}
 }
 
-void pieces_of_leaf(const struct leaf *leaf, struct pieces *pieces)
+void segments_of_leaf(const struct leaf *leaf, struct segments *segments)
 {
 	for (unsigned i = 0; i < leaf->count; i++) {
 		uint64_t word = atomic_load_explicit(&leaf->word[i], memory_order_acquire); /* [pamap.P1] */
 
 		if (word)
-			pieces_add(pieces, leaf->key[i], word, leaf->extra[i]);
+			segments_add(segments, leaf->key[i], word, leaf->extra[i]);
 	}
 }
 
@@ -72,14 +72,14 @@ int tree_reserve(struct store *store, const struct spot *spot, size_t leaves)
 	return store_reserve(store, leaves, 2 * ((size_t)spot->depth + 1), 0);
 }
 
-static node_ref make_leaf(struct store *store, const struct pieces *pieces, unsigned begin, unsigned count)
+static node_ref make_leaf(struct store *store, const struct segments *segments, unsigned begin, unsigned count)
 {
 	struct leaf *leaf = store_leaf(store);
 
 	for (unsigned i = 0; i < LEAF_MAX; i++) {
-		leaf->key[i] = i < count ? pieces->first[begin + i] : KEY_NONE;
-		leaf->extra[i] = i < count ? pieces->extra[begin + i] : 0;
-		atomic_store_explicit(&leaf->word[i], i < count ? pieces->word[begin + i] : 0,
+		leaf->key[i] = i < count ? segments->first[begin + i] : KEY_NONE;
+		leaf->extra[i] = i < count ? segments->extra[begin + i] : 0;
+		atomic_store_explicit(&leaf->word[i], i < count ? segments->word[begin + i] : 0,
 		                      memory_order_relaxed);
 	}
 	leaf->key[LEAF_MAX] = KEY_NONE;
@@ -127,7 +127,7 @@ static node_ref make_inner(struct store *store, struct spot *spot, const struct 
 /* The linearization point of most updates. [pamap.P1] */
 static void publish(_Atomic node_ref *slot, node_ref ref)
 {
-	atomic_store_explicit(slot, ref, TWIN_BROKEN(3) ? memory_order_relaxed : memory_order_release);
+	atomic_store_explicit(slot, ref, IS_MUTANT(3) ? memory_order_relaxed : memory_order_release);
 }
 
 static void publish_root(struct store *store, struct spot *spot, const struct swap *swap)
@@ -357,27 +357,27 @@ static struct leaf *neighbour_leaf(const struct spot *spot, unsigned index)
 	return node_kind(ref) == NODE_LEAF ? node_leaf(ref) : NULL;
 }
 
-/* Take in the pieces of the leaf before or behind, if few come of it. */
-static bool join_leaf(struct store *store, const struct spot *spot, struct pieces *pieces, struct swap *swap,
+/* Take in the segments of the leaf before or behind, if few come of it. */
+static bool join_leaf(struct store *store, const struct spot *spot, struct segments *segments, struct swap *swap,
                       unsigned most)
 {
 	for (unsigned side = 0; side < 2; side++) {
 		struct leaf *other =
 		        neighbour_leaf(spot, side ? spot->at + 1 : spot->at - 1); /* -1 is none */
-		struct pieces own;
+		struct segments own;
 
-		if (!other || other->live + pieces->count > most)
+		if (!other || other->live + segments->count > most)
 			continue;
 		if (side == 0) {
-			own = *pieces;
-			pieces->count = 0;
-			pieces_of_leaf(other, pieces);
+			own = *segments;
+			segments->count = 0;
+			segments_of_leaf(other, segments);
 			for (unsigned i = 0; i < own.count; i++)
-				pieces_add(pieces, own.first[i], own.word[i], own.extra[i]);
+				segments_add(segments, own.first[i], own.word[i], own.extra[i]);
 			swap->at--;
 			swap->key[0] = spot->level[spot->depth - 1].node->key[swap->at];
 		} else {
-			pieces_of_leaf(other, pieces);
+			segments_of_leaf(other, segments);
 		}
 		swap->old = 2;
 		store_retire_leaf(store, other);
@@ -395,58 +395,58 @@ static void retire_target(struct store *store, node_ref target)
 }
 
 /*
- * Where the ranges of two leaves meet, between piece `at` and the one before: at the roundest page number there, so
+ * Where the ranges of two leaves meet, between segment `at` and the one before: at the roundest page number there, so
  * that few buckets of the hints lie across (the shortest separator, as in a prefix B-tree).
  */
-static int32_t separator(const struct pieces *pieces, unsigned at)
+static int32_t separator(const struct segments *segments, unsigned at)
 {
-	uint32_t first = (uint32_t)pieces->first[at];
+	uint32_t first = (uint32_t)segments->first[at];
 	uint32_t before =
-	        (uint32_t)piece_last(pieces->first[at - 1], pieces->word[at - 1], pieces->extra[at - 1]);
+	        (uint32_t)segment_last(segments->first[at - 1], segments->word[at - 1], segments->extra[at - 1]);
 
 	return (int32_t)(first & ~(uint32_t)((UINT64_C(1) << bits_highest(first ^ before)) - 1));
 }
 
-static unsigned roundness(const struct pieces *pieces, unsigned at)
+static unsigned roundness(const struct segments *segments, unsigned at)
 {
-	return bits_lowest((uint64_t)(uint32_t)separator(pieces, at) | UINT64_C(1) << 32);
+	return bits_lowest((uint64_t)(uint32_t)separator(segments, at) | UINT64_C(1) << 32);
 }
 
-/* The end of the first of so many leaves for the pieces from `begin` on: about its share, where a round number is. */
-static unsigned cut_pieces(const struct pieces *pieces, unsigned begin, unsigned leaves, unsigned share)
+/* The end of the first of so many leaves for the segments from `begin` on: about its share, where a round number is. */
+static unsigned cut_segments(const struct segments *segments, unsigned begin, unsigned leaves, unsigned share)
 {
-	unsigned rest = pieces->count - begin - share, best = begin + share;
+	unsigned rest = segments->count - begin - share, best = begin + share;
 
 	for (unsigned off = 1; off <= LEAF_SLACK; off++) {
 		if (share > off && rest + off <= LEAF_MAX * (leaves - 1) &&
-		    roundness(pieces, begin + share - off) > roundness(pieces, best))
+		    roundness(segments, begin + share - off) > roundness(segments, best))
 			best = begin + share - off;
 		if (rest > off && share + off <= LEAF_MAX &&
-		    roundness(pieces, begin + share + off) > roundness(pieces, best))
+		    roundness(segments, begin + share + off) > roundness(segments, best))
 			best = begin + share + off;
 	}
 	return best;
 }
 
-void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, enum join join)
+void tree_put(struct store *store, struct spot *spot, struct segments *segments, enum join join)
 {
 	struct swap swap = {.at = spot->at, .old = spot->old, .key = {spot->low}};
 	unsigned leaves, done = 0, most = LEAF_MAX;
 
 	if (spot->depth == 0 || spot->old == 0)
 		join = JOIN_NONE;
-	if (join == JOIN_FEW && pieces->count > 0 && pieces->count < LEAF_MIN)
-		join_leaf(store, spot, pieces, &swap, LEAF_JOINED);
-	else if (join == JOIN_FULL && join_leaf(store, spot, pieces, &swap, 2 * LEAF_MAX + 1))
+	if (join == JOIN_FEW && segments->count > 0 && segments->count < LEAF_MIN)
+		join_leaf(store, spot, segments, &swap, LEAF_JOINED);
+	else if (join == JOIN_FULL && join_leaf(store, spot, segments, &swap, 2 * LEAF_MAX + 1))
 		most = LEAF_SPREAD;
-	leaves = (unsigned)bits_ceil_div(pieces->count, most);
+	leaves = (unsigned)bits_ceil_div(segments->count, most);
 	for (unsigned i = 0; i < leaves; i++) {
-		unsigned share = join == JOIN_END ? LEAF_MAX : (pieces->count - done) / (leaves - i);
-		unsigned end = i + 1 < leaves ? cut_pieces(pieces, done, leaves - i, share) : pieces->count;
+		unsigned share = join == JOIN_END ? LEAF_MAX : (segments->count - done) / (leaves - i);
+		unsigned end = i + 1 < leaves ? cut_segments(segments, done, leaves - i, share) : segments->count;
 
 		if (i > 0)
-			swap.key[i] = separator(pieces, done);
-		swap.ref[swap.count++] = make_leaf(store, pieces, done, end - done);
+			swap.key[i] = separator(segments, done);
+		swap.ref[swap.count++] = make_leaf(store, segments, done, end - done);
 		done = end;
 	}
 	if (swap.count == 0 && swap.old == 0)
@@ -475,7 +475,7 @@ bool tree_is_sparse(node_ref target)
 static void shrink_leaf(struct store *store, struct spot *spot, bool now)
 {
 	struct leaf *leaf = node_leaf(spot->target);
-	struct pieces pieces;
+	struct segments segments;
 	struct leaf *before, *behind;
 
 	if (leaf->live >= LEAF_MIN || !(now || leaf_is_sparse(leaf)))
@@ -491,23 +491,23 @@ static void shrink_leaf(struct store *store, struct spot *spot, bool now)
 	}
 	if (tree_reserve(store, spot, 2))
 		return;
-	pieces.count = 0;
-	pieces_of_leaf(leaf, &pieces);
-	tree_put(store, spot, &pieces, JOIN_FEW);
+	segments.count = 0;
+	segments_of_leaf(leaf, &segments);
+	tree_put(store, spot, &segments, JOIN_FEW);
 }
 
 static void shrink_block(struct store *store, struct spot *spot, bool now)
 {
 	struct block *block = node_block(spot->target);
-	struct pieces pieces;
+	struct segments segments;
 
 	if (block->live >= BLOCK_MIN || !(now || block_is_sparse(block)))
 		return;
 	if (tree_reserve(store, spot, 1 + BLOCK_MIN / LEAF_MAX))
 		return;
-	pieces.count = 0;
-	block_pieces(block, block_start(spot), &pieces);
-	tree_put(store, spot, &pieces, JOIN_NONE);
+	segments.count = 0;
+	block_segments(block, block_start(spot), &segments);
+	tree_put(store, spot, &segments, JOIN_NONE);
 }
 
 void tree_shrink(struct store *store, struct spot *spot, bool now)

@@ -55,40 +55,40 @@ static inline int32_t block_start(const struct spot *spot)
 	return block_first(spot->from);
 }
 
-/* Pieces as a leaf has them, without those that are emptied. */
-struct pieces {
+/* Segments as a leaf has them, without those that are emptied. */
+struct segments {
 	unsigned count;
 	int32_t first[PIECES_MAX];
 	uint64_t word[PIECES_MAX];
 	uint32_t extra[PIECES_MAX];
 };
 
-static inline int32_t piece_last(int32_t first, uint64_t word, uint32_t extra)
+static inline int32_t segment_last(int32_t first, uint64_t word, uint32_t extra)
 {
 	return word_pages(word) ? first + (int32_t)word_pages(word) - 1 : first + (int32_t)extra;
 }
 
-static inline void pieces_add(struct pieces *pieces, int32_t first, uint64_t word, uint32_t extra)
+static inline void segments_add(struct segments *segments, int32_t first, uint64_t word, uint32_t extra)
 {
-	pieces->first[pieces->count] = first;
-	pieces->word[pieces->count] = word;
-	pieces->extra[pieces->count++] = extra;
+	segments->first[segments->count] = first;
+	segments->word[segments->count] = word;
+	segments->extra[segments->count++] = extra;
 }
 
-void pieces_of_leaf(const struct leaf *leaf, struct pieces *pieces);
+void segments_of_leaf(const struct leaf *leaf, struct segments *segments);
 
 /* Nodes for one change at the spot that puts up to `leaves` leaves or a block there. -ENOMEM */
 int tree_reserve(struct store *store, const struct spot *spot, size_t leaves);
 
 /*
- * Put leaves with these pieces in the place of the target. JOIN_FEW: if they are few, together with a neighbour's.
+ * Put leaves with these segments in the place of the target. JOIN_FEW: if they are few, together with a neighbour's.
  * JOIN_FULL, for one more than a leaf holds: together with those of a neighbour leaf, whatever it has; two leaves
  * become two fuller ones, or three. So leaves filled in random order are four fifths full rather than two thirds.
- * JOIN_END, when the last piece is new and one too many: the others mostly stay together, so that ascending insertion
+ * JOIN_END, when the last segment is new and one too many: the others mostly stay together, so that ascending insertion
  * leaves full leaves behind.
  */
 enum join { JOIN_NONE, JOIN_FEW, JOIN_FULL, JOIN_END };
-void tree_put(struct store *store, struct spot *spot, struct pieces *pieces, enum join join);
+void tree_put(struct store *store, struct spot *spot, struct segments *segments, enum join join);
 
 /* Replace children [at, at + old) of the bottom parent (or the root) by up to 8 others. */
 struct swap {
@@ -120,6 +120,6 @@ void tree_shrink(struct store *store, struct spot *spot, bool now);
 bool tree_make_block(struct store *store, struct spot *spot);
 /* The number of a way to be {owner, attributes} in the block, a new one if need be; 0: there are too many. */
 unsigned block_palette(struct block *block, uint16_t owner, uint8_t attributes);
-void block_pieces(const struct block *block, int32_t start, struct pieces *pieces);
+void block_segments(const struct block *block, int32_t start, struct segments *segments);
 
 #endif

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * The architecture's sequences. ThreadSanitizer cannot see into assembly and models cannot run it: with those, and on
- * any other architecture, there are none and the C11 twin does all the work.
+ * any other architecture, there are none and the C11 fallback does all the work.
  */
 #include <stdint.h>
 
@@ -17,7 +17,7 @@ struct arch_ending {
 
 #if defined(PERCPU_MODEL)
 #include <arch_model.h> /* tests/model: sequences whose steps an explorer can come between */
-#elif defined(PERCPU_TWIN_ONLY) || defined(TSAN_BUILD)
+#elif defined(PERCPU_FALLBACK_ONLY) || defined(TSAN_BUILD)
 #include "percpu/arch_none.h"
 #elif defined(__x86_64__) && defined(__LP64__) /* not x32 */
 #include "percpu/arch_x86_64.h"

@@ -4,7 +4,7 @@
  * The operations of percpu.h as restartable sequences for aarch64; arch_x86_64.h explains them.
  *
  * There are no barriers here either, but for one. What each load may read, and who ordered it:
- *  - the CPU's number, the block's word (bias.h), a state or record and its bias: [percpu.B2], [percpu.B3] and [percpu.B5] of bias.h;
+ *  - the CPU's number, the block's word (token.h), a state or record and its token: [percpu.B2], [percpu.B3] and [percpu.B5] of token.h;
  *  - an entry of the table: written by this CPU's plugging, or by a drain before its fence;
  *  - a magazine's word, base and slots: written by sequences on this CPU (the kernel orders the threads of a CPU), or by
  *    drains, before the release that the plugging sequence reads with acquire [percpu.D4], or by the thread that laid the block
@@ -155,7 +155,7 @@ static inline __attribute__((always_inline)) uint32_t arch_load_acquire(const _A
 }
 
 static inline __attribute__((always_inline)) bool arch_pop(char *const *table, size_t at, uint64_t *value,
-                                                           uint64_t *bias)
+                                                           uint64_t *token)
 {
 	uint64_t t, s, c, k, b, w;
 
@@ -175,7 +175,7 @@ static inline __attribute__((always_inline)) bool arch_pop(char *const *table, s
 	        : CLOBBERED
 	        : no);
 	*value = b;
-	*bias = w;
+	*token = w;
 	return true;
 no:
 	return false;
@@ -263,14 +263,14 @@ no:
  */
 #define RETIRE(bytes, width)                                                                                 \
 	static inline __attribute__((always_inline)) bool arch_retire_##bytes(                               \
-	        char *const *table, uint64_t bias, _Atomic uint8_t *states, uint64_t place,                  \
+	        char *const *table, uint64_t token, _Atomic uint8_t *states, uint64_t place,                  \
 	        const uint32_t *use, uint32_t base)                                                          \
 	{                                                                                                    \
 		uint64_t t, s, k;                                                                            \
                                                                                                              \
 		__asm__ goto volatile(                                                                       \
 		        ENTER FIND_BLOCK STEP(2) "ldur %[t], [%[t], #-8]\n"                                  \
-		                                 "cmp %[t], %[bias]\n"                                       \
+		                                 "cmp %[t], %[token]\n"                                       \
 		                                 "b.ne %l[no]\n"                                             \
 		                                 "ldr" width " %w[k], [%[states], %[place]]\n"               \
 		                                 "cmp %w[k], %w[number]\n"                                   \
@@ -279,7 +279,7 @@ no:
 		                                            "str" width                                      \
 		                                            " %w[k], [%[states], %[place]]\n" LEAVE          \
 		        : [t] "=&r"(t), [s] "=&r"(s), [k] "=&r"(k)                                           \
-		        : PLACE, [bias] "r"(bias), [states] "r"(states), [place] "r"(place),                 \
+		        : PLACE, [token] "r"(token), [states] "r"(states), [place] "r"(place),                 \
 		          [number] "r"(*use + base)                                                          \
 		        : CLOBBERED                                                                          \
 		        : no);                                                                               \
@@ -296,19 +296,19 @@ RETIRE(2, "h")
 #include "percpu/arch_each.h"
 
 static inline __attribute__((always_inline)) bool
-arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
+arch_replace(char *const *table, uint64_t token, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
 {
 	uint64_t t, s, k;
 
 	__asm__ goto volatile(
 	        ENTER FIND_BLOCK STEP(2) "ldur %[t], [%[t], #-8]\n"
-	                                 "cmp %[t], %[bias]\n"
+	                                 "cmp %[t], %[token]\n"
 	                                 "b.ne %l[no]\n"
 	                                 "ldr %[k], [%[at]]\n"
 	                                 "cmp %[k], %[expected]\n"
 	                                 "b.ne %l[no]\n" STEP(3) "str %[next], [%[at]]\n" LEAVE
 	        : [t] "=&r"(t), [s] "=&r"(s), [k] "=&r"(k)
-	        : PLACE, [bias] "r"(bias), [at] "r"(at), [expected] "r"(expected), [next] "r"(next)
+	        : PLACE, [token] "r"(token), [at] "r"(at), [expected] "r"(expected), [next] "r"(next)
 	        : CLOBBERED
 	        : no);
 	(void)s;

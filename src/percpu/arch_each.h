@@ -4,7 +4,7 @@
 #ifndef PERCPU_ARCH_EACH_H
 #define PERCPU_ARCH_EACH_H
 
-static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Atomic uint8_t *states,
+static inline unsigned arch_retire_batch(char *const *table, uint64_t token, _Atomic uint8_t *states,
                                          const struct arch_ending *ending, unsigned from, unsigned end)
 {
 	unsigned at = from;
@@ -12,7 +12,7 @@ static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Ato
 	for (; at < end; at++) {
 		uint32_t live = ending->live[at];
 
-		if (!arch_retire_2(table, bias, states, ending->places[at], &live, 0))
+		if (!arch_retire_2(table, token, states, ending->places[at], &live, 0))
 			break;
 	}
 	return at - from;

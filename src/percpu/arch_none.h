@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* No sequences: every operation finds nothing, and the slow path uses the twin (arch_generic.h). */
+/* No sequences: every operation finds nothing, and the slow path uses the fallback (arch_generic.h). */
 #ifndef PERCPU_ARCH_H
 #define PERCPU_ARCH_H
 
@@ -25,9 +25,9 @@ static inline int64_t arch_number(void)
 #define arch_publish bytes_publish
 #define arch_load_acquire bytes_load_acquire
 
-static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint64_t *bias)
+static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint64_t *token)
 {
-	(void)table, (void)at, (void)value, (void)bias;
+	(void)table, (void)at, (void)value, (void)token;
 	return false;
 }
 
@@ -37,25 +37,25 @@ static inline bool arch_push(char *const *table, size_t at, uint32_t value)
 	return false;
 }
 
-static inline bool arch_retire_1(char *const *table, uint64_t bias, _Atomic uint8_t *states, uint64_t place,
+static inline bool arch_retire_1(char *const *table, uint64_t token, _Atomic uint8_t *states, uint64_t place,
                                  const uint32_t *use, uint32_t base)
 {
-	(void)table, (void)bias, (void)states, (void)place, (void)use, (void)base;
+	(void)table, (void)token, (void)states, (void)place, (void)use, (void)base;
 	return false;
 }
 #define arch_retire_2 arch_retire_1
 
-static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Atomic uint8_t *states,
+static inline unsigned arch_retire_batch(char *const *table, uint64_t token, _Atomic uint8_t *states,
                                          const struct arch_ending *ending, unsigned from, unsigned end)
 {
-	(void)table, (void)bias, (void)states, (void)ending, (void)from, (void)end;
+	(void)table, (void)token, (void)states, (void)ending, (void)from, (void)end;
 	return 0;
 }
 
-static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
+static inline bool arch_replace(char *const *table, uint64_t token, _Atomic uint64_t *at, uint64_t expected,
                                 uint64_t next)
 {
-	(void)table, (void)bias, (void)at, (void)expected, (void)next;
+	(void)table, (void)token, (void)at, (void)expected, (void)next;
 	return false;
 }
 

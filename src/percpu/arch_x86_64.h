@@ -143,7 +143,7 @@ static inline __attribute__((always_inline)) void arch_store(_Atomic uint8_t *at
 #define arch_load_acquire arch_load
 
 static inline __attribute__((always_inline)) bool arch_pop(char *const *table, size_t at, uint64_t *value,
-                                                           uint64_t *bias)
+                                                           uint64_t *token)
 {
 	uint64_t t, s, c, b, w;
 
@@ -160,7 +160,7 @@ static inline __attribute__((always_inline)) bool arch_pop(char *const *table, s
 	                      : "memory", "cc"
 	                      : no);
 	*value = b;
-	*bias = w;
+	*token = w;
 	return true;
 no:
 	return false;
@@ -246,21 +246,21 @@ no:
  */
 #define RETIRE(bytes, suffix, mask)                                                                          \
 	static inline __attribute__((always_inline)) bool arch_retire_##bytes(                               \
-	        char *const *table, uint64_t bias, _Atomic uint8_t *states, uint64_t place,                  \
+	        char *const *table, uint64_t token, _Atomic uint8_t *states, uint64_t place,                  \
 	        const uint32_t *use, uint32_t base)                                                          \
 	{                                                                                                    \
 		uint64_t t, s;                                                                               \
                                                                                                              \
 		__asm__ goto volatile(                                                                       \
 		        ENTER FIND_DISTANCE                                                                  \
-		        "cmpq %[bias], -8(%[s],%[t])\n"                                                      \
+		        "cmpq %[token], -8(%[s],%[t])\n"                                                      \
 		        "jne %l[no]\n" STEP(2) "movz" suffix "l (%[states],%[place]), %k[s]\n"               \
 		                               "subl %[fixed], %k[s]\n"                                      \
 		                               "cmpl %[use], %k[s]\n"                                        \
 		                               "jne %l[no]\n" STEP(3) "and" suffix " $" mask                 \
 		                                                      ", (%[states],%[place])\n" LEAVE       \
 		        : [t] "=&r"(t), [s] "=&r"(s)                                                         \
-		        : PLACE, [bias] "r"(bias), [states] "r"(states), [place] "r"(place),                 \
+		        : PLACE, [token] "r"(token), [states] "r"(states), [place] "r"(place),                 \
 		          [use] "m"(*use), [fixed] "ri"(base)                                                \
 		        : "memory", "cc"                                                                     \
 		        : no);                                                                               \
@@ -276,7 +276,7 @@ RETIRE(2, "w", "0xff7f")
  * percpu_retire_batch: each number has a commit of its own. movsw stores and counts in one instruction, so that the source's
  * address says for certain how many are done, wherever the sequence was aborted.
  */
-static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Atomic uint8_t *states,
+static inline unsigned arch_retire_batch(char *const *table, uint64_t token, _Atomic uint8_t *states,
                                          const struct arch_ending *ending, unsigned from, unsigned end)
 {
 	const uint16_t *at = ending->dead + from;
@@ -287,7 +287,7 @@ static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Ato
 
 	_Static_assert(offsetof(struct arch_ending, live) == 128, "is a number in the assembly");
 	__asm__ volatile(ENTER_OR("907f") FIND_DISTANCE
-	                 "cmpq %[bias], -8(%[s],%[t])\n"
+	                 "cmpq %[token], -8(%[s],%[t])\n"
 	                 "jne 907f\n" STEP(2) "905: movl (%[places],%[at],2), %k[to]\n"
 	                                      "addq %[states], %[to]\n"
 	                                      "movzwl 128(%[at]), %k[s]\n"
@@ -296,24 +296,24 @@ static inline unsigned arch_retire_batch(char *const *table, uint64_t bias, _Ato
 	                                                           "cmpq %[end], %[at]\n"
 	                                                           "jne 905b\n" LEAVE "907:\n"
 	                 : [t] "=&r"(t), [s] "=&r"(s), [at] "+S"(at), [to] "=&D"(to)
-	                 : PLACE, [bias] "r"(bias), [states] "r"(states), [places] "r"(places),
+	                 : PLACE, [token] "r"(token), [states] "r"(states), [places] "r"(places),
 	                   [end] "r"(ending->dead + end)
 	                 : "memory", "cc");
 	return (unsigned)(at - ending->dead) - from;
 }
 
 static inline __attribute__((always_inline)) bool
-arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
+arch_replace(char *const *table, uint64_t token, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
 {
 	uint64_t t, s;
 
 	__asm__ goto volatile(
 	        ENTER FIND_DISTANCE
-	        "cmpq %[bias], -8(%[s],%[t])\n"
+	        "cmpq %[token], -8(%[s],%[t])\n"
 	        "jne %l[no]\n" STEP(2) "cmpq %[expected], (%[at])\n"
 	                               "jne %l[no]\n" STEP(3) "movq %[next], (%[at])\n" LEAVE
 	        : [t] "=&r"(t), [s] "=&r"(s)
-	        : PLACE, [bias] "r"(bias), [at] "r"(at), [expected] "r"(expected), [next] "r"(next)
+	        : PLACE, [token] "r"(token), [at] "r"(at), [expected] "r"(expected), [next] "r"(next)
 	        : "memory", "cc"
 	        : no);
 	return true;

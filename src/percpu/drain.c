@@ -10,10 +10,10 @@
 #include "platform/topology.h"
 
 /* Faults that the torture test must find. */
-#define TWIN_DRAIN_WITHOUT_FENCE 304
-#define TWIN_DRAIN_LOOKS_ONCE 305 /* step (4) is left out */
-#define TWIN_DRAIN_ASKS_AGAIN 312 /* what is in reach is asked again in step (5) */
-#define TWIN_DRAIN_TRUSTS_OTHERS 314 /* what another drain has unplugged counts as closed */
+#define MUTANT_DRAIN_WITHOUT_FENCE 304
+#define MUTANT_DRAIN_LOOKS_ONCE 305 /* step (4) is left out */
+#define MUTANT_DRAIN_ASKS_AGAIN 312 /* what is in reach is asked again in step (5) */
+#define MUTANT_DRAIN_TRUSTS_OTHERS 314 /* what another drain has unplugged counts as closed */
 
 /* Blocks that are closed with one fence. Not many: a signal handler's stack has room for their set. */
 #ifndef DRAIN_GROUP /* models have fewer */
@@ -26,7 +26,7 @@ struct drain {
 	uint32_t cpu; /* where the drain was begun */
 	percpu_sink *sink;
 	void *context;
-	uint32_t first, end; /* the group in hand */
+	uint32_t first, end; /* the group that is being emptied */
 	uint64_t closed[DRAIN_GROUP /
 	                64]; /* of it: those that this drain found in reach before its last fence */
 };
@@ -34,15 +34,15 @@ struct drain {
 /* For a moment: others plug the block elsewhere at any time. What counts is what a drain has once decided [percpu.D3]. */
 static bool in_reach(const struct drain *drain, uint32_t block)
 {
-	uint32_t home;
+	uint32_t last_cpu;
 
 	if (!percpu_is_ready(drain->percpu, block))
 		return false;
 	if (drain->reach == PERCPU_ALL)
 		return true;
-	home = atomic_load_explicit(&percpu_head(drain->percpu, block)->home, memory_order_relaxed);
-	return drain->reach == PERCPU_CACHE ? topology_cache_of(home) == topology_cache_of(drain->cpu)
-	                                    : topology_node_of(home) == topology_node_of(drain->cpu);
+	last_cpu = atomic_load_explicit(&percpu_head(drain->percpu, block)->last_cpu, memory_order_relaxed);
+	return drain->reach == PERCPU_CACHE ? topology_cache_of(last_cpu) == topology_cache_of(drain->cpu)
+	                                    : topology_node_of(last_cpu) == topology_node_of(drain->cpu);
 }
 
 static bool is_closed(const struct drain *drain, uint32_t block)
@@ -77,14 +77,14 @@ static bool unplug(struct drain *drain)
 
 static bool fence(void)
 {
-	return TWIN_BROKEN(TWIN_DRAIN_WITHOUT_FENCE) || rseq_fence();
+	return IS_MUTANT(MUTANT_DRAIN_WITHOUT_FENCE) || rseq_fence();
 }
 
 /* Whether another drain is under way. Acquire: pairs with the release of the one that has ended [percpu.D5]. */
 static bool has_company(const struct percpu *percpu)
 {
 	return atomic_load_explicit(&percpu->drainers, memory_order_acquire) != 1 &&
-	       !TWIN_BROKEN(TWIN_DRAIN_TRUSTS_OTHERS);
+	       !IS_MUTANT(MUTANT_DRAIN_TRUSTS_OTHERS);
 }
 
 /*
@@ -101,7 +101,7 @@ static bool close_group(struct drain *drain, uint32_t first)
 	unplug(drain);
 	if (!fence())
 		return false;
-	if (TWIN_BROKEN(TWIN_DRAIN_LOOKS_ONCE))
+	if (IS_MUTANT(MUTANT_DRAIN_LOOKS_ONCE))
 		return true;
 	again = unplug(drain);
 	return !(again || has_company(drain->percpu)) || fence();
@@ -114,7 +114,7 @@ static void empty_block(const struct drain *drain, uint32_t block)
 	uint32_t value;
 
 	for (unsigned class = 0; class < percpu->classes; class ++) {
-		while (twin_pop(percpu_magazine(percpu, block, class), &value))
+		while (fallback_pop(percpu_magazine(percpu, block, class), &value))
 			drain->sink(drain->context, class, value);
 	}
 	if (percpu->sequences && percpu_is_ready(percpu, block)) {
@@ -128,7 +128,7 @@ static void drain_group(struct drain *drain, uint32_t first)
 	if (!close_group(drain, first))
 		return;
 	for (uint32_t block = drain->first; block < drain->end; block++) {
-		if (TWIN_BROKEN(TWIN_DRAIN_ASKS_AGAIN) ? in_reach(drain, block) : is_closed(drain, block))
+		if (IS_MUTANT(MUTANT_DRAIN_ASKS_AGAIN) ? in_reach(drain, block) : is_closed(drain, block))
 			empty_block(drain, block);
 	}
 }

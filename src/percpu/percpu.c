@@ -67,7 +67,7 @@ static int make_table(struct percpu *percpu)
 	size_t entries = bits_max(percpu->blocks, rseq_numbers()) + NEGATIVE_ENTRIES,
 	       magazines = percpu->classes * sizeof(struct magazine);
 	size_t ours = entries * sizeof(int64_t);
-	/* The empty block, too, has a word before it (0: no bias). */
+	/* The empty block, too, has a word before it (0: no token). */
 	size_t empty = bits_round_up(ours + sizeof(uint64_t) + sizeof(uint64_t), CACHE_LINE);
 	char *memory;
 
@@ -159,7 +159,7 @@ static void make_block(struct percpu *percpu, uint32_t block)
 	if (atomic_load_explicit(&percpu_head(percpu, block)->made, memory_order_acquire))
 		return;
 	lay_out_block(percpu, block);
-	percpu_begin_bias(percpu, block);
+	percpu_begin_token(percpu, block);
 	atomic_store_explicit(&percpu_head(percpu, block)->made, 1, memory_order_release);
 }
 
@@ -178,7 +178,7 @@ static bool plug(struct percpu *percpu, uint32_t block)
 	if (atomic_load_explicit(&percpu->drainers, memory_order_relaxed) || !percpu_is_ours(percpu))
 		return false;
 	make_block(percpu, block);
-	atomic_store_explicit(&percpu_head(percpu, block)->home, rseq_cpu(), memory_order_relaxed);
+	atomic_store_explicit(&percpu_head(percpu, block)->last_cpu, rseq_cpu(), memory_order_relaxed);
 	atomic_fetch_add_explicit(&percpu->plugs, 1, memory_order_seq_cst); /* percpu_empty_stamp */
 	atomic_store_explicit(&percpu->ready[block], 1, memory_order_seq_cst);
 	return arch_plug(&percpu->table, block, distance_to(percpu, block), &percpu->drainers,
@@ -202,19 +202,19 @@ static bool worth_a_try(struct percpu *percpu, bool may_plug, unsigned class)
 }
 
 /* Only from this thread's shard: what is in others, a drain brings back. */
-static unsigned twin_take(struct percpu *percpu, unsigned class, uint32_t *values, unsigned count)
+static unsigned fallback_take(struct percpu *percpu, unsigned class, uint32_t *values, unsigned count)
 {
 	uint32_t block = percpu_here(percpu);
 	unsigned taken = 0;
 
 	if (!percpu_is_ready(percpu, block) || !percpu_is_ours(percpu))
 		return 0;
-	while (taken < count && twin_pop(percpu_magazine(percpu, block, class), &values[taken]))
+	while (taken < count && fallback_pop(percpu_magazine(percpu, block, class), &values[taken]))
 		taken++;
 	return taken;
 }
 
-static unsigned twin_put(struct percpu *percpu, unsigned class, const uint32_t *values, unsigned count)
+static unsigned fallback_put(struct percpu *percpu, unsigned class, const uint32_t *values, unsigned count)
 {
 	uint32_t here = percpu_here(percpu);
 
@@ -226,13 +226,13 @@ static unsigned twin_put(struct percpu *percpu, unsigned class, const uint32_t *
 		struct percpu_head *head = percpu_head(percpu, block);
 		unsigned put = 0;
 
-		if (!twin_claim(&head->claim))
+		if (!fallback_claim(&head->claim))
 			continue;
 		make_block(percpu, block);
 		atomic_store_explicit(&percpu->ready[block], 1, memory_order_seq_cst);
-		while (put < count && twin_push(percpu_magazine(percpu, block, class), values[put]))
+		while (put < count && fallback_push(percpu_magazine(percpu, block, class), values[put]))
 			put++;
-		twin_let_go(&head->claim);
+		fallback_let_go(&head->claim);
 		return put;
 	}
 	return 0;
@@ -241,7 +241,7 @@ static unsigned twin_put(struct percpu *percpu, unsigned class, const uint32_t *
 unsigned percpu_take(struct percpu *percpu, unsigned class, uint32_t *values, unsigned count, bool may_plug)
 {
 	if (!percpu->sequences)
-		return twin_take(percpu, class, values, count);
+		return fallback_take(percpu, class, values, count);
 	for (int i = 0; i < PERCPU_TRIES; i++) {
 		unsigned taken = arch_pop_batch(&percpu->table, PERCPU_AT(class), values, count);
 
@@ -255,7 +255,7 @@ unsigned percpu_put(struct percpu *percpu, unsigned class, const uint32_t *value
                     bool may_plug)
 {
 	if (!percpu->sequences)
-		return twin_put(percpu, class, values, count);
+		return fallback_put(percpu, class, values, count);
 	for (int i = 0; i < PERCPU_TRIES; i++) {
 		unsigned put = arch_push_batch(&percpu->table, PERCPU_AT(class), values, count);
 

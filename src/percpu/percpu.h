@@ -35,7 +35,7 @@
  *   [percpu.D2] The fence is a full barrier on every CPU that runs a thread of ours, so what sequences wrote before it is
  *        seen after it.
  *   [percpu.D3] Whether a block is in reach may change at any time: a thread that is about to plug it and was moved says so
- *        (`home`), whoever it is that plugs it in the end. So only the answer that led to (2) counts.
+ *        (`last_cpu`), whoever it is that plugs it in the end. So only the answer that led to (2) counts.
  *   [percpu.D4] The sequence that plugs reads `drainers` with acquire. If it finds the 0 that a drain left (release), then that
  *        drain's stores come before whatever is done with the block next: without that, on ARM64, a word from before
  *        the drain could be read, and its values taken out twice.
@@ -45,7 +45,7 @@
  *   A thread that stops in a drain leaves the caches off (everything goes to the shared store, which is slower) and
  *   keeps at most one value. Nobody waits for it. Linearization: each value leaves at its compare-exchange.
  *
- * Without rseq the entries always point at the empty block and blocks are used through the twin alone, a shard by a
+ * Without rseq the entries always point at the empty block and blocks are used through the fallback alone, a shard by a
  * hash of the thread; draining is step (5).
  *
  * Signal safe all through: a handler that interrupts a sequence aborts it.
@@ -58,7 +58,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "percpu/bias.h"
+#include "percpu/token.h"
 #include "percpu/magazine.h"
 #include "platform/platform.h"
 
@@ -80,15 +80,15 @@ extern struct percpu_thread_area percpu_area __attribute__((visibility("hidden")
 struct percpu_head {
 	_Atomic uint32_t claim; /* without rseq: held by who puts in */
 	_Atomic uint32_t made; /* the magazines have been laid out */
-	_Atomic uint32_t home; /* the CPU that last plugged it, for the order of drains */
+	_Atomic uint32_t last_cpu; /* the CPU that last plugged it, for the order of drains */
 	_Atomic uint32_t ended,
-	        patience; /* how many objects ended here while the bias was off, how many turn it on */
-	_Atomic uint32_t settled; /* the last epoch that ended, with a fence */
+	        threshold; /* how many objects ended here while the token was off, how many turn it on */
+	_Atomic uint32_t revoked; /* the last epoch that ended, with a fence */
 	_Atomic uint64_t note[PERCPU_NOTES]; /* the owner's, relaxed: counters of its slow paths */
-	_Atomic uint64_t bias; /* last, where arch_*.h looks for it; bias.h says what it is */
+	_Atomic uint64_t token; /* last, where arch_*.h looks for it; token.h says what it is */
 };
 _Static_assert(sizeof(struct percpu_head) % 16 == 0 &&
-                       offsetof(struct percpu_head, bias) == sizeof(struct percpu_head) - 8,
+                       offsetof(struct percpu_head, token) == sizeof(struct percpu_head) - 8,
                "arch_*.h has the distance from a block back to its word in its assembly");
 
 struct percpu {
@@ -102,7 +102,7 @@ struct percpu {
 	size_t table_bytes, all_bytes;
 	struct platform_wiped wiped; /* the table */
 	bool sequences; /* rseq is in use */
-	bool is_biased; /* blocks have words of bias.h */
+	bool has_tokens; /* blocks have words of token.h */
 	const uint16_t *slots; /* of each class */
 	_Atomic uint8_t *ready; /* a byte a block: 1 before it is plugged, 0 when drained */
 	_Alignas(64) _Atomic uint32_t drainers;
@@ -132,19 +132,19 @@ static inline bool percpu_is_ours(const struct percpu *percpu)
 static inline __attribute__((always_inline)) bool percpu_pop(struct percpu *percpu, size_t at,
                                                              uint32_t *value)
 {
-	uint64_t taken, bias;
+	uint64_t taken, token;
 
-	if (!arch_pop(&percpu->table, at, &taken, &bias))
+	if (!arch_pop(&percpu->table, at, &taken, &token))
 		return false;
 	*value = (uint32_t)taken;
 	return true;
 }
 
-/* The same, widened, and the word (bias.h) of the block that it came from: 0 where there is no bias. */
-static inline __attribute__((always_inline)) bool percpu_pop_biased(struct percpu *percpu, size_t at,
-                                                                    uint64_t *value, uint64_t *bias)
+/* The same, widened, and the word (token.h) of the block that it came from: 0 where there is no token. */
+static inline __attribute__((always_inline)) bool percpu_pop_token(struct percpu *percpu, size_t at,
+                                                                   uint64_t *value, uint64_t *token)
 {
-	return arch_pop(&percpu->table, at, value, bias);
+	return arch_pop(&percpu->table, at, value, token);
 }
 
 static inline __attribute__((always_inline)) bool percpu_push(struct percpu *percpu, size_t at,
@@ -155,55 +155,55 @@ static inline __attribute__((always_inline)) bool percpu_push(struct percpu *per
 
 /*
  * Clear the bit PERCPU_LIVE of the number at `place` in `states`, if it is *use + base and this CPU's block has the word
- * `bias`, which is on. False: one of these is not so, or aborted. A number has one byte or two, which need not be aligned;
+ * `token`, which is on. False: one of these is not so, or aborted. A number has one byte or two, which need not be aligned;
  * others may access them byte by byte.
  */
 #define PERCPU_LIVE 0x80u /* arch_*.h has this number in its assembly */
-static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *percpu, uint64_t bias,
+static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *percpu, uint64_t token,
                                                                 _Atomic uint8_t *states, size_t place,
                                                                 unsigned bytes, const uint32_t *use,
                                                                 uint32_t base)
 {
-	if (!(bias & BIAS_ON))
+	if (!(token & TOKEN_ON))
 		return false;
-	return bytes == 1 ? arch_retire_1(&percpu->table, bias, states, place, use, base)
-	                  : arch_retire_2(&percpu->table, bias, states, place, use, base);
+	return bytes == 1 ? arch_retire_1(&percpu->table, token, states, place, use, base)
+	                  : arch_retire_2(&percpu->table, token, states, place, use, base);
 }
 
 /*
  * The same for several numbers of two bytes: from the `from`th to the one before the `end`th, in order. How many were
- * ended: if not all, then the next one differs, or the sequence was aborted there, or `bias` is not this CPU's.
+ * ended: if not all, then the next one differs, or the sequence was aborted there, or `token` is not this CPU's.
  */
-static inline unsigned percpu_retire_batch(struct percpu *percpu, uint64_t bias, _Atomic uint8_t *states,
+static inline unsigned percpu_retire_batch(struct percpu *percpu, uint64_t token, _Atomic uint8_t *states,
                                            const struct arch_ending *ending, unsigned from, unsigned end)
 {
-	return bias & BIAS_ON && from < end
-	               ? arch_retire_batch(&percpu->table, bias, states, ending, from, end)
+	return token & TOKEN_ON && from < end
+	               ? arch_retire_batch(&percpu->table, token, states, ending, from, end)
 	               : 0;
 }
 
 /* The same for a word: put `next` in the place of `expected`. */
 static inline __attribute__((always_inline)) bool
-percpu_replace(struct percpu *percpu, uint64_t bias, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
+percpu_replace(struct percpu *percpu, uint64_t token, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
 {
-	return bias & BIAS_ON && arch_replace(&percpu->table, bias, at, expected, next);
+	return token & TOKEN_ON && arch_replace(&percpu->table, token, at, expected, next);
 }
 
 /* To be called before anybody else knows it: give words to blocks. Nothing without rseq. */
-void percpu_use_bias(struct percpu *percpu);
-void percpu_begin_bias(struct percpu *percpu, uint32_t block);
+void percpu_use_tokens(struct percpu *percpu);
+void percpu_begin_token(struct percpu *percpu, uint32_t block);
 
 /* Whether percpu_retire on this CPU would have found this word a moment ago: it was aborted, or the state differs. */
-bool percpu_holds_bias(const struct percpu *percpu, uint64_t word);
+bool percpu_holds_token(const struct percpu *percpu, uint64_t word);
 
 /*
  * The word of this CPU's block, for an object that did not come out of a magazine, to be ended here as if it had; 0 while
  * the block is not plugged.
  */
-uint64_t percpu_bias_here(const struct percpu *percpu);
+uint64_t percpu_token_here(const struct percpu *percpu);
 
 /* The same, without asking why there is none; as sequences find it. */
-static inline uint64_t percpu_bias_near(const struct percpu *percpu)
+static inline uint64_t percpu_token_near(const struct percpu *percpu)
 {
 	const _Atomic int64_t *entry = (const _Atomic int64_t *)(const void *)percpu->table + arch_number();
 	const char *block = percpu->table + atomic_load_explicit(entry, memory_order_relaxed);
@@ -213,32 +213,32 @@ static inline uint64_t percpu_bias_near(const struct percpu *percpu)
 }
 
 /*
- * The word that a half (bias.h) is of, if it was given out in one of the last BIAS_HALF_EPOCHS epochs of its block: the
+ * The word that a half (token.h) is of, if it was given out in one of the last TOKEN_HALF_EPOCHS epochs of its block: the
  * youngest that it may be. 0 for the half 0.
  */
-uint64_t percpu_bias_of_half(const struct percpu *percpu, uint32_t half);
+uint64_t percpu_token_of_half(const struct percpu *percpu, uint32_t half);
 
 /*
  * From now on, what has this word (or 0) is anybody's to end with a compare-exchange. -EINVAL: no block gave out such
  * a word. May make a fence, a system call; does not wait.
  */
-int percpu_unbias(struct percpu *percpu, uint64_t word);
+int percpu_revoke(struct percpu *percpu, uint64_t word);
 
 /*
  * The same for all that was given out before now with any word: for who would end an object on behalf of somebody else and
- * has not got its word. A fence for each 64 blocks that have a bias.
+ * has not got its word. A fence for each 64 blocks that have a token.
  */
-void percpu_unbias_all(struct percpu *percpu);
+void percpu_revoke_all(struct percpu *percpu);
 
 /*
  * Whether what has this word came from the block of another CPU and is better given to the shared store than put in here:
  * else the objects of two CPUs mix, for ever after each writes to lines of the other. Not where many go from one CPU to
- * another all the time, which would cost more than it saves (bias.h).
+ * another all the time, which would cost more than it saves (token.h).
  */
 bool percpu_belongs_elsewhere(struct percpu *percpu, uint64_t word);
 
-/* What has this word was ended by a compare-exchange: perhaps on its own CPU, so that the bias would have paid. */
-void percpu_ended_at_home(struct percpu *percpu, uint64_t word);
+/* What has this word was ended by a compare-exchange: perhaps on its own CPU, so that the token would have paid. */
+void percpu_ended_locally(struct percpu *percpu, uint64_t word);
 
 /* How an object is ended, the one way and the other: the first member of what these functions need to know of it. */
 struct percpu_ending {
@@ -256,7 +256,7 @@ int percpu_end(struct percpu *percpu, uint64_t word, const struct percpu_ending 
 
 /*
  * Like pop and push for slow paths, and for up to `count` values; they try again a few times, plug the block if that is
- * allowed (`may_plug`), and without rseq use the twin. Return how many were taken out or put in, lowest first: what is
+ * allowed (`may_plug`), and without rseq use the fallback. Return how many were taken out or put in, lowest first: what is
  * put in is taken out again from the last one down.
  */
 unsigned percpu_take(struct percpu *percpu, unsigned class, uint32_t *values, unsigned count, bool may_plug);

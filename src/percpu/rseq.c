@@ -178,7 +178,7 @@ struct trial {
 static bool try_sequences(char *const *table, struct trial *trial)
 {
 	uint32_t values[4] = {11, 12, 13, 14}, out[4] = {0};
-	uint64_t one = 0, bias;
+	uint64_t one = 0, token;
 	unsigned tries = 0, moved = 0, taken = 0;
 
 	/* An abort looks like a refusal: a few tries of each. */
@@ -186,7 +186,7 @@ static bool try_sequences(char *const *table, struct trial *trial)
 		moved = arch_push_batch(table, 0, values, 3);
 	while (tries++ < 32 && moved == 3 && arch_push(table, 0, 14))
 		moved++;
-	while (tries++ < 64 && !arch_pop(table, 0, &one, &bias))
+	while (tries++ < 64 && !arch_pop(table, 0, &one, &token))
 		continue;
 	while (tries++ < 96 && taken == 0)
 		taken = arch_pop_batch(table, 0, out, 2);

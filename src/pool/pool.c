@@ -7,7 +7,7 @@
 #include "base/probe.h"
 #include "base/tools.h"
 
-void pool_give_carefully(struct pool *pool, struct slabs *slabs, size_t start, size_t count, size_t granule)
+void pool_give_hardened(struct pool *pool, struct slabs *slabs, size_t start, size_t count, size_t granule)
 {
 	char *at = pool->vaddr + start * granule;
 

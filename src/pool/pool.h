@@ -28,13 +28,13 @@ struct pool_counters {
 
 struct pool {
 	enum pool_kind kind;
-	bool is_simple; /* a driver pool that is not careful: the fast path of ist_shm_free */
+	bool is_simple; /* a driver pool that is not hardened: the fast path of ist_shm_free */
 	uint64_t key; /* of its slot in the registry, and in handles: {generation 32, slot 32} */
 	char *vaddr;
 	uint64_t paddr;
 	size_t size; /* bytes, a multiple of IST_PAGE_SIZE */
 	bool zero_on_free;
-	bool is_careful; /* something is to be done with freed memory: zero_on_free, or a quarantine */
+	bool is_hardened; /* something is to be done with freed memory: zero_on_free, or a quarantine */
 	uint32_t quarantine;
 	struct pool_counters counters;
 };
@@ -120,8 +120,8 @@ static inline bool pool_shm_is_intact(const struct pool *pool, const struct ist_
 	       shm->view.size - 1 < pool->size - offset;
 }
 
-/* Give back `count` granules of `granule` bytes as the pool's options want it. For pools that are careful. */
-void pool_give_carefully(struct pool *pool, struct slabs *slabs, size_t start, size_t count, size_t granule);
+/* Give back `count` granules of `granule` bytes as the pool's options want it. For Pools that are hardened. */
+void pool_give_hardened(struct pool *pool, struct slabs *slabs, size_t start, size_t count, size_t granule);
 
 void pool_count_failure(struct pool *pool);
 void pool_count_misuse(struct pool *pool);

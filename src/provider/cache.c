@@ -7,36 +7,36 @@
 #include "provider/provider.h"
 
 /* The mapping may have gone with its owner since. */
-static bool is_alive(struct provider_desk *desk, const struct ist_provider_cache *cache)
+static bool is_alive(struct provider *provider, const struct ist_provider_cache *cache)
 {
-	if (!cache->filled || !space_get(desk->space, &cache->mapping))
+	if (!cache->filled || !space_get(provider->space, &cache->mapping))
 		return false;
-	space_put(desk->space, &cache->mapping);
+	space_put(provider->space, &cache->mapping);
 	return true;
 }
 
-static bool serves(struct provider_desk *desk, const struct ist_provider_cache *cache, uint32_t type,
+static bool serves(struct provider *provider, const struct ist_provider_cache *cache, uint32_t type,
                    size_t size, uint32_t owner)
 {
 	return cache->filled && cache->type == type && cache->mapping.owner == owner &&
-	       size <= cache->mapping.size && is_alive(desk, cache);
+	       size <= cache->mapping.size && is_alive(provider, cache);
 }
 
-int desk_cache_clear(struct provider_desk *desk, struct ist_provider_cache *cache)
+int provider_cache_clear(struct provider *provider, struct ist_provider_cache *cache)
 {
 	int error;
 
 	if (!cache->filled)
 		return 0;
-	error = desk_free(desk, &cache->mapping);
+	error = provider_free(provider, &cache->mapping);
 	if (error && error != -ENOENT) /* it went with its owner: nothing to give back */
 		return error;
 	*cache = (struct ist_provider_cache){.filled = 0};
 	return 0;
 }
 
-int desk_cache_get(struct provider_desk *desk, struct ist_provider_cache *cache, uint32_t type, size_t size,
-                   uint32_t owner, struct ist_mapping *out)
+int provider_cache_get(struct provider *provider, struct ist_provider_cache *cache, uint32_t type,
+                       size_t size, uint32_t owner, struct ist_mapping *out)
 {
 	struct ist_mapping mapping;
 	int error;
@@ -47,10 +47,10 @@ int desk_cache_get(struct provider_desk *desk, struct ist_provider_cache *cache,
 		*out = (struct ist_mapping){.vaddr = NULL};
 		return 0;
 	}
-	if (!serves(desk, cache, type, size, owner)) {
-		error = desk_cache_clear(desk, cache);
+	if (!serves(provider, cache, type, size, owner)) {
+		error = provider_cache_clear(provider, cache);
 		if (!error)
-			error = desk_alloc(desk, bits_round_up(size, IST_PAGE_SIZE), owner, &mapping);
+			error = provider_alloc(provider, bits_round_up(size, IST_PAGE_SIZE), owner, &mapping);
 		if (error)
 			return error;
 		*cache = (struct ist_provider_cache){mapping, type, 1};

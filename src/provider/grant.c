@@ -9,19 +9,19 @@
 #include "provider/provider.h"
 #include "reclaim/limbo.h"
 
-static void count(struct provider_desk *desk, uint64_t *counter)
+static void count(struct provider *provider, uint64_t *counter)
 {
-	pthread_mutex_lock(&desk->lock);
+	pthread_mutex_lock(&provider->lock);
 	(*counter)++;
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_unlock(&provider->lock);
 }
 
-static void give_back(struct provider_desk *desk, uint64_t cookie)
+static void give_back(struct provider *provider, uint64_t cookie)
 {
 	PROBE(provider_return, cookie);
-	if (desk->provider.free(desk->provider.context, cookie))
-		count(desk, &desk->stats.return_failures);
-	count(desk, &desk->stats.returned);
+	if (provider->hooks.free(provider->hooks.context, cookie))
+		count(provider, &provider->stats.return_failures);
+	count(provider, &provider->stats.returned);
 }
 
 /* A private copy of what it says: its array is read once. */
@@ -50,10 +50,10 @@ static bool meets_carve_out(const struct space *space, const struct page_list *l
 	return false;
 }
 
-static int map_answer(struct provider_desk *desk, const struct ist_provided *answer, uint64_t pages,
+static int map_answer(struct provider *provider, const struct ist_provided *answer, uint64_t pages,
                       unsigned flags, struct request *request, struct ist_mapping *out)
 {
-	struct space *space = desk->space;
+	struct space *space = provider->space;
 	int error = copy_answer(answer, pages, request);
 
 	if (!error && (flags & IST_PROVIDE_CONTIGUOUS) && request->list.count > 1)
@@ -63,8 +63,8 @@ static int map_answer(struct provider_desk *desk, const struct ist_provided *ans
 	return error ? error : space_register_and_describe(space, request, out);
 }
 
-int desk_ask(struct provider_desk *desk, uint64_t pages, size_t size, uint32_t owner, unsigned flags,
-             struct grant *out)
+int provider_ask(struct provider *provider, uint64_t pages, size_t size, uint32_t owner, unsigned flags,
+                 struct grant *out)
 {
 	struct request request = {
 	        .size = size, .owner = owner, .flags = IST_MAPPING_STRICT, .kind = MAPPING_PROVIDED};
@@ -73,35 +73,35 @@ int desk_ask(struct provider_desk *desk, uint64_t pages, size_t size, uint32_t o
 	uint64_t paddr;
 	int error;
 
-	count(desk, &desk->stats.asked);
+	count(provider, &provider->stats.asked);
 	PROBE(provider_ask, pages);
-	error = desk->provider.alloc(desk->provider.context, pages, flags, &answer);
+	error = provider->hooks.alloc(provider->hooks.context, pages, flags, &answer);
 	if (!error && answer.cookie == 0)
 		error = -EIO;
 	if (error) {
-		count(desk, &desk->stats.failed);
+		count(provider, &provider->stats.failed);
 		PROBE(provider_failed, error, pages);
 		if (answer.cookie)
-			give_back(desk, answer.cookie);
+			give_back(provider, answer.cookie);
 		return error < 0 ? error : -EIO;
 	}
 	pages_init(&request.list);
-	error = map_answer(desk, &answer, pages, flags, &request, &mapping);
+	error = map_answer(provider, &answer, pages, flags, &request, &mapping);
 	paddr = error ? 0 : request.list.extent[0].page * IST_PAGE_SIZE;
 	pages_drop(&request.list);
 	if (error) {
-		count(desk, &desk->stats.wrong);
+		count(provider, &provider->stats.wrong);
 		PROBE(provider_failed, error, pages);
-		give_back(desk, answer.cookie);
+		give_back(provider, answer.cookie);
 		return error;
 	}
 	*out = (struct grant){mapping, answer.cookie, pages, paddr};
 	return 0;
 }
 
-bool desk_has_ended(struct provider_desk *desk, const struct grant *grant)
+bool provider_has_ended(struct provider *provider, const struct grant *grant)
 {
-	struct mapping *mapping = mapping_at(desk->space, grant->mapping.slot);
+	struct mapping *mapping = mapping_at(provider->space, grant->mapping.slot);
 
 	return atomic_load_explicit(&mapping->generation, memory_order_acquire) != grant->mapping.generation;
 }
@@ -109,28 +109,28 @@ bool desk_has_ended(struct provider_desk *desk, const struct grant *grant)
 #define TRIES 10
 
 /* No memory, or too much waits for readers: both may pass. */
-static int unregister(struct provider_desk *desk, const struct ist_mapping *mapping)
+static int unregister(struct provider *provider, const struct ist_mapping *mapping)
 {
 	int error = 0;
 
 	for (int tries = 0; tries < TRIES; tries++) {
-		error = space_unregister_handle(desk->space, mapping, MAPPING_PROVIDED, 0);
+		error = space_unregister_handle(provider->space, mapping, MAPPING_PROVIDED, 0);
 		if (error != -ENOMEM && error != -EAGAIN)
 			return error;
-		limbo_drain(desk->space);
+		limbo_drain(provider->space);
 	}
 	return error;
 }
 
-int desk_return(struct provider_desk *desk, const struct grant *grant)
+int provider_return(struct provider *provider, const struct grant *grant)
 {
-	int error = unregister(desk, &grant->mapping);
+	int error = unregister(provider, &grant->mapping);
 
 	if (error && error != -ENOENT)
 		return error;
 	if (error == -ENOENT) /* it went with its owner; there may be references */
-		limbo_wait_end(desk->space, grant->mapping.slot, grant->mapping.generation);
-	limbo_drain(desk->space);
-	give_back(desk, grant->cookie);
+		limbo_wait_end(provider->space, grant->mapping.slot, grant->mapping.generation);
+	limbo_drain(provider->space);
+	give_back(provider, grant->cookie);
 	return 0;
 }

@@ -16,177 +16,177 @@ struct item {
 	bool live;
 };
 
-void desk_init(struct provider_desk *desk, struct space *space, struct ist_client_pool *client)
+void provider_init(struct provider *provider, struct space *space, struct ist_client_pool *client)
 {
-	desk->space = space;
-	desk->client = client;
-	pthread_mutex_init(&desk->lock, NULL);
-	slots_init(&desk->items, sizeof(struct item));
+	provider->space = space;
+	provider->client = client;
+	pthread_mutex_init(&provider->lock, NULL);
+	slots_init(&provider->items, sizeof(struct item));
 }
 
-static struct item *item_at(struct provider_desk *desk, uint32_t number)
+static struct item *item_at(struct provider *provider, uint32_t number)
 {
-	return slots_at(&desk->items, number);
+	return slots_at(&provider->items, number);
 }
 
 /* The next mapping from *number on that has ended without us, with its owner: take it off the list. Under the lock. */
-static bool take_ended(struct provider_desk *desk, uint32_t *number, struct grant *out);
+static bool take_ended(struct provider *provider, uint32_t *number, struct grant *out);
 
-static void return_ended(struct provider_desk *desk)
+static void return_ended(struct provider *provider)
 {
 	struct grant grant;
 	uint32_t number = 1;
 	bool found;
 
 	do {
-		pthread_mutex_lock(&desk->lock);
-		found = desk->live > 0 && take_ended(desk, &number, &grant);
-		pthread_mutex_unlock(&desk->lock);
+		pthread_mutex_lock(&provider->lock);
+		found = provider->live > 0 && take_ended(provider, &number, &grant);
+		pthread_mutex_unlock(&provider->lock);
 		if (found)
-			desk_return(desk, &grant);
+			provider_return(provider, &grant);
 	} while (found);
 }
 
-int desk_settle(struct provider_desk *desk)
+int provider_settle(struct provider *provider)
 {
-	bool unused = regions_shrink(desk, 0);
+	bool unused = regions_shrink(provider, 0);
 
-	if (desk->live)
-		limbo_drain(desk->space);
-	return_ended(desk);
-	return !unused || desk->regions || desk->live ? -EBUSY : 0;
+	if (provider->live)
+		limbo_drain(provider->space);
+	return_ended(provider);
+	return !unused || provider->regions || provider->live ? -EBUSY : 0;
 }
 
-void desk_drop(struct provider_desk *desk)
+void provider_drop(struct provider *provider)
 {
-	regions_free_memory(desk);
-	if (desk->has_index) {
-		index_drop(&desk->by_slot);
-		tenants_drop(&desk->tenants);
+	regions_free_memory(provider);
+	if (provider->has_index) {
+		index_drop(&provider->by_slot);
+		tenants_drop(&provider->tenants);
 	}
-	room_drop(&desk->room);
-	slots_drop(&desk->items);
-	pthread_mutex_destroy(&desk->lock);
+	room_drop(&provider->room);
+	slots_drop(&provider->items);
+	pthread_mutex_destroy(&provider->lock);
 }
 
-int desk_set(struct provider_desk *desk, const struct ist_provider *provider)
+int provider_set(struct provider *provider, const struct ist_provider *from)
 {
 	int error = 0;
 
-	if (!provider->alloc || !provider->free || provider->chunk_pages > IST_PROVIDER_CHUNK_MAX)
+	if (!from->alloc || !from->free || from->chunk_pages > IST_PROVIDER_CHUNK_MAX)
 		return -EINVAL;
 	if (rcu_inside())
 		return -EDEADLK;
-	pthread_mutex_lock(&desk->lock);
-	if (desk->live || desk->regions || desk->calls) {
+	pthread_mutex_lock(&provider->lock);
+	if (provider->live || provider->regions || provider->calls) {
 		error = -EBUSY;
 	} else {
-		desk->provider = *provider;
-		if (!desk->provider.chunk_pages)
-			desk->provider.chunk_pages = CHUNK_DEFAULT;
-		if (!desk->provider.keep_pages)
-			desk->provider.keep_pages = desk->provider.chunk_pages;
-		desk->set = true;
-		if (!desk->has_index) {
-			index_init(&desk->by_slot);
-			tenants_init(&desk->tenants);
+		provider->hooks = *from;
+		if (!provider->hooks.chunk_pages)
+			provider->hooks.chunk_pages = CHUNK_DEFAULT;
+		if (!provider->hooks.keep_pages)
+			provider->hooks.keep_pages = provider->hooks.chunk_pages;
+		provider->set = true;
+		if (!provider->has_index) {
+			index_init(&provider->by_slot);
+			tenants_init(&provider->tenants);
 		}
-		desk->has_index = true;
+		provider->has_index = true;
 	}
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_unlock(&provider->lock);
 	return error;
 }
 
-static uint32_t hash_of(struct provider_desk *desk, const struct ist_mapping *mapping)
+static uint32_t hash_of(struct provider *provider, const struct ist_mapping *mapping)
 {
-	return index_hash(&desk->by_slot, mapping->slot, mapping->generation);
+	return index_hash(&provider->by_slot, mapping->slot, mapping->generation);
 }
 
 struct item_query {
-	struct provider_desk *desk;
+	struct provider *provider;
 	const struct ist_mapping *mapping;
 };
 
 static bool is_of(void *context, uint32_t number)
 {
 	const struct item_query *query = context;
-	const struct ist_mapping *mapping = &item_at(query->desk, number)->grant.mapping;
+	const struct ist_mapping *mapping = &item_at(query->provider, number)->grant.mapping;
 
 	return mapping->slot == query->mapping->slot && mapping->generation == query->mapping->generation;
 }
 
-static void drop_item(struct provider_desk *desk, uint32_t number)
+static void drop_item(struct provider *provider, uint32_t number)
 {
-	struct item *item = item_at(desk, number);
+	struct item *item = item_at(provider, number);
 
-	index_remove(&desk->by_slot, hash_of(desk, &item->grant.mapping), number);
+	index_remove(&provider->by_slot, hash_of(provider, &item->grant.mapping), number);
 	item->live = false;
-	item->next = desk->unused;
-	desk->unused = number;
-	desk->live--;
+	item->next = provider->unused;
+	provider->unused = number;
+	provider->live--;
 }
 
-static bool take_ended(struct provider_desk *desk, uint32_t *number, struct grant *out)
+static bool take_ended(struct provider *provider, uint32_t *number, struct grant *out)
 {
-	for (; *number <= desk->items.made; ++*number) {
-		struct item *item = item_at(desk, *number);
+	for (; *number <= provider->items.made; ++*number) {
+		struct item *item = item_at(provider, *number);
 
-		if (!item->live || !desk_has_ended(desk, &item->grant))
+		if (!item->live || !provider_has_ended(provider, &item->grant))
 			continue;
 		*out = item->grant;
-		drop_item(desk, *number);
+		drop_item(provider, *number);
 		return true;
 	}
 	return false;
 }
 
 /* Under the lock. */
-static int add_item(struct provider_desk *desk, const struct grant *grant)
+static int add_item(struct provider *provider, const struct grant *grant)
 {
-	uint32_t number = desk->unused;
+	uint32_t number = provider->unused;
 	struct item *item;
 	int error;
 
 	if (number)
-		desk->unused = item_at(desk, number)->next;
+		provider->unused = item_at(provider, number)->next;
 	else
-		number = slots_make(&desk->items);
-	item = item_at(desk, number);
+		number = slots_make(&provider->items);
+	item = item_at(provider, number);
 	if (!item)
 		return -ENOMEM;
 	item->grant = *grant;
-	error = index_insert(&desk->by_slot, hash_of(desk, &grant->mapping), number);
+	error = index_insert(&provider->by_slot, hash_of(provider, &grant->mapping), number);
 	item->live = !error;
 	if (error) {
-		item->next = desk->unused;
-		desk->unused = number;
+		item->next = provider->unused;
+		provider->unused = number;
 		return error;
 	}
-	desk->live++;
+	provider->live++;
 	return 0;
 }
 
-int desk_begin(struct provider_desk *desk)
+int provider_begin(struct provider *provider)
 {
 	int error;
 
 	if (rcu_inside())
 		return -EDEADLK;
-	pthread_mutex_lock(&desk->lock);
-	error = desk->set ? 0 : -ENODEV;
-	desk->calls += !error;
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_lock(&provider->lock);
+	error = provider->set ? 0 : -ENODEV;
+	provider->calls += !error;
+	pthread_mutex_unlock(&provider->lock);
 	return error;
 }
 
-void desk_end(struct provider_desk *desk)
+void provider_end(struct provider *provider)
 {
-	pthread_mutex_lock(&desk->lock);
-	desk->calls--;
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_lock(&provider->lock);
+	provider->calls--;
+	pthread_mutex_unlock(&provider->lock);
 }
 
-int desk_alloc(struct provider_desk *desk, size_t size, uint32_t owner, struct ist_mapping *out)
+int provider_alloc(struct provider *provider, size_t size, uint32_t owner, struct ist_mapping *out)
 {
 	uint64_t pages = pages_needed(0, size);
 	struct grant grant;
@@ -194,80 +194,80 @@ int desk_alloc(struct provider_desk *desk, size_t size, uint32_t owner, struct i
 
 	if (pages == 0)
 		return -EINVAL;
-	error = desk_begin(desk);
+	error = provider_begin(provider);
 	if (error)
 		return error;
-	error = desk_ask(desk, pages, size, owner, 0, &grant);
+	error = provider_ask(provider, pages, size, owner, 0, &grant);
 	if (!error) {
-		pthread_mutex_lock(&desk->lock);
-		error = add_item(desk, &grant);
-		pthread_mutex_unlock(&desk->lock);
+		pthread_mutex_lock(&provider->lock);
+		error = add_item(provider, &grant);
+		pthread_mutex_unlock(&provider->lock);
 		if (error)
-			desk_return(desk, &grant);
+			provider_return(provider, &grant);
 		else
 			*out = grant.mapping;
 	}
-	desk_end(desk);
+	provider_end(provider);
 	return error;
 }
 
-int desk_free(struct provider_desk *desk, const struct ist_mapping *mapping)
+int provider_free(struct provider *provider, const struct ist_mapping *mapping)
 {
-	struct item_query query = {desk, mapping};
+	struct item_query query = {provider, mapping};
 	struct grant grant;
 	uint32_t number = 0;
-	int error = desk_begin(desk);
+	int error = provider_begin(provider);
 
 	if (error)
 		return error == -ENODEV ? -ENOENT : error;
-	pthread_mutex_lock(&desk->lock);
-	number = index_find(&desk->by_slot, hash_of(desk, mapping), is_of, &query);
+	pthread_mutex_lock(&provider->lock);
+	number = index_find(&provider->by_slot, hash_of(provider, mapping), is_of, &query);
 	if (number) {
-		grant = item_at(desk, number)->grant;
-		drop_item(desk, number);
+		grant = item_at(provider, number)->grant;
+		drop_item(provider, number);
 	}
-	pthread_mutex_unlock(&desk->lock);
-	error = number ? desk_return(desk, &grant) : -ENOENT;
+	pthread_mutex_unlock(&provider->lock);
+	error = number ? provider_return(provider, &grant) : -ENOENT;
 	if (error && number) { /* nothing happened */
-		pthread_mutex_lock(&desk->lock);
-		add_item(desk, &grant); /* does not fail: its place is free */
-		pthread_mutex_unlock(&desk->lock);
+		pthread_mutex_lock(&provider->lock);
+		add_item(provider, &grant); /* does not fail: its place is free */
+		pthread_mutex_unlock(&provider->lock);
 	}
-	desk_end(desk);
+	provider_end(provider);
 	return error;
 }
 
-static int shrink(struct provider_desk *desk, bool all)
+static int shrink(struct provider *provider, bool all)
 {
 	bool unused;
-	int error = desk_begin(desk);
+	int error = provider_begin(provider);
 
 	if (error)
 		return error == -ENODEV ? 0 : error;
-	unused = regions_shrink(desk, all ? 0 : desk->provider.keep_pages);
-	return_ended(desk);
-	pthread_mutex_lock(&desk->lock);
-	error = all && (!unused || desk->live) ? -EBUSY : 0;
-	pthread_mutex_unlock(&desk->lock);
-	desk_end(desk);
+	unused = regions_shrink(provider, all ? 0 : provider->hooks.keep_pages);
+	return_ended(provider);
+	pthread_mutex_lock(&provider->lock);
+	error = all && (!unused || provider->live) ? -EBUSY : 0;
+	pthread_mutex_unlock(&provider->lock);
+	provider_end(provider);
 	return error;
 }
 
-int desk_trim(struct provider_desk *desk)
+int provider_trim(struct provider *provider)
 {
-	return shrink(desk, false);
+	return shrink(provider, false);
 }
 
-int desk_drain(struct provider_desk *desk)
+int provider_drain(struct provider *provider)
 {
-	return shrink(desk, true);
+	return shrink(provider, true);
 }
 
-void desk_stats(struct provider_desk *desk, struct ist_provider_stats *out)
+void provider_stats(struct provider *provider, struct ist_provider_stats *out)
 {
-	pthread_mutex_lock(&desk->lock);
-	*out = desk->stats;
-	out->mappings = desk->live;
-	regions_count(desk, out);
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_lock(&provider->lock);
+	*out = provider->stats;
+	out->mappings = provider->live;
+	regions_count(provider, out);
+	pthread_mutex_unlock(&provider->lock);
 }

@@ -39,11 +39,11 @@ struct grown_region {
 	struct grown_region *next;
 };
 
-struct provider_desk {
+struct provider {
 	struct space *space;
 	struct ist_client_pool *client; /* the pool that grows */
 	pthread_mutex_t lock; /* nests inside space.lock */
-	struct ist_provider provider;
+	struct ist_provider hooks; /* the caller's */
 	bool set;
 	struct slots items; /* struct item: mappings of ist_provider_alloc */
 	struct index by_slot;
@@ -59,49 +59,49 @@ struct provider_desk {
 	struct ist_provider_stats stats;
 };
 
-void desk_init(struct provider_desk *desk, struct space *space, struct ist_client_pool *client);
+void provider_init(struct provider *provider, struct space *space, struct ist_client_pool *client);
 /* At the end of the manager: gives back all that is free; -EBUSY if something is in use. Then, once that answered 0: */
-int desk_settle(struct provider_desk *desk);
-void desk_drop(struct provider_desk *desk);
+int provider_settle(struct provider *provider);
+void provider_drop(struct provider *provider);
 
 /* Around whatever calls the provider, so that it stays the same. -ENODEV, -EDEADLK */
-int desk_begin(struct provider_desk *desk);
-void desk_end(struct provider_desk *desk);
+int provider_begin(struct provider *provider);
+void provider_end(struct provider *provider);
 
 /* As the functions of isthmus/provider.h. */
-int desk_set(struct provider_desk *desk, const struct ist_provider *provider);
-int desk_alloc(struct provider_desk *desk, size_t size, uint32_t owner, struct ist_mapping *out);
-int desk_free(struct provider_desk *desk, const struct ist_mapping *mapping);
-int desk_client_alloc(struct provider_desk *desk, const struct ist_client_request *request,
-                      struct ist_shm *out);
-int desk_trim(struct provider_desk *desk);
-int desk_drain(struct provider_desk *desk);
-void desk_stats(struct provider_desk *desk, struct ist_provider_stats *out);
-int desk_cache_get(struct provider_desk *desk, struct ist_provider_cache *cache, uint32_t type, size_t size,
-                   uint32_t owner, struct ist_mapping *out);
-int desk_cache_clear(struct provider_desk *desk, struct ist_provider_cache *cache);
+int provider_set(struct provider *provider, const struct ist_provider *from);
+int provider_alloc(struct provider *provider, size_t size, uint32_t owner, struct ist_mapping *out);
+int provider_free(struct provider *provider, const struct ist_mapping *mapping);
+int provider_client_alloc(struct provider *provider, const struct ist_client_request *request,
+                          struct ist_shm *out);
+int provider_trim(struct provider *provider);
+int provider_drain(struct provider *provider);
+void provider_stats(struct provider *provider, struct ist_provider_stats *out);
+int provider_cache_get(struct provider *provider, struct ist_provider_cache *cache, uint32_t type,
+                       size_t size, uint32_t owner, struct ist_mapping *out);
+int provider_cache_clear(struct provider *provider, struct ist_provider_cache *cache);
 
 /*
  * Ask the provider, check and map what it hands out (grant.c). The lock is not held. Errors as of ist_provider_alloc, and then
  * everything has been given back.
  */
-int desk_ask(struct provider_desk *desk, uint64_t pages, size_t size, uint32_t owner, unsigned flags,
-             struct grant *out);
+int provider_ask(struct provider *provider, uint64_t pages, size_t size, uint32_t owner, unsigned flags,
+                 struct grant *out);
 /* End the mapping if it has not ended, wait until it is unmapped, give the pages back. -ENOENT, -EDEADLK and others: not done. */
-int desk_return(struct provider_desk *desk, const struct grant *grant);
+int provider_return(struct provider *provider, const struct grant *grant);
 /* Whether the mapping of the grant has ended and is unmapped. */
-bool desk_has_ended(struct provider_desk *desk, const struct grant *grant);
+bool provider_has_ended(struct provider *provider, const struct grant *grant);
 
 /* Close what is free beyond so many pages (region.c). Whether there was nothing in use. */
-bool regions_shrink(struct provider_desk *desk, uint64_t keep);
+bool regions_shrink(struct provider *provider, uint64_t keep);
 /* Under the lock. */
-void regions_count(struct provider_desk *desk, struct ist_provider_stats *out);
-void regions_free_memory(struct provider_desk *desk);
+void regions_count(struct provider *provider, struct ist_provider_stats *out);
+void regions_free_memory(struct provider *provider);
 uint64_t region_free_pages(const struct grown_region *region);
 /*
  * For teardown: free the owner's memory in the regions, up to *budget allocations. *until is 0 to begin with. Whether there may be
  * more; what he gets meanwhile is not looked for, so it ends.
  */
-bool regions_free_owner(struct provider_desk *desk, uint32_t owner, uint64_t *until, uint32_t *budget);
+bool regions_free_owner(struct provider *provider, uint32_t owner, uint64_t *until, uint32_t *budget);
 
 #endif

@@ -16,9 +16,9 @@ static size_t region_bytes(uint64_t pages)
 }
 
 /* Under the lock: a parked one of that size, or null. */
-static struct grown_region *unpark(struct provider_desk *desk, uint64_t pages)
+static struct grown_region *unpark(struct provider *provider, uint64_t pages)
 {
-	for (struct grown_region **link = &desk->parked; *link; link = &(*link)->next) {
+	for (struct grown_region **link = &provider->parked; *link; link = &(*link)->next) {
 		struct grown_region *region = *link;
 
 		if (region->pool.pool.size != pages * IST_PAGE_SIZE)
@@ -29,10 +29,10 @@ static struct grown_region *unpark(struct provider_desk *desk, uint64_t pages)
 	return NULL;
 }
 
-static void park(struct provider_desk *desk, struct grown_region *region)
+static void park(struct provider *provider, struct grown_region *region)
 {
-	region->next = desk->parked;
-	desk->parked = region;
+	region->next = provider->parked;
+	provider->parked = region;
 }
 
 static void tell(struct ist_client_pool *pool)
@@ -44,7 +44,7 @@ static void tell(struct ist_client_pool *pool)
 }
 
 /* Bookkeeping for a region, with everything claimed. */
-static struct grown_region *make_region(struct provider_desk *desk, uint64_t pages)
+static struct grown_region *make_region(struct provider *provider, uint64_t pages)
 {
 	size_t bytes = region_bytes(pages);
 	struct grown_region *region = platform_map(bytes);
@@ -56,7 +56,7 @@ static struct grown_region *make_region(struct provider_desk *desk, uint64_t pag
 	region->pool.pool.size = pages * IST_PAGE_SIZE;
 	region->pool.direct = true;
 	region->pool.tell = tell;
-	region->room = &desk->room;
+	region->room = &provider->room;
 	if (client_pool_init(&region->pool, (char *)region + bits_round_up(sizeof(*region), CACHE_LINE))) {
 		platform_unmap(region, bytes);
 		return NULL;
@@ -66,40 +66,40 @@ static struct grown_region *make_region(struct provider_desk *desk, uint64_t pag
 }
 
 /* The lock is not held: a region for these pages that nobody else knows of, and a place for it in the tree. */
-static int take_region(struct provider_desk *desk, uint64_t pages, struct grown_region **out)
+static int take_region(struct provider *provider, uint64_t pages, struct grown_region **out)
 {
 	struct grown_region *region;
 	int error;
 
-	pthread_mutex_lock(&desk->lock);
-	region = unpark(desk, pages);
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_lock(&provider->lock);
+	region = unpark(provider, pages);
+	pthread_mutex_unlock(&provider->lock);
 	if (!region)
-		region = make_region(desk, pages);
+		region = make_region(provider, pages);
 	if (!region)
 		return -ENOMEM;
-	pthread_mutex_lock(&desk->lock);
-	error = room_add(&desk->room, region);
+	pthread_mutex_lock(&provider->lock);
+	error = room_add(&provider->room, region);
 	if (error)
-		park(desk, region);
-	pthread_mutex_unlock(&desk->lock);
+		park(provider, region);
+	pthread_mutex_unlock(&provider->lock);
 	*out = region;
 	return error;
 }
 
-static void put_region(struct provider_desk *desk, struct grown_region *region)
+static void put_region(struct provider *provider, struct grown_region *region)
 {
-	pthread_mutex_lock(&desk->lock);
-	room_remove(&desk->room, region);
-	park(desk, region);
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_lock(&provider->lock);
+	room_remove(&provider->room, region);
+	park(provider, region);
+	pthread_mutex_unlock(&provider->lock);
 }
 
 /* The lock is not held. */
-static int open_region(struct provider_desk *desk, const struct grant *grant, struct grown_region **out)
+static int open_region(struct provider *provider, const struct grant *grant, struct grown_region **out)
 {
 	struct grown_region *region;
-	int error = take_region(desk, grant->pages, &region);
+	int error = take_region(provider, grant->pages, &region);
 
 	if (error)
 		return error;
@@ -108,7 +108,7 @@ static int open_region(struct provider_desk *desk, const struct grant *grant, st
 	region->pool.pool.paddr = grant->paddr;
 	error = pool_register(&region->pool.pool);
 	if (error) {
-		put_region(desk, region);
+		put_region(provider, region);
 		return error;
 	}
 	tools_pool_made(&region->pool, region->pool.pool.vaddr, region->pool.pool.size);
@@ -128,117 +128,117 @@ uint64_t region_free_pages(const struct grown_region *region)
 }
 
 /* What the region is asked for in vain it has not got, unless the place mattered. */
-static int alloc_in(struct provider_desk *desk, struct grown_region *region,
+static int alloc_in(struct provider *provider, struct grown_region *region,
                     const struct ist_client_request *request, struct ist_shm *out)
 {
 	uint64_t pages = bits_ceil_div(request->size, IST_PAGE_SIZE);
-	int error = tenants_note(&desk->tenants, request->owner, region);
+	int error = tenants_note(&provider->tenants, request->owner, region);
 
 	if (!error)
 		error = client_pool_alloc_request(&region->pool, request, out);
 	if (!error)
-		room_lower(&desk->room, region, region_free_pages(region));
+		room_lower(&provider->room, region, region_free_pages(region));
 	else if (error == -ENOSPC && request->align <= IST_PAGE_SIZE)
-		room_lower(&desk->room, region, pages - 1);
+		room_lower(&provider->room, region, pages - 1);
 	return error;
 }
 
-static int alloc_where_room_is(struct provider_desk *desk, const struct ist_client_request *request,
+static int alloc_where_room_is(struct provider *provider, const struct ist_client_request *request,
                                struct ist_shm *out)
 {
 	uint64_t pages = bits_ceil_div(request->size, IST_PAGE_SIZE);
 	struct grown_region *region;
 	int error = -ENOSPC;
 
-	for (uint32_t leaf = 0; error == -ENOSPC && (region = room_find(&desk->room, leaf, pages));
+	for (uint32_t leaf = 0; error == -ENOSPC && (region = room_find(&provider->room, leaf, pages));
 	     leaf = region->place.leaf + 1)
-		error = alloc_in(desk, region, request, out);
+		error = alloc_in(provider, region, request, out);
 	return error;
 }
 
 /* Under the lock. */
-static int alloc_in_regions(struct provider_desk *desk, const struct ist_client_request *request,
+static int alloc_in_regions(struct provider *provider, const struct ist_client_request *request,
                             struct ist_shm *out)
 {
 	bool is_behind = room_is_behind(
-	        &desk->room); /* before we hear: who was counted out by now is heard [provider.E2] */
+	        &provider->room); /* before we hear: who was counted out by now is heard [provider.E2] */
 	int error;
 
-	room_hear(&desk->room);
-	error = alloc_where_room_is(desk, request, out);
+	room_hear(&provider->room);
+	error = alloc_where_room_is(provider, request, out);
 	if (error == -ENOSPC && is_behind) {
-		room_look(&desk->room);
-		error = alloc_where_room_is(desk, request, out);
+		room_look(&provider->room);
+		error = alloc_where_room_is(provider, request, out);
 	}
 	return error;
 }
 
 /* Under the lock. */
-static void list_region(struct provider_desk *desk, struct grown_region *region)
+static void list_region(struct provider *provider, struct grown_region *region)
 {
-	region->next = desk->regions;
-	desk->regions = region;
-	desk->region_count++;
-	desk->region_pages += region->pool.pool.size / IST_PAGE_SIZE;
+	region->next = provider->regions;
+	provider->regions = region;
+	provider->region_count++;
+	provider->region_pages += region->pool.pool.size / IST_PAGE_SIZE;
 }
 
 /* Under the lock: the region that *link leads to is on no list then. */
-static struct grown_region *unlist_region(struct provider_desk *desk, struct grown_region **link)
+static struct grown_region *unlist_region(struct provider *provider, struct grown_region **link)
 {
 	struct grown_region *region = *link;
 
 	*link = region->next;
-	desk->region_count--;
-	desk->region_pages -= region->pool.pool.size / IST_PAGE_SIZE;
-	tenants_forget(&desk->tenants, region);
+	provider->region_count--;
+	provider->region_pages -= region->pool.pool.size / IST_PAGE_SIZE;
+	tenants_forget(&provider->tenants, region);
 	return region;
 }
 
 /* Under the lock: the region is open, and the first request is served before anybody can take its place. */
-static int publish_region(struct provider_desk *desk, struct grown_region *region,
+static int publish_region(struct provider *provider, struct grown_region *region,
                           const struct ist_client_request *request, struct ist_shm *out)
 {
 	buddy_free(&region->pool.slabs.buddy, 0, region->pool.pool.size / IST_PAGE_SIZE);
-	list_region(desk, region);
-	room_tell(&desk->room, region);
-	return alloc_in(desk, region, request, out);
+	list_region(provider, region);
+	room_tell(&provider->room, region);
+	return alloc_in(provider, region, request, out);
 }
 
 /* Reserve the right to grow by so many pages. Under the lock. */
-static int plan_growth(struct provider_desk *desk, const struct ist_client_request *request, uint64_t *pages)
+static int plan_growth(struct provider *provider, const struct ist_client_request *request, uint64_t *pages)
 {
-	uint64_t limit = desk->provider.max_pages, now = desk->growing + desk->region_pages,
+	uint64_t limit = provider->hooks.max_pages, now = provider->growing + provider->region_pages,
 	         align = request->align / IST_PAGE_SIZE;
 
 	if (request->size > CLIENT_POOL_MAX / 4)
 		return -ENOSPC;
 	/* Enough for any alignment, wherever the pages begin. */
 	*pages = bits_ceil_div(request->size, IST_PAGE_SIZE) + (align > 1 ? align - 1 : 0);
-	if (*pages < desk->provider.chunk_pages)
-		*pages = desk->provider.chunk_pages;
+	if (*pages < provider->hooks.chunk_pages)
+		*pages = provider->hooks.chunk_pages;
 	if (limit && (now > limit || *pages > limit - now))
 		return -ENOSPC;
-	desk->growing += *pages;
+	provider->growing += *pages;
 	return 0;
 }
 
-static int grow(struct provider_desk *desk, const struct ist_client_request *request, uint64_t pages,
+static int grow(struct provider *provider, const struct ist_client_request *request, uint64_t pages,
                 struct ist_shm *out)
 {
 	struct grown_region *region;
 	struct grant grant;
-	int error = desk_ask(desk, pages, pages * IST_PAGE_SIZE, 0, IST_PROVIDE_CONTIGUOUS, &grant);
+	int error = provider_ask(provider, pages, pages * IST_PAGE_SIZE, 0, IST_PROVIDE_CONTIGUOUS, &grant);
 
 	if (!error) {
-		error = open_region(desk, &grant, &region);
+		error = open_region(provider, &grant, &region);
 		if (error)
-			desk_return(desk, &grant);
+			provider_return(provider, &grant);
 	}
-	pthread_mutex_lock(&desk->lock);
-	desk->growing -= pages;
+	pthread_mutex_lock(&provider->lock);
+	provider->growing -= pages;
 	if (!error)
-		error = publish_region(desk, region, request, out);
-	pthread_mutex_unlock(&desk->lock);
+		error = publish_region(provider, region, request, out);
+	pthread_mutex_unlock(&provider->lock);
 	return error;
 }
 
@@ -249,13 +249,13 @@ static bool spares(uint64_t free_pages, uint64_t pages, uint64_t keep)
 }
 
 /* Under the lock: take regions that are free off the list, as long as more than `keep` pages are. */
-static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep, bool *all_free)
+static struct grown_region *close_some(struct provider *provider, uint64_t keep, bool *all_free)
 {
-	struct grown_region *closed = NULL, **link = &desk->regions;
+	struct grown_region *closed = NULL, **link = &provider->regions;
 	uint64_t free_pages = 0;
 
 	*all_free = true;
-	for (struct grown_region *region = desk->regions; region; region = region->next)
+	for (struct grown_region *region = provider->regions; region; region = region->next)
 		free_pages += region_free_pages(region);
 	while (*link) {
 		struct grown_region *region = *link;
@@ -268,7 +268,7 @@ static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep
 			link = &region->next;
 			continue;
 		}
-		unlist_region(desk, link)->next = closed;
+		unlist_region(provider, link)->next = closed;
 		closed = region;
 		free_pages -= pages;
 	}
@@ -276,13 +276,13 @@ static struct grown_region *close_some(struct provider_desk *desk, uint64_t keep
 }
 
 /* A region of which everything is claimed goes back; if it cannot, it is open again. */
-static bool return_region(struct provider_desk *desk, struct grown_region *region)
+static bool return_region(struct provider *provider, struct grown_region *region)
 {
 	struct pool *pool = &region->pool.pool;
 	bool returned;
 
 	tools_pool_gone(&region->pool, pool->vaddr, pool->size); /* while the addresses are still its own */
-	returned = desk_return(desk, &region->grant) == 0;
+	returned = provider_return(provider, &region->grant) == 0;
 	if (returned) {
 		pool_unregister(pool);
 	} else {
@@ -291,39 +291,39 @@ static bool return_region(struct provider_desk *desk, struct grown_region *regio
 	}
 	if (returned) {
 		PROBE(pool_shrunk, region->grant.pages, region->grant.paddr);
-		put_region(desk, region);
+		put_region(provider, region);
 		return true;
 	}
-	pthread_mutex_lock(&desk->lock);
-	list_region(desk, region);
-	room_tell(&desk->room, region);
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_lock(&provider->lock);
+	list_region(provider, region);
+	room_tell(&provider->room, region);
+	pthread_mutex_unlock(&provider->lock);
 	return false;
 }
 
-bool regions_shrink(struct provider_desk *desk, uint64_t keep)
+bool regions_shrink(struct provider *provider, uint64_t keep)
 {
 	struct grown_region *closed;
 	bool all_free;
 
-	pthread_mutex_lock(&desk->lock);
-	closed = close_some(desk, keep, &all_free);
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_lock(&provider->lock);
+	closed = close_some(provider, keep, &all_free);
+	pthread_mutex_unlock(&provider->lock);
 	while (closed) {
 		struct grown_region *region = closed;
 
 		closed = region->next;
-		if (!return_region(desk, region))
+		if (!return_region(provider, region))
 			all_free = false;
 	}
 	return all_free;
 }
 
-void regions_count(struct provider_desk *desk, struct ist_provider_stats *out)
+void regions_count(struct provider *provider, struct ist_provider_stats *out)
 {
 	struct ist_pool_stats stats;
 
-	for (struct grown_region *region = desk->regions; region; region = region->next) {
+	for (struct grown_region *region = provider->regions; region; region = region->next) {
 		out->regions++;
 		out->region_pages += region->pool.pool.size / IST_PAGE_SIZE;
 		client_pool_stats(&region->pool, &stats);
@@ -331,12 +331,12 @@ void regions_count(struct provider_desk *desk, struct ist_provider_stats *out)
 	}
 }
 
-void regions_free_memory(struct provider_desk *desk)
+void regions_free_memory(struct provider *provider)
 {
-	while (desk->parked) {
-		struct grown_region *region = desk->parked;
+	while (provider->parked) {
+		struct grown_region *region = provider->parked;
 
-		desk->parked = region->next;
+		provider->parked = region->next;
 		client_pool_end(&region->pool);
 		platform_unmap(region, region->bytes);
 	}
@@ -346,18 +346,19 @@ void regions_free_memory(struct provider_desk *desk)
  * Each is freed, by this call or by its holder: what client_pool_free_found refuses otherwise are isolated buffers, of which
  * there are none here, because a region has no file (client_share_set_file).
  */
-bool regions_free_owner(struct provider_desk *desk, uint32_t owner, uint64_t *until, uint32_t *budget)
+bool regions_free_owner(struct provider *provider, uint32_t owner, uint64_t *until, uint32_t *budget)
 {
 	struct stay *stay;
 
-	pthread_mutex_lock(&desk->lock);
-	if (desk->has_index && *until == 0)
-		*until = desk->tenants.serial;
-	while (*budget > 0 && *until > 0 && (stay = tenants_first(&desk->tenants, owner, *until)) != NULL) {
+	pthread_mutex_lock(&provider->lock);
+	if (provider->has_index && *until == 0)
+		*until = provider->tenants.serial;
+	while (*budget > 0 && *until > 0 &&
+	       (stay = tenants_first(&provider->tenants, owner, *until)) != NULL) {
 		if (client_pool_end_owner(&stay->region->pool, owner, &stay->page, budget) == 0)
-			tenants_end(&desk->tenants, stay);
+			tenants_end(&provider->tenants, stay);
 	}
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_unlock(&provider->lock);
 	return *until > 0 && *budget == 0;
 }
 
@@ -367,20 +368,20 @@ bool regions_free_owner(struct provider_desk *desk, uint32_t owner, uint64_t *un
  * What is free beyond the reserve and a chunk more: the next request of the usual size must not bring it back at once. Of many
  * regions, only each so many requests count what is free.
  */
-static bool is_too_large(struct provider_desk *desk)
+static bool is_too_large(struct provider *provider)
 {
-	uint64_t free_pages = 0, keep = desk->provider.keep_pages;
+	uint64_t free_pages = 0, keep = provider->hooks.keep_pages;
 
-	if (++desk->since_look < desk->region_count / LOOK_SHARE)
+	if (++provider->since_look < provider->region_count / LOOK_SHARE)
 		return false;
-	desk->since_look = 0;
-	for (struct grown_region *region = desk->regions; region; region = region->next)
+	provider->since_look = 0;
+	for (struct grown_region *region = provider->regions; region; region = region->next)
 		free_pages += region_free_pages(region);
-	return free_pages > keep && free_pages - keep > desk->provider.chunk_pages;
+	return free_pages > keep && free_pages - keep > provider->hooks.chunk_pages;
 }
 
-int desk_client_alloc(struct provider_desk *desk, const struct ist_client_request *request,
-                      struct ist_shm *out)
+int provider_client_alloc(struct provider *provider, const struct ist_client_request *request,
+                          struct ist_shm *out)
 {
 	bool shrink = false, grows = false;
 	uint64_t pages;
@@ -390,23 +391,23 @@ int desk_client_alloc(struct provider_desk *desk, const struct ist_client_reques
 		return -EINVAL;
 	if (rcu_inside())
 		return -EDEADLK;
-	error = client_pool_alloc_request(desk->client, request, out);
+	error = client_pool_alloc_request(provider->client, request, out);
 	if (error != -ENOSPC)
 		return error;
-	error = desk_begin(desk);
+	error = provider_begin(provider);
 	if (error)
 		return error;
-	pthread_mutex_lock(&desk->lock);
-	error = alloc_in_regions(desk, request, out);
+	pthread_mutex_lock(&provider->lock);
+	error = alloc_in_regions(provider, request, out);
 	if (!error)
-		shrink = is_too_large(desk);
-	else if (error == -ENOSPC && plan_growth(desk, request, &pages) == 0)
+		shrink = is_too_large(provider);
+	else if (error == -ENOSPC && plan_growth(provider, request, &pages) == 0)
 		grows = true;
-	pthread_mutex_unlock(&desk->lock);
+	pthread_mutex_unlock(&provider->lock);
 	if (grows)
-		error = grow(desk, request, pages, out);
+		error = grow(provider, request, pages, out);
 	if (shrink)
-		regions_shrink(desk, desk->provider.keep_pages);
-	desk_end(desk);
+		regions_shrink(provider, provider->hooks.keep_pages);
+	provider_end(provider);
 	return error;
 }

@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "provider/provider.h"
 
 #define LEAVES_FIRST 64u
 
 /* Faults that the model must find. */
-#define TWIN_UNCOUNTED 330 /* who is between mark and list is not counted */
-#define TWIN_MARK_RELAXED 331 /* the marks order nothing */
+#define MUTANT_UNCOUNTED 330 /* who is between mark and list is not counted */
+#define MUTANT_MARK_RELAXED 331 /* the marks order nothing */
 
 void room_drop(struct room *room)
 {
@@ -112,7 +112,7 @@ void room_hear(struct room *room)
 
 		/* Acquire: of who has marked it by now, all that was freed is seen; release: our reading of `next` comes before. */
 		atomic_exchange_explicit(&region->place.marked, 0,
-		                         TWIN_BROKEN(TWIN_MARK_RELAXED)
+		                         IS_MUTANT(MUTANT_MARK_RELAXED)
 		                                 ? memory_order_relaxed
 		                                 : memory_order_acq_rel); /* [provider.E1] */
 		if (is_listed(room, region)) /* it may have been closed since, and all of it claimed */
@@ -152,7 +152,7 @@ void room_tell(struct room *room, struct grown_region *region)
 	struct grown_region *top;
 
 	/* Release, of both: who does not count us any more finds the region on the list. */
-	if (!TWIN_BROKEN(TWIN_UNCOUNTED)) /* [provider.E2]; relaxed: ordered by the exchange */
+	if (!IS_MUTANT(MUTANT_UNCOUNTED)) /* [provider.E2]; relaxed: ordered by the exchange */
 		atomic_fetch_add_explicit(&room->between, 1, memory_order_relaxed);
 	if (atomic_exchange_explicit(&region->place.marked, 1, memory_order_acq_rel) ==
 	    0) { /* [provider.E1] */
@@ -163,6 +163,6 @@ void room_tell(struct room *room, struct grown_region *region)
 		                                              memory_order_release, /* room_hear */
 		                                              memory_order_relaxed));
 	}
-	if (!TWIN_BROKEN(TWIN_UNCOUNTED))
+	if (!IS_MUTANT(MUTANT_UNCOUNTED))
 		atomic_fetch_sub_explicit(&room->between, 1, memory_order_release);
 }

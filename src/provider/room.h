@@ -7,7 +7,7 @@
  *
  * Frees take no lock.
  *   [provider.E1] Who has freed something in a region leaves word: it marks the region and puts it on a list, from which
- *        the next request, under the desk's lock, takes all of them and raises their bounds. The mark is exchanged by
+ *        the next request, under the provider's lock, takes all of them and raises their bounds. The mark is exchanged by
  *        both: either the one who frees finds it unset, and lists the region, or whoever cleared it did so afterwards
  *        and sees what was freed.
  *   [provider.E2] A thread that stops between mark and list would hide its region from the tree. So it counts itself in
@@ -42,7 +42,7 @@ struct room {
 
 void room_drop(struct room *room);
 
-/* All of these under the desk's lock. Add: -ENOMEM, and nothing has changed. */
+/* All of these under the provider's lock. Add: -ENOMEM, and nothing has changed. */
 int room_add(struct room *room, struct grown_region *region);
 void room_remove(struct room *room, struct grown_region *region);
 /* So many pages in one run it does not have. */

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * Which regions an owner may have memory in, so that his end costs what he has: a stay for each owner and region, from the first
- * allocation until the region is closed or the owner's end has been there. All under the desk's lock.
+ * allocation until the region is closed or the owner's end has been there. All under the provider's lock.
  */
 #ifndef PROVIDER_TENANTS_H
 #define PROVIDER_TENANTS_H

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/fence.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 
 void limbo_init(struct limbo *limbo)
 {
@@ -25,51 +25,51 @@ void limbo_destroy(struct limbo *limbo)
 	pthread_mutex_destroy(&limbo->lock);
 }
 
-/* Under limbo.lock: the ripe ones of all kinds, as one list. */
-static uint32_t take_all_ripe(struct space *space)
+/* Under limbo.lock: the reusable ones of all kinds, as one list. */
+static uint32_t take_all_reusable(struct space *space)
 {
 	struct limbo *limbo = &space->limbo;
 	uint32_t list = 0;
 
 	for (unsigned kind = 0; kind < LIMBO_KINDS; kind++) {
-		while (limbo->ripe[kind]) {
-			struct mapping *mapping = mapping_at(space, limbo->ripe[kind]);
+		while (limbo->reusable[kind]) {
+			struct mapping *mapping = mapping_at(space, limbo->reusable[kind]);
 			uint32_t next = mapping->next;
 
 			mapping->next = list;
-			list = limbo->ripe[kind];
-			limbo->ripe[kind] = next;
+			list = limbo->reusable[kind];
+			limbo->reusable[kind] = next;
 		}
 	}
-	limbo->ripe_count = 0;
+	limbo->reusable_count = 0;
 	return list;
 }
 
 /* Under limbo.lock. */
-static void ripen(struct space *space, uint32_t slot)
+static void make_reusable(struct space *space, uint32_t slot)
 {
 	struct limbo *limbo = &space->limbo;
 
 	while (slot) {
 		struct mapping *mapping = mapping_at(space, slot);
-		uint32_t next = mapping->next, *list = &limbo->ripe[mapping->run.count % LIMBO_KINDS];
+		uint32_t next = mapping->next, *list = &limbo->reusable[mapping->run.count % LIMBO_KINDS];
 
 		mapping->next = *list;
 		*list = slot;
-		limbo->ripe_count++;
+		limbo->reusable_count++;
 		slot = next;
 	}
 }
 
-#define RIPE_LOOKS 8u
+#define REUSABLE_LOOKS 8u
 
-bool limbo_take_ripe(struct space *space, uint64_t count, struct run *out)
+bool limbo_take_reusable(struct space *space, uint64_t count, struct run *out)
 {
 	struct limbo *limbo = &space->limbo;
-	uint32_t *link = &limbo->ripe[count % LIMBO_KINDS], found = 0;
+	uint32_t *link = &limbo->reusable[count % LIMBO_KINDS], found = 0;
 
 	pthread_mutex_lock(&limbo->lock);
-	for (unsigned looks = 0; *link && looks < RIPE_LOOKS && !found; looks++) {
+	for (unsigned looks = 0; *link && looks < REUSABLE_LOOKS && !found; looks++) {
 		struct mapping *mapping = mapping_at(space, *link);
 
 		if (mapping->run.count == count) {
@@ -77,14 +77,14 @@ bool limbo_take_ripe(struct space *space, uint64_t count, struct run *out)
 			*link = mapping->next;
 			*out = mapping->run;
 			mapping->place = PLACE_NONE;
-			limbo->ripe_count--;
+			limbo->reusable_count--;
 		} else {
 			link = &mapping->next;
 		}
 	}
 	pthread_mutex_unlock(&limbo->lock);
 	if (found)
-		limbo_land_one(space, found);
+		limbo_release_one(space, found);
 	return found != 0;
 }
 
@@ -111,20 +111,20 @@ static void land(struct rcu_item *item)
 
 	pthread_mutex_lock(&limbo->working);
 	pthread_mutex_lock(&limbo->lock);
-	overdue = take_all_ripe(space);
+	overdue = take_all_reusable(space);
 	pthread_mutex_unlock(&limbo->lock);
 	refused = limbo_unmap(space, overdue);
-	runs = limbo_land(space, limbo->flying);
+	runs = limbo_release(space, limbo->sent);
 
 	pthread_mutex_lock(&limbo->lock);
-	ripen(space, runs);
-	ripen(space, refused); /* tried again with the others, and good for use in the meantime */
-	limbo->flying = 0;
+	make_reusable(space, runs);
+	make_reusable(space, refused); /* tried again with the others, and good for use in the meantime */
+	limbo->sent = 0;
 	atomic_store_explicit(&limbo->in_flight, false, memory_order_seq_cst); /* push */
 	atomic_store_explicit(&limbo->done, number(&limbo->batches), memory_order_release); /* [reclaim.Q3] */
 	limbo->stuck = runs == 0 && refused != 0;
 	if (atomic_load_explicit(&limbo->first, memory_order_seq_cst) ||
-	    number(&limbo->batches) < number(&limbo->wanted) || (limbo->ripe_count && !limbo->stuck))
+	    number(&limbo->batches) < number(&limbo->wanted) || (limbo->reusable_count && !limbo->stuck))
 		send(limbo);
 	pthread_cond_broadcast(&limbo->changed);
 	pthread_mutex_unlock(&limbo->lock);
@@ -135,7 +135,7 @@ static void land(struct rcu_item *item)
 static void send(struct limbo *limbo)
 {
 	atomic_store_explicit(&limbo->in_flight, true, memory_order_relaxed);
-	limbo->flying = atomic_exchange_explicit(&limbo->first, 0, memory_order_acquire); /* push */
+	limbo->sent = atomic_exchange_explicit(&limbo->first, 0, memory_order_acquire); /* push */
 	/* Release: with `done` of the one before [reclaim.Q4]. Before the grace period, which begins with a full fence [reclaim.Q1]. */
 	atomic_store_explicit(&limbo->batches, number(&limbo->batches) + 1, memory_order_release);
 	limbo->item.release = land;
@@ -170,7 +170,7 @@ void limbo_add(struct space *space, uint32_t slot)
 	struct mapping *mapping = mapping_at(space, slot);
 	bool waited_for;
 
-	if (TWIN_BROKEN(210) && mapping_has_run(mapping)) /* does not wait for readers */
+	if (IS_MUTANT(210) && mapping_has_run(mapping)) /* does not wait for readers */
 		limbo_unmap_run(space, mapping->run);
 	waited_for = atomic_load_explicit(&mapping->held, memory_order_relaxed);
 	atomic_fetch_add_explicit(&limbo->waiting, 1, memory_order_relaxed);
@@ -200,7 +200,7 @@ uint64_t limbo_next_batch(struct limbo *limbo)
 {
 	uint64_t next;
 
-	if (!TWIN_BROKEN(217)) /* the number may be read before the links are out */
+	if (!IS_MUTANT(217)) /* the number may be read before the links are out */
 		fence_full(); /* [reclaim.Q1] */
 	next = atomic_load_explicit(&limbo->batches, memory_order_acquire) + 1; /* [reclaim.Q4] */
 	if (atomic_load_explicit(&limbo->wanted, memory_order_relaxed) >= next) /* [reclaim.Q2] */
@@ -258,9 +258,10 @@ static int drain(struct limbo *limbo, const struct timespec *until)
 
 	pthread_mutex_lock(&limbo->lock);
 	if (is_in_flight(limbo) || atomic_load_explicit(&limbo->first, memory_order_relaxed))
-		in_time = wait_for_batch(limbo, until); /* lands what was there, and makes its runs ripe */
-	if (in_time &&
-	    (is_in_flight(limbo) || limbo->ripe_count)) /* in flight: it may be unmapping what was ripe */
+		in_time =
+		        wait_for_batch(limbo, until); /* lands what was there, and makes its runs reusable */
+	if (in_time && (is_in_flight(limbo) ||
+	                limbo->reusable_count)) /* in flight: it may be unmapping what was reusable */
 		wait_for_batch(limbo, until);
 	error = limbo->stuck ? -ENOMEM : 0;
 	pthread_mutex_unlock(&limbo->lock);

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * The limbo: mappings that have ended and wait for a grace period. Batches: what comes while one is on its way goes
- * with the next. When a batch lands, nobody can know its addresses any more. Its runs are *ripe* then: until the next
+ * with the next. When a batch lands, nobody can know its addresses any more. Its runs are *reusable* then: until the next
  * batch lands, a registration that needs as many pages takes one and maps over what is there, which is one system
  * call less and no splitting and joining of reservations. What nobody took is unmapped when the next batch lands; a
  * batch is sent for that if need be, so that nothing stays mapped for longer than two grace periods and what the
@@ -12,7 +12,7 @@
  *
  * Mappings that had nothing to unmap take a shorter way (resting.h), unless somebody had a reference when they were unregistered.
  *
- * What the system refuses to unmap (vm.max_map_count, when a neighbour's mapping would have to be split) stays ripe until
+ * What the system refuses to unmap (vm.max_map_count, when a neighbour's mapping would have to be split) stays reusable until
  * the next batch.
  */
 #ifndef RECLAIM_LIMBO_H
@@ -47,14 +47,14 @@ void limbo_wait_some(struct space *space);
 /* Wait until the mapping that had this generation in the slot has ended. */
 void limbo_wait_end(struct space *space, uint32_t slot, uint32_t generation);
 
-/* A ripe run of so many granules; what is mapped there may be mapped over. False: there is none. */
-bool limbo_take_ripe(struct space *space, uint64_t count, struct run *out);
+/* A reusable run of so many granules; what is mapped there may be mapped over. False: there is none. */
+bool limbo_take_reusable(struct space *space, uint64_t count, struct run *out);
 
-/* The work itself (landing.c): a list of slots with runs; those that the system refuses to unmap come back as a list. */
+/* The work itself (release.c): a list of slots with runs; those that the system refuses to unmap come back as a list. */
 uint32_t limbo_unmap(struct space *space, uint32_t list);
 /* A list of slots: those with runs come back as a list, of the others nothing is left. */
-uint32_t limbo_land(struct space *space, uint32_t list);
-void limbo_land_one(struct space *space, uint32_t slot);
+uint32_t limbo_release(struct space *space, uint32_t list);
+void limbo_release_one(struct space *space, uint32_t slot);
 int limbo_unmap_run(struct space *space, struct run run);
 
 #endif

@@ -3,7 +3,7 @@
 #include "reclaim/resting.h"
 
 #include "base/fence.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "reclaim/limbo.h"
 
 static bool is_over(const struct space *space, const struct resting *list)
@@ -55,7 +55,7 @@ uint32_t rest_over(struct space *space, struct owner *owner)
 {
 	for (unsigned i = 0; i < 2; i++)
 		if (owner->resting[i].first &&
-		    (TWIN_BROKEN(218) || is_over(space, &owner->resting[i]))) /* without waiting */
+		    (IS_MUTANT(218) || is_over(space, &owner->resting[i]))) /* without waiting */
 			return take(&owner->resting[i]);
 	return 0;
 }

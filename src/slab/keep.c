@@ -6,11 +6,11 @@
 
 #include "base/fence.h"
 #include "base/probe.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "slab/reclaim.h"
 
-/* A fault that a model must find: who sees that a batch was taken need not see that it is in hand. */
-#define KEEP_TWIN_HAND_UNSEEN 351
+/* A fault that a model must find: who sees that a batch was taken need not see that it is in transit. */
+#define KEEP_MUTANT_HAND_UNSEEN 351
 
 #define USED_SHARE 4 /* from which on it matters where things lie */
 #define IN_THE_WAY_SHARE 64 /* of the pool, in the magazines of a CPU, that matters then */
@@ -153,19 +153,19 @@ static void give_batch(struct slabs *slabs, uint32_t block, uint32_t *values, un
 
 void keep_begin_batch(struct slabs *slabs)
 {
-	atomic_fetch_add_explicit(&slabs->in_hand, 1, memory_order_relaxed); /* reclaim.c [slab.V1] */
-	if (!TWIN_BROKEN(KEEP_TWIN_HAND_UNSEEN))
+	atomic_fetch_add_explicit(&slabs->in_transit, 1, memory_order_relaxed); /* reclaim.c [slab.V1] */
+	if (!IS_MUTANT(KEEP_MUTANT_HAND_UNSEEN))
 		fence_release(); /* [slab.V2] */
 }
 
 void keep_end_batch(struct slabs *slabs)
 {
-	atomic_fetch_add_explicit(&slabs->in_hand, SLAB_HAND_VERSION - 1,
+	atomic_fetch_add_explicit(&slabs->in_transit, SLAB_TRANSIT_VERSION - 1,
 	                          memory_order_release); /* [slab.V1] */
 }
 
 /*
- * Up to `count` objects of a class out of the block's magazine and back to the buddy, no more of them in hand at once than [slab.S2]
+ * Up to `count` objects of a class out of the block's magazine and back to the buddy, no more of them in transit at once than [slab.S2]
  * says. Returns how many there were.
  */
 static unsigned give_some(struct slabs *slabs, uint32_t block, unsigned class, unsigned count)

@@ -36,7 +36,7 @@ struct quarantined quarantine_exchange(struct quarantine *quarantine, struct qua
 
 /*
  * Whether there is a run in slot `index` < count, as far as can be told now. Acquire: whoever finds that somebody has taken it out
- * sees what he said before, as that he has it in hand (reclaim.c).
+ * sees what he said before, as that he has it in transit (reclaim.c).
  */
 static inline bool quarantine_has(const struct quarantine *quarantine, size_t index)
 {

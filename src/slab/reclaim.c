@@ -7,7 +7,7 @@
  * batch between the two.
  *  - Magazines: either the buddy is asked inside a drain of all of them, when none can be plugged (percpu.h [percpu.D1]);
  *    or two equal stamps around the question say that all were empty throughout (percpu_empty_stamp).
- *  - [slab.V1] Batches: in_hand is the same before and after, and its count is 0. Who carries one adds to it before taking
+ *  - [slab.V1] Batches: in_transit is the same before and after, and its count is 0. Who carries one adds to it before taking
  *    the batch out of one place, and again (release) after having put it into the other: whoever reads that (acquire) finds the
  *    batch there. A run that goes into the quarantine or comes out is a batch too: so two equal looks say as well that none
  *    went in after it was let out.
@@ -18,18 +18,18 @@
  * something meanwhile, and the question is asked again.
  *
  * Stopped threads: one that carries a batch keeps the count above 0 for ever. So that counts as in use after
- * SLAB_PATIENCE looks; the batch is small, and while less than an eighth is free there are none [slab.S2].
+ * SLAB_LOOKS looks; the batch is small, and while less than an eighth is free there are none [slab.S2].
  */
 #include "slab/reclaim.h"
 
 #include <sched.h>
 
 #include "base/probe.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "slab/keep.h"
 
 /* A fault that a model must find: what is let out of the quarantine is in nobody's hands. */
-#define RECLAIM_TWIN_OUT_OF_HAND 350
+#define RECLAIM_MUTANT_OUT_OF_HAND 350
 
 struct attempt {
 	struct slabs *slabs;
@@ -100,31 +100,31 @@ static void let_out(struct slabs *slabs)
 
 		if (!quarantine_has(&slabs->quarantine, i))
 			continue;
-		if (!TWIN_BROKEN(RECLAIM_TWIN_OUT_OF_HAND))
+		if (!IS_MUTANT(RECLAIM_MUTANT_OUT_OF_HAND))
 			keep_begin_batch(slabs); /* [slab.V1] */
 		run = quarantine_take(&slabs->quarantine, i);
 		if (run.granules)
 			slabs_give_slow(slabs, run.start, run.granules, 0);
-		if (!TWIN_BROKEN(RECLAIM_TWIN_OUT_OF_HAND))
+		if (!IS_MUTANT(RECLAIM_MUTANT_OUT_OF_HAND))
 			keep_end_batch(slabs);
 	}
 }
 
 static uint64_t hands(struct slabs *slabs)
 {
-	return atomic_load_explicit(&slabs->in_hand, memory_order_acquire); /* [slab.V1] */
+	return atomic_load_explicit(&slabs->in_transit, memory_order_acquire); /* [slab.V1] */
 }
 
 static bool hands_were_empty(uint64_t before, uint64_t after)
 {
-	return before == after && before % SLAB_HAND_VERSION == 0;
+	return before == after && before % SLAB_TRANSIT_VERSION == 0;
 }
 
 int reclaim(struct slabs *slabs, slabs_ask *alloc, const void *context, size_t *start)
 {
 	struct attempt attempt = {slabs, alloc, context, start, -ENOSPC};
 
-	for (int patience = 0; patience < SLAB_PATIENCE;) {
+	for (int looks = 0; looks < SLAB_LOOKS;) {
 		uint64_t held = hands(slabs);
 
 		let_out(slabs);
@@ -132,7 +132,7 @@ int reclaim(struct slabs *slabs, slabs_ask *alloc, const void *context, size_t *
 			continue; /* somebody put something into a magazine */
 		if (attempt.result == 0 || hands_were_empty(held, hands(slabs)))
 			break;
-		if (++patience % 16 == 0)
+		if (++looks % 16 == 0)
 			sched_yield(); /* who carries a batch may wait for this CPU */
 	}
 	return attempt.result;

@@ -24,7 +24,7 @@ enum slab_note {
 };
 _Static_assert(NOTES <= PERCPU_NOTES, "a note has no place");
 
-#define SLAB_HAND_VERSION (UINT64_C(1) << 16)
+#define SLAB_TRANSIT_VERSION (UINT64_C(1) << 16)
 
 /*
  * `alloc` has found nothing: bring back what magazines hold and try again, until it succeeds or the pool is exhausted

@@ -4,12 +4,12 @@
 #include "slab/slab.h"
 
 #include "base/probe.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "slab/keep.h"
 #include "slab/reclaim.h"
 
 /* A fault that a model must find: a run goes into the quarantine, and nobody says that it is on its way. */
-#define SLAB_TWIN_LATER_OUT_OF_HAND 352
+#define SLAB_MUTANT_LATER_OUT_OF_HAND 352
 
 #define LOW_SHARE 8 /* below this share of the pool being free, nothing is moved in batches */
 #define PLENTY_SHARE 2 /* below this one nothing is taken in batches, and who was short stays careful */
@@ -347,17 +347,17 @@ static bool keep(struct slabs *slabs, size_t start, size_t count)
 	return percpu_put(&slabs->percpu, class, &value, 1, true);
 }
 
-void slabs_give_slow(struct slabs *slabs, size_t start, size_t count, uint64_t bias)
+void slabs_give_slow(struct slabs *slabs, size_t start, size_t count, uint64_t token)
 {
-	if (percpu_belongs_elsewhere(&slabs->percpu, bias) || !keep(slabs, start, count))
+	if (percpu_belongs_elsewhere(&slabs->percpu, token) || !keep(slabs, start, count))
 		give_past(slabs, start, count);
 }
 
-void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t bias)
+void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t token)
 {
 	size_t at = slabs_at(slabs, count);
 
-	if (percpu_belongs_elsewhere(&slabs->percpu, bias))
+	if (percpu_belongs_elsewhere(&slabs->percpu, token))
 		give_past(slabs, start, count);
 	else if (slabs_granules(slabs, at) != count || !percpu_push(&slabs->percpu, at, (uint32_t)start))
 		slabs_give_slow(slabs, start, count, 0);
@@ -365,18 +365,18 @@ void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t bi
 
 /*
  * What goes in may be what somebody looks for who has just found the place empty, and what comes out is in nobody's call: both
- * are in hand meanwhile [slab.V1].
+ * are in transit meanwhile [slab.V1].
  */
 void slabs_give_later(struct slabs *slabs, size_t start, size_t count)
 {
 	struct quarantined out;
 
-	if (!TWIN_BROKEN(SLAB_TWIN_LATER_OUT_OF_HAND))
+	if (!IS_MUTANT(SLAB_MUTANT_LATER_OUT_OF_HAND))
 		keep_begin_batch(slabs);
 	out = quarantine_exchange(&slabs->quarantine, (struct quarantined){start, count});
 	if (out.granules)
 		slabs_give_run(slabs, out.start, out.granules, 0);
-	if (!TWIN_BROKEN(SLAB_TWIN_LATER_OUT_OF_HAND))
+	if (!IS_MUTANT(SLAB_MUTANT_LATER_OUT_OF_HAND))
 		keep_end_batch(slabs);
 }
 

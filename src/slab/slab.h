@@ -12,7 +12,7 @@
  *  [slab.S1] A granule has one owner at a time (buddy.h [buddy.G1], percpu.h [percpu.P1]).
  *  [slab.S2] No false exhaustion. -ENOSPC means that at one instant of the call no sufficient run was free in the buddy
  *       while every magazine was empty and nobody was moving a batch; or that a thread which was moving one did not
- *       finish in SLAB_PATIENCE looks. What is in quarantine is let out before; what is on its way in or out counts as a batch.
+ *       finish in SLAB_LOOKS looks. What is in quarantine is let out before; what is on its way in or out counts as a batch.
  *       What a thread holds in its hands: the run of its own call; in a drain one object; a run that goes into a
  *       quarantine and the one that comes out for it; and while at least an eighth of the pool is free, in a refill or
  *       flush one object, or a batch of at most 1/64 of the pool and a line. So no thread that stops holds back more than that.
@@ -38,7 +38,7 @@
 #define SLAB_CLASSES 120u
 #endif
 #define SLAB_BATCH 64u /* objects that are moved at once */
-#define SLAB_PATIENCE 256
+#define SLAB_LOOKS 256
 #define SLAB_BYPASS 256u
 
 /*
@@ -91,7 +91,7 @@ struct slabs {
 	_Atomic bool crowded; /* so much is in use that it matters where things lie: no magazines */
 	_Atomic size_t
 	        may_cache; /* of most_cached, for now: less after a drain, which says that it was too much */
-	_Alignas(CACHE_LINE) _Atomic uint64_t in_hand; /* {version 48, batches being moved 16} */
+	_Alignas(CACHE_LINE) _Atomic uint64_t in_transit; /* {version 48, batches being moved 16} */
 };
 
 /* What went through the slow paths, and what all that makes. */
@@ -125,11 +125,11 @@ static inline int slabs_check(const struct slabs *slabs)
 int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *start, size_t *granted);
 
 /*
- * Give back a run as it was granted, whatever its length. `bias` is the word that its allocation had (percpu/bias.h), or 0: what
+ * Give back a run as it was granted, whatever its length. `token` is the word that its allocation had (percpu/token.h), or 0: what
  * belongs to another CPU goes past the magazines. The slow one does not try the fast path first.
  */
-void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t bias);
-void slabs_give_slow(struct slabs *slabs, size_t start, size_t count, uint64_t bias);
+void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t token);
+void slabs_give_slow(struct slabs *slabs, size_t start, size_t count, uint64_t token);
 
 static inline size_t slabs_at(const struct slabs *slabs, size_t count)
 {

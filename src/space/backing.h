@@ -36,7 +36,7 @@ struct backing {
 	uint64_t offset;
 	uint32_t next; /* of unused or abandoned ones */
 	_Atomic uint64_t uses; /* who reads a list there, or maps its pages, without a lock */
-	struct cover cover;
+	struct page_tree tree;
 };
 
 struct backings {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* What the tree over a backing's pages is made of: backing/cover.h. */
+/* What the tree over a backing's pages is made of: backing/page_tree.h. */
 #ifndef SPACE_NODES_H
 #define SPACE_NODES_H
 
@@ -12,9 +12,9 @@
 #include "base/bits.h"
 #include "table/index.h"
 
-#define COVER_TOP 20u /* 2^40 pages */
-#define COVER_BLOCK_SHIFT 12u /* pages of a block: a tree of seven levels of its own */
-#define COVER_BLOCK_LEVELS 7u
+#define PAGE_TREE_TOP 20u /* 2^40 pages */
+#define PAGE_TREE_BLOCK_SHIFT 12u /* pages of a block: a tree of seven levels of its own */
+#define PAGE_TREE_BLOCK_LEVELS 7u
 
 #define NODE_GROUP (UINT32_C(1) << 31) /* of a group */
 #define NODE_ODD                                                                                             \
@@ -23,11 +23,11 @@
 #define NODE_HELD (UINT32_C(1) << 29) /* a link alone that is held; it is odd as well */
 #define NODE_NUMBER (NODE_HELD - 1)
 
-struct cover {
+struct page_tree {
 	uint64_t pages, blocks;
 	_Atomic uint32_t used; /* bits: levels that have, or had, links */
 	_Atomic(_Atomic uint32_t *) *block;
-	_Atomic uint32_t *upper[COVER_TOP + 1 - COVER_BLOCK_LEVELS];
+	_Atomic uint32_t *upper[PAGE_TREE_TOP + 1 - PAGE_TREE_BLOCK_LEVELS];
 	struct index groups; /* by owner and node, under the lock of sharing.c */
 	_Atomic uint64_t bytes;
 	alignas(CACHE_LINE) _Atomic uint64_t ended; /* {number 32, link 32}: the last announcement */
@@ -65,32 +65,34 @@ static inline uint64_t node_pages(struct node node)
 }
 
 /* Where the nodes of a level begin in a block: behind all lower levels. */
-static inline size_t cover_level_begin(unsigned level)
+static inline size_t page_tree_level_begin(unsigned level)
 {
-	return (((size_t)1 << 2 * COVER_BLOCK_LEVELS) - ((size_t)1 << 2 * (COVER_BLOCK_LEVELS - level))) / 3;
+	return (((size_t)1 << 2 * PAGE_TREE_BLOCK_LEVELS) -
+	        ((size_t)1 << 2 * (PAGE_TREE_BLOCK_LEVELS - level))) /
+	       3;
 }
 
-static inline uint64_t cover_block_of(struct node node)
+static inline uint64_t page_tree_block_of(struct node node)
 {
-	return node.index >> (COVER_BLOCK_SHIFT - 2 * node.level);
+	return node.index >> (PAGE_TREE_BLOCK_SHIFT - 2 * node.level);
 }
 
-static inline size_t cover_word_in_block(struct node node)
+static inline size_t page_tree_word_in_block(struct node node)
 {
-	return cover_level_begin(node.level) +
-	       (node.index & ((UINT64_C(1) << (COVER_BLOCK_SHIFT - 2 * node.level)) - 1));
+	return page_tree_level_begin(node.level) +
+	       (node.index & ((UINT64_C(1) << (PAGE_TREE_BLOCK_SHIFT - 2 * node.level)) - 1));
 }
 
 /* The node's word; null if it was never made. */
-static inline _Atomic uint32_t *cover_word(const struct cover *cover, struct node node)
+static inline _Atomic uint32_t *page_tree_word(const struct page_tree *tree, struct node node)
 {
 	_Atomic uint32_t *block;
 
-	if (node.level >= COVER_BLOCK_LEVELS)
-		return cover->upper[node.level - COVER_BLOCK_LEVELS] + node.index;
+	if (node.level >= PAGE_TREE_BLOCK_LEVELS)
+		return tree->upper[node.level - PAGE_TREE_BLOCK_LEVELS] + node.index;
 	/* Acquire: the block is zeroed before it is seen. */
-	block = atomic_load_explicit(&cover->block[cover_block_of(node)], memory_order_acquire);
-	return block ? block + cover_word_in_block(node) : NULL;
+	block = atomic_load_explicit(&tree->block[page_tree_block_of(node)], memory_order_acquire);
+	return block ? block + page_tree_word_in_block(node) : NULL;
 }
 
 #endif

@@ -4,7 +4,7 @@
  * What there is to know of a mapping, and how it comes to be found, kept and unmapped.
  *
  * A mapping is a record in a slot. It is found by cookie (table/index.h); by physical address, through the PA map, which has the
- * backings, and the tree of the backing's pages (cover.h); and by virtual address, through the other map, which has the backings that are
+ * backings, and the tree of the backing's pages (page_tree.h); and by virtual address, through the other map, which has the backings that are
  * mapped as a whole, or the owners of the window's runs (window.h). The record says whether it is alive:
  *
  *   refs = {LIVE 1, ENDED 1, holds 31, references 31}

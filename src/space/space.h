@@ -36,7 +36,7 @@
 #include "table/slots.h"
 #include "table/stock.h"
 
-#define LIMBO_KINDS 16u /* of ripe runs, by their size */
+#define LIMBO_KINDS 16u /* of reusable runs, by their size */
 
 /* What waits for readers: reclaim/limbo.h. */
 struct limbo {
@@ -44,13 +44,13 @@ struct limbo {
 	pthread_mutex_t working; /* while the reclaimer unmaps: the end of the space waits for it */
 	pthread_cond_t changed; /* something ended, or a batch is done */
 	_Atomic uint32_t first; /* slots of the next batch, a stack */
-	bool stuck; /* what is ripe the system refused to unmap: tried again with the next batch */
-	uint32_t flying; /* slots of the batch under way */
+	bool stuck; /* what is reusable the system refused to unmap: tried again with the next batch */
+	uint32_t sent; /* slots of the batch under way */
 	atomic_bool in_flight;
 	/* The number of the last one that is sent, done, to be sent: changed under the lock. */
 	_Atomic uint64_t batches, done, wanted;
-	uint32_t ripe[LIMBO_KINDS]; /* slots */
-	uint64_t ripe_count;
+	uint32_t reusable[LIMBO_KINDS]; /* slots */
+	uint64_t reusable_count;
 	_Atomic uint64_t waiting; /* slots in all these lists; those that rest are not among them */
 	struct rcu_item item;
 };
@@ -75,7 +75,7 @@ struct space {
 	struct index index; /* cached and MMIO mappings, under keys of their own */
 	pthread_mutex_t making; /* slots: */
 	uint32_t unused; /* of owners that are gone */
-	struct stock links, groups; /* cover.h, sharing.c */
+	struct stock links, groups; /* page_tree.h, sharing.c */
 	pthread_mutex_t sharing[SPACE_SHARING]; /* by the backing's number: sharing.c */
 	uint64_t secret; /* for trees of links */
 	_Atomic uint64_t serial;

@@ -270,7 +270,7 @@ static void survey_rest(struct survey *survey)
 	/* What nobody has used yet is not made for being looked at. */
 	if (space_is_open(&survey->manager->space)) {
 		space_stats(&survey->manager->space, &mapping);
-		desk_stats(&survey->manager->desk, &provider);
+		provider_stats(&survey->manager->provider, &provider);
 	}
 	body->mappings = mapping.mappings;
 	body->mapped_pages = mapping.pages;

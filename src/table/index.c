@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "base/bits.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "platform/platform.h"
 
 #define TOMB UINT64_C(0xffffffff)
@@ -88,7 +88,7 @@ static bool take(struct index_table *table, uint32_t hash, uint32_t number)
 	}
 	/* Relaxed: a reader that still sees the number asks the record itself. */
 	if (atomic_load_explicit(&table->place[(at + 1) & table->mask], memory_order_relaxed) != 0 &&
-	    !TWIN_BROKEN(202)) {
+	    !IS_MUTANT(202)) {
 		atomic_store_explicit(&table->place[at], TOMB, memory_order_relaxed);
 		return true;
 	}
@@ -112,7 +112,7 @@ static void move_some(struct index *index, struct index_table *table, uint64_t c
 
 		if (place != 0 && place != TOMB) {
 			put(table, (uint32_t)(place >> 32), (uint32_t)place);
-			if (TWIN_BROKEN(201)) /* moves it instead of copying it */
+			if (IS_MUTANT(201)) /* moves it instead of copying it */
 				atomic_store_explicit(&older->place[index->moved], TOMB,
 				                      memory_order_relaxed);
 		}
@@ -207,10 +207,10 @@ uint32_t index_find(struct index *index, uint32_t hash, index_match *matches, vo
 
 	if (!table)
 		return 0;
-	older = TWIN_BROKEN(203) ? NULL
-	                         : atomic_load_explicit(&table->older, memory_order_acquire); /* [table.N3] */
+	older = IS_MUTANT(203) ? NULL
+	                       : atomic_load_explicit(&table->older, memory_order_acquire); /* [table.N3] */
 	number = search(table, hash, matches, context);
-	if (TWIN_BROKEN(203)) /* asks too late whether there is an older table */
+	if (IS_MUTANT(203)) /* asks too late whether there is an older table */
 		older = atomic_load_explicit(&table->older, memory_order_acquire);
 	return number || !older ? number : search(older, hash, matches, context);
 }

@@ -77,7 +77,8 @@ static int step(const struct teardown *of, struct owner *owner, uint32_t budget)
 	if (error)
 		return error;
 	if (budget > 0 && owner->client_done && !owner->regions_done)
-		owner->regions_done = !regions_free_owner(of->desk, owner->id, &owner->regions_at, &budget);
+		owner->regions_done =
+		        !regions_free_owner(of->provider, owner->id, &owner->regions_at, &budget);
 	return owner->first || owner->first_cached || !owner->client_done || !owner->regions_done ? 1 : 0;
 }
 

@@ -15,7 +15,7 @@
 struct teardown {
 	struct space *space;
 	struct ist_client_pool *client;
-	struct provider_desk *desk;
+	struct provider *provider;
 };
 
 /* As ist_owner_destroy_begin, ist_owner_destroy_step and ist_owner_destroy. */

@@ -23,7 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/twin.h"
+#include "base/mutant.h"
 
 #define COUNT_ALIVE (UINT64_C(1) << 63)
 
@@ -36,12 +36,12 @@ struct count {
 static inline void count_begin(struct count *count)
 {
 	atomic_store_explicit(&count->word, COUNT_ALIVE | 1,
-	                      TWIN_BROKEN(404) ? memory_order_relaxed : memory_order_release);
+	                      IS_MUTANT(404) ? memory_order_relaxed : memory_order_release);
 }
 
 static inline bool count_take(struct count *count)
 {
-#if TWIN_BROKEN(401)
+#if IS_MUTANT(401)
 	/* Looks, then adds, and relies on what it saw: brings back what ended between the two. */
 	if (!(atomic_load_explicit(&count->word, memory_order_acquire) & COUNT_ALIVE))
 		return false;
@@ -67,10 +67,10 @@ static inline bool count_drop(struct count *count)
 
 	/* Release: what was done with the reference is done before it is given back; pairs with the acquire below. */
 	if (atomic_fetch_sub_explicit(&count->word, 1,
-	                              TWIN_BROKEN(403) ? memory_order_relaxed : memory_order_release) !=
+	                              IS_MUTANT(403) ? memory_order_relaxed : memory_order_release) !=
 	    (COUNT_ALIVE | 1))
 		return false;
-#if TWIN_BROKEN(402)
+#if IS_MUTANT(402)
 	/* Ends it although somebody may have come between. */
 	return atomic_exchange_explicit(&count->word, 0, memory_order_acquire) & none;
 #else
@@ -85,7 +85,7 @@ static inline bool count_drop(struct count *count)
  */
 static inline bool count_drop_unfound(struct count *count)
 {
-	uint64_t most = COUNT_ALIVE | (TWIN_BROKEN(405) ? 2 : 1);
+	uint64_t most = COUNT_ALIVE | (IS_MUTANT(405) ? 2 : 1);
 
 	return atomic_load_explicit(&count->word, memory_order_acquire) <= most || count_drop(count);
 }

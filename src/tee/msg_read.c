@@ -26,7 +26,7 @@ static bool attr_is_known(uint64_t attr)
 	return !(attr & IST_MSG_NONCONTIG) || type >= IST_MSG_TMEM_IN;
 }
 
-/* Where a piece of one pool lies, or null. */
+/* Where a part of one pool lies, or null. */
 static void *in_pool(struct ist_manager *manager, uint64_t paddr, uint64_t size)
 {
 	void *at;

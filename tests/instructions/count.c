@@ -111,7 +111,7 @@ static void set_up(void)
 	driver = ist_manager_driver_pool(manager);
 	client = ist_manager_client_pool(manager);
 	must(ist_driver_pool_alloc(driver, 8, &held));
-	for (unsigned i = 0; i <= 2 * BIAS_PATIENCE_START;
+	for (unsigned i = 0; i <= 2 * TOKEN_THRESHOLD_START;
 	     i++) { /* until their CPU may end them by a sequence */
 		struct ist_shm shm;
 

@@ -13,16 +13,16 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "model.h"
 #include "percpu/magazine.h"
 
 #define PERCPU_HAVE_RSEQ 1
 
 /* Faults that must be found. */
-#define TWIN_PLUG_WHILE_DRAINED 306 /* the sequence that plugs does not look at `drainers` */
-#define TWIN_PLUG_UNREADY 307 /* nor at `ready` */
-#define TWIN_RETIRE_UNBIASED 310 /* the sequence that retires does not look at the bias */
+#define MUTANT_PLUG_WHILE_DRAINED 306 /* the sequence that plugs does not look at `drainers` */
+#define MUTANT_PLUG_UNREADY 307 /* nor at `ready` */
+#define MUTANT_RETIRE_UNTOKENED 310 /* the sequence that retires does not look at the token */
 
 extern unsigned model_fences;
 /* Called when a thread has asked for the number of its CPU, and may be moved before it makes use of that; may be null. */
@@ -80,12 +80,12 @@ static inline bool model_look(const struct model_sequence *sequence, char *const
 	return true;
 }
 
-static inline uint64_t model_bias(const char *block)
+static inline uint64_t model_token(const char *block)
 {
 	return ((const _Atomic uint64_t *)(const void *)block)[-1];
 }
 
-static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint64_t *bias)
+static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint64_t *token)
 {
 	struct model_sequence sequence = model_begin();
 	struct magazine *magazine;
@@ -94,7 +94,7 @@ static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint
 
 	if (!model_block(&sequence, table, &block))
 		return false;
-	*bias = model_bias(block);
+	*token = model_token(block);
 	if (!model_look(&sequence, table, at, &magazine, &word) ||
 	    magazine_position(word) == magazine->base || !model_goes_on(&sequence))
 		return false;
@@ -123,9 +123,9 @@ static inline bool arch_push(char *const *table, size_t at, uint32_t value)
 
 static inline unsigned arch_pop_batch(char *const *table, size_t at, uint32_t *values, uint64_t most)
 {
-	uint64_t value, bias;
+	uint64_t value, token;
 
-	if (!most || !arch_pop(table, at, &value, &bias))
+	if (!most || !arch_pop(table, at, &value, &token))
 		return 0;
 	*values = (uint32_t)value;
 	return 1;
@@ -136,7 +136,7 @@ static inline unsigned arch_push_batch(char *const *table, size_t at, const uint
 	return count && arch_push(table, at, values[0]);
 }
 
-static inline bool model_retire(char *const *table, uint64_t bias, _Atomic uint8_t *state, unsigned bytes,
+static inline bool model_retire(char *const *table, uint64_t token, _Atomic uint8_t *state, unsigned bytes,
                                 uint32_t number)
 {
 	struct model_sequence sequence = model_begin();
@@ -144,7 +144,7 @@ static inline bool model_retire(char *const *table, uint64_t bias, _Atomic uint8
 
 	if (!model_block(&sequence, table, &block))
 		return false;
-	if (model_bias(block) != bias && !TWIN_BROKEN(TWIN_RETIRE_UNBIASED))
+	if (model_token(block) != token && !IS_MUTANT(MUTANT_RETIRE_UNTOKENED))
 		return false;
 	if (!model_goes_on(&sequence) || bytes_load(state, bytes) != number || !model_goes_on(&sequence))
 		return false;
@@ -152,21 +152,21 @@ static inline bool model_retire(char *const *table, uint64_t bias, _Atomic uint8
 	return true;
 }
 
-#define arch_retire_1(table, bias, states, place, use, base)                                                 \
-	model_retire(table, bias, &(states)[place], 1, *(use) + (base))
-#define arch_retire_2(table, bias, states, place, use, base)                                                 \
-	model_retire(table, bias, &(states)[place], 2, *(use) + (base))
+#define arch_retire_1(table, token, states, place, use, base)                                                 \
+	model_retire(table, token, &(states)[place], 1, *(use) + (base))
+#define arch_retire_2(table, token, states, place, use, base)                                                 \
+	model_retire(table, token, &(states)[place], 2, *(use) + (base))
 
 /* One by one, as each number has a commit of its own. */
 #include "percpu/arch_each.h"
 
-static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
+static inline bool arch_replace(char *const *table, uint64_t token, _Atomic uint64_t *at, uint64_t expected,
                                 uint64_t next)
 {
 	struct model_sequence sequence = model_begin();
 	char *block;
 
-	if (!model_block(&sequence, table, &block) || model_bias(block) != bias)
+	if (!model_block(&sequence, table, &block) || model_token(block) != token)
 		return false;
 	if (!model_goes_on(&sequence) || *at != expected || !model_goes_on(&sequence))
 		return false;
@@ -183,9 +183,9 @@ static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
 	sequence = model_begin();
 	if (!model_goes_on(&sequence) || (uint64_t)model_cpu() != cpu)
 		return false;
-	if (*drainers && !TWIN_BROKEN(TWIN_PLUG_WHILE_DRAINED))
+	if (*drainers && !IS_MUTANT(MUTANT_PLUG_WHILE_DRAINED))
 		return false;
-	if (!model_goes_on(&sequence) || (!*ready && !TWIN_BROKEN(TWIN_PLUG_UNREADY)) ||
+	if (!model_goes_on(&sequence) || (!*ready && !IS_MUTANT(MUTANT_PLUG_UNREADY)) ||
 	    !model_goes_on(&sequence))
 		return false;
 	((_Atomic int64_t *)(void *)*table)[cpu] = distance;

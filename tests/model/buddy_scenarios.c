@@ -185,7 +185,7 @@ static void same_check(void)
 }
 
 /*
- * 6. As 3, with aligned tiles longer than a chunk: there the watch gives the verdict. The free tile moves to where the
+ * 6. As 3, with aligned tiles longer than a chunk: there the change sequence gives the verdict. The free tile moves to where the
  * searcher has just been, up and down.
  */
 enum { TILE = 2 * BUDDY_CHUNK };

@@ -84,10 +84,10 @@ static void set_up_with(uint32_t quarantine)
 	pool.pool.vaddr = region;
 	pool.pool.size = sizeof(region);
 	pool.pool.quarantine = quarantine;
-	pool.pool.is_careful = quarantine != 0;
+	pool.pool.is_hardened = quarantine != 0;
 	MODEL_ASSERT(client_pool_bytes(sizeof(region)) <= sizeof(memory));
 	MODEL_ASSERT(client_pool_init(&pool, memory) == 0);
-	/* The second time it comes out of a magazine: where there are sequences, biased to CPU 0. */
+	/* The second time it comes out of a magazine: where there are sequences, with a token of CPU 0. */
 	MODEL_ASSERT(allocate_for(OWNER, &holder) == 0);
 	MODEL_ASSERT(client_pool_free(&pool, &holder) == 0);
 	MODEL_ASSERT(allocate_for(OWNER, &holder) == 0);
@@ -101,7 +101,7 @@ static void set_up(void)
 {
 	set_up_with(0);
 #ifdef PERCPU_MODEL
-	MODEL_ASSERT(holder.bias & BIAS_ON);
+	MODEL_ASSERT(holder.token & TOKEN_ON);
 #endif
 }
 
@@ -206,7 +206,7 @@ static void check_isolated(void)
 {
 	MODEL_ASSERT(used() == (result[1] == 0 ? 1 : 2));
 	for (size_t page = 0; page < PAGES; page++) {
-		bool isolated = result[1] != 0 && page == holder.place;
+		bool isolated = result[1] != 0 && page == holder.index;
 
 		MODEL_ASSERT(mapped[page] == (isolated ? ISOLATED_FD : POOL_FD));
 	}

@@ -125,10 +125,10 @@ static void place_thread_2(int cpu)
 #endif
 }
 
-/* One that came out of a magazine, and so is biased to CPU 0 where there are sequences; freed there and elsewhere. */
+/* One that came out of a magazine, and so has a token of CPU 0 where there are sequences; freed there and elsewhere. */
 static struct ist_shm third;
 
-static void set_up_biased(void)
+static void set_up_token(void)
 {
 	place_thread_2(0);
 	set_up();
@@ -137,14 +137,14 @@ static void set_up_biased(void)
 	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
 	MODEL_ASSERT(driver_pool_alloc(&pool, 30, &first) == 0);
 #ifdef PERCPU_MODEL
-	MODEL_ASSERT(first.bias & BIAS_ON);
+	MODEL_ASSERT(first.token & TOKEN_ON);
 #endif
 	second = third = first;
 }
 
-static void set_up_biased_two_afar(void)
+static void set_up_token_two_afar(void)
 {
-	set_up_biased();
+	set_up_token();
 	place_thread_2(1);
 }
 
@@ -163,12 +163,12 @@ static void check_one_of_three(void)
 }
 
 /* The next owner of the place is on the first one's CPU, and its allocation must outlive the copies. */
-static void reuse_biased(void)
+static void reuse_token(void)
 {
 	result[2] = driver_pool_alloc(&pool, 30, &got);
 }
 
-static void check_reuse_biased(void)
+static void check_reuse_token(void)
 {
 	struct ist_shm last = got;
 
@@ -179,7 +179,7 @@ static void check_reuse_biased(void)
 	MODEL_ASSERT(largest_free() == 512);
 }
 
-/* The same message by its pointer: with a handle, which is biased to CPU 0, and without one. */
+/* The same message by its pointer: with a handle, which has a token of CPU 0, and without one. */
 static void free_by_pointer(int thread)
 {
 	void *vaddr = second.view.vaddr;
@@ -204,32 +204,32 @@ static void first_by_pointer(void)
 
 static void set_up_bare(void)
 {
-	set_up_biased();
+	set_up_token();
 	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
 	MODEL_ASSERT(driver_pool_alloc_bulk(&pool, 64, 1, &second.view.vaddr) == 0);
 }
 
 const struct model_scenario model_scenarios[] = {
         {"by pointer: with a handle, freed at home, by pointer at home and afar",
-         set_up_biased,
+         set_up_token,
          {free_first, second_by_pointer, third_by_pointer},
          check_one_of_three},
         {"by pointer: without a handle, twice at home, once afar",
          set_up_bare,
          {first_by_pointer, second_by_pointer, third_by_pointer},
          check_one_of_three},
-        {"biased: two free at home, one afar",
-         set_up_biased,
+        {"with a token: two free at home, one afar",
+         set_up_token,
          {free_first, free_second, free_third},
          check_one_of_three},
-        {"biased: one frees at home, two afar",
-         set_up_biased_two_afar,
+        {"with a token: one frees at home, two afar",
+         set_up_token_two_afar,
          {free_first, free_second, free_third},
          check_one_of_three},
-        {"biased: freed at home and afar, allocated at home",
-         set_up_biased,
-         {free_first, free_second, reuse_biased},
-         check_reuse_biased},
+        {"with a token: freed at home and afar, allocated at home",
+         set_up_token,
+         {free_first, free_second, reuse_token},
+         check_reuse_token},
         {"two within their quota",
          set_up_quota,
          {first_within_quota, second_within_quota, NULL},

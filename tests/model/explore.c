@@ -10,7 +10,7 @@
  *
  * usage: explore [--preemptions N] [--random RUNS] [--scaled] [--must-find-fault]
  * With N negative there are only the random ones, and the scenario may itself be random. --scaled: as many of them as the
- * environment's ISTHMUS_TEST_SCALE says, in percent. With --must-find-fault (for broken twins) success means that some
+ * environment's ISTHMUS_TEST_SCALE says, in percent. With --must-find-fault (for mutants) success means that some
  * run met a fault.
  *
  * Compiled with -DEXPLORE_INPUT it is a fuzz target: the first byte of the input chooses the scenario, each byte behind it decides who

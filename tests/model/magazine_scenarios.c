@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* One magazine and its C11 twin under two or three threads: every value comes out once, with what was written for it. */
+/* One magazine and its C11 fallback under two or three threads: every value comes out once, with what was written for it. */
 #include <string.h>
 
 #include "model.h"
@@ -28,7 +28,7 @@ static void fill(uint32_t values)
 	magazine_set_capacity(&block.magazine, SLOTS);
 	for (uint32_t value = 1; value <= values; value++) {
 		contents[value] = 1;
-		MODEL_ASSERT(twin_push(&block.magazine, value));
+		MODEL_ASSERT(fallback_push(&block.magazine, value));
 	}
 }
 
@@ -36,7 +36,7 @@ static void pop(int thread)
 {
 	uint32_t value;
 
-	if (!twin_pop(&block.magazine, &value))
+	if (!fallback_pop(&block.magazine, &value))
 		return;
 	got[thread][count[thread]++] = value;
 	contents[value]++;
@@ -47,12 +47,12 @@ static void push(int thread)
 {
 	uint32_t value = got[thread][count[thread] - 1];
 
-	if (!twin_claim(&block.claim))
+	if (!fallback_claim(&block.claim))
 		return;
 	contents[value]++;
-	if (twin_push(&block.magazine, value))
+	if (fallback_push(&block.magazine, value))
 		count[thread]--;
-	twin_let_go(&block.claim);
+	fallback_let_go(&block.claim);
 }
 
 static void check_all(uint32_t values)
@@ -60,7 +60,7 @@ static void check_all(uint32_t values)
 	unsigned seen = 0;
 	uint32_t value;
 
-	while (twin_pop(&block.magazine, &value)) {
+	while (fallback_pop(&block.magazine, &value)) {
 		MODEL_ASSERT(!(seen >> value & 1));
 		seen |= 1u << value;
 	}

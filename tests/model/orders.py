@@ -25,7 +25,7 @@ import tempfile
 
 # Which models have a file in them, the quickest first.
 MODELS = {
-    'src/base/bytes.h': ['bias'],
+    'src/base/bytes.h': ['token'],
     'src/base/fence.h': ['room', 'rest'],
     'src/buddy/bitmap.c': ['buddy'],
     'src/buddy/bound.c': ['buddy'],
@@ -38,9 +38,9 @@ MODELS = {
     'src/client/query.c': ['record', 'tags'],
     'src/client/tags.c': ['tags'],
     'src/client/tags.h': ['tags'],
-    'src/backing/cover.c': ['cover'],
-    'src/backing/cover.h': ['cover'],
-    'src/mapping/find.c': ['cover'],
+    'src/backing/page_tree.c': ['page_tree'],
+    'src/backing/page_tree.h': ['page_tree'],
+    'src/mapping/find.c': ['page_tree'],
     'src/mapping/lookup.c': ['references'],
     'src/mapping/unregister.c': ['references'],
     'src/reclaim/limbo.c': ['rest'],
@@ -59,22 +59,22 @@ MODELS = {
     'src/pamap/store.c': ['pamap'],
     'src/pamap/tree.c': ['pamap'],
     'src/percpu/arch_generic.h': ['magazine'],
-    'src/percpu/bias.c': ['bias', 'plug'],
-    'src/percpu/bias.h': ['bias', 'plug'],
-    'src/percpu/drain.c': ['plug', 'bias', 'hand'],
+    'src/percpu/token.c': ['token', 'plug'],
+    'src/percpu/token.h': ['token', 'plug'],
+    'src/percpu/drain.c': ['plug', 'token', 'transit'],
     'src/percpu/magazine.h': ['plug', 'magazine'],
-    'src/percpu/percpu.c': ['plug', 'bias', 'hand'],
-    'src/percpu/percpu.h': ['plug', 'bias', 'hand'],
+    'src/percpu/percpu.c': ['plug', 'token', 'transit'],
+    'src/percpu/percpu.h': ['plug', 'token', 'transit'],
     'src/pool/pool.h': ['registry'],
     'src/pool/registry.c': ['registry'],
     'src/provider/room.c': ['room'],
     'src/provider/room.h': ['room'],
-    'src/slab/keep.c': ['hand'],
-    'src/slab/keep.h': ['hand'],
-    'src/slab/quarantine.c': ['hand'],
-    'src/slab/quarantine.h': ['hand'],
-    'src/slab/reclaim.c': ['hand'],
-    'src/slab/slab.c': ['hand'],
+    'src/slab/keep.c': ['transit'],
+    'src/slab/keep.h': ['transit'],
+    'src/slab/quarantine.c': ['transit'],
+    'src/slab/quarantine.h': ['transit'],
+    'src/slab/reclaim.c': ['transit'],
+    'src/slab/slab.c': ['transit'],
     'src/table/index.c': ['index'],
     'src/table/index.h': ['index'],
     'src/tee/count.h': ['count'],
@@ -112,12 +112,12 @@ def end_of(text, at):
 
 
 def without_comments(text):
-    """The same length, comments and the code of broken twins as blanks."""
+    """The same length, comments and the code of mutants as blanks."""
     def blank(found):
         return re.sub(r'[^\n]', ' ', found[0])
 
     text = re.sub(r'/\*.*?\*/', blank, text, flags=re.S)
-    return re.sub(r'^#if TWIN_BROKEN.*?^#(else|endif)', blank, text, flags=re.S | re.M)
+    return re.sub(r'^#if IS_MUTANT.*?^#(else|endif)', blank, text, flags=re.S | re.M)
 
 
 def mutants(text):

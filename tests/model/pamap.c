@@ -7,7 +7,7 @@
  *
  * The writer inserts page 2 into the leaf that has page 1 (a copy is published, the old leaf freed after a grace
  * period), then removes page 1 (a word is emptied). The reader, in one section, must find page 1 as it was written, or,
- * if it is gone, then page 2. The way to both is a hint, or the root while there is none. Twins: 1 publishes early,
+ * if it is gone, then page 2. The way to both is a hint, or the root while there is none. Mutants: 1 publishes early,
  * 2 frees without a grace period, 3 publishes without release. (4 leaves hints as they were; that takes more pages to
  * show, and the torture test does.)
  */
@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/twin.h"
+#include "base/mutant.h"
 
 #ifdef GENMC
 typedef int pthread_cond_t; /* its own <pthread.h> has none; nobody waits here */
@@ -127,7 +127,7 @@ void store_retire_hints(struct store *store, struct hints *hints)
 
 static void free_later(void *node)
 {
-	if (!TWIN_BROKEN(2))
+	if (!IS_MUTANT(2))
 		wait_for_readers();
 	free(node);
 }
@@ -168,7 +168,7 @@ static _Atomic uint32_t owners[8];
 struct root *map_make_root(struct pamap *in, uint64_t region)
 {
 	(void)region;
-	return &in->home.root;
+	return &in->first.root;
 }
 
 static const struct pamap_entry first = {1, 1, 11, 5, 1, 1}, second = {2, 1, 22, 6, 2, 2};
@@ -210,7 +210,7 @@ static void make_hints(void)
 	hints->shift = 2;
 	hints->count = 1;
 	atomic_store_explicit(&hints->slot[0], 0, memory_order_relaxed);
-	atomic_store_explicit(&map.home.root.hints, hints, memory_order_relaxed);
+	atomic_store_explicit(&map.first.root.hints, hints, memory_order_relaxed);
 }
 
 int main(void)
@@ -228,7 +228,7 @@ int main(void)
 			return 1;
 		pthread_join(threads[0], NULL);
 		pthread_join(threads[1], NULL);
-		free(node_leaf(atomic_load_explicit(&map.home.root.top, memory_order_relaxed)));
+		free(node_leaf(atomic_load_explicit(&map.first.root.top, memory_order_relaxed)));
 	}
 	return 0;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backing/cover.h"
+#include "backing/page_tree.h"
 #include "mapping/find.h"
 #include "mapping/lookup.h"
 #include "mapping/range.h"
@@ -92,7 +92,7 @@ uint32_t index_find(struct index *index, uint32_t hash, index_match *matches, vo
 /* What it has in the nodes of its pages: gone before anybody may use the mapping again, and not before its references. */
 static int links;
 
-void cover_withdraw(struct space *in, uint32_t slot, uint32_t *budget)
+void page_tree_withdraw(struct space *in, uint32_t slot, uint32_t *budget)
 {
 	struct mapping *of = mapping_at(in, slot);
 
@@ -104,7 +104,7 @@ void cover_withdraw(struct space *in, uint32_t slot, uint32_t *budget)
 
 void range_withdraw(struct space *in, uint32_t slot, uint32_t *budget)
 {
-	cover_withdraw(in, slot, budget);
+	page_tree_withdraw(in, slot, budget);
 }
 
 bool find_by_paddr(struct space *in, uint64_t paddr, uint64_t len, const struct owner *of, struct found *out)

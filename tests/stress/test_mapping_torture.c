@@ -10,7 +10,7 @@
  *   late    something was found that was unregistered before the lookup began
  * and no reader may be killed by touching what it found.
  *
- * Also compiled with a fault built in (BROKEN_TWIN, base/twin.h): then the same run, in a child process, must find it,
+ * Also compiled with a fault built in (MUTANT, base/mutant.h): then the same run, in a child process, must find it,
  * by one of these counts or by a crash.
  */
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "support/catch.h"
 #include "support/crew.h"
 #include "support/model.h"
@@ -134,7 +134,7 @@ static void hold(struct reader *reader)
 		if (ist_mapping_find(manager, guest_of(i), cookie_of(i, number), &found))
 			return;
 		copy = found;
-		twin_dwell();
+		mutant_dwell();
 		if (ist_mapping_get(manager, &copy))
 			return;
 	}
@@ -449,7 +449,7 @@ int main(void)
 {
 	double seconds = (double)scaled(3000) / 1000;
 
-	if (!TWIN_BROKEN(0))
-		return catch_twin(BROKEN_TWIN, torture_a_second);
+	if (!IS_MUTANT(0))
+		return catch_mutant(MUTANT, torture_a_second);
 	return torture(seconds, 0) || torture(seconds, 64 * PAGE);
 }

@@ -9,7 +9,7 @@
  *   stale   a version older than one that was complete before the lookup began
  *   gap     a page that is always mapped was not found
  *
- * Also compiled with a fault built in (BROKEN_TWIN, base/twin.h): then the same run, in a child process, must find it,
+ * Also compiled with a fault built in (MUTANT, base/mutant.h): then the same run, in a child process, must find it,
  * by one of these counts or by a crash.
  */
 #include <signal.h>
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "rcu/rcu.h"
 #include "support/catch.h"
 #include "support/crew.h"
@@ -169,7 +169,7 @@ static int torture(double seconds)
 	       (unsigned long long)sum.lookups, (unsigned long long)sum.found, (unsigned long long)updates,
 	       (unsigned long long)overlaps, (unsigned long long)stats.bytes, (unsigned long long)sum.torn,
 	       (unsigned long long)sum.stale, (unsigned long long)sum.gap);
-	if (!TWIN_BROKEN(0))
+	if (!IS_MUTANT(0))
 		return sum.torn || sum.stale || sum.gap;
 	pamap_destroy(map);
 	return sum.torn || sum.stale || sum.gap || sum.found == 0;
@@ -182,5 +182,5 @@ static int torture_a_second(void)
 
 int main(void)
 {
-	return TWIN_BROKEN(0) ? torture((double)scaled(6000) / 1000) : catch_twin(BROKEN_TWIN, torture_a_second);
+	return IS_MUTANT(0) ? torture((double)scaled(6000) / 1000) : catch_mutant(MUTANT, torture_a_second);
 }

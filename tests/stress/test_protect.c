@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "support/guest.h"
 
 #define PAGE IST_PAGE_SIZE
@@ -51,7 +51,7 @@ static void nobody_has_what_is_protected(void **state)
 	struct ist_manager *manager;
 	pthread_t thread[THREADS];
 	long times = 0, busy = 0;
-	double end = seconds_now() + (TWIN_BROKEN(0) ? (double)scaled(SECONDS * 100) / 100 : PATIENCE);
+	double end = seconds_now() + (IS_MUTANT(0) ? (double)scaled(SECONDS * 100) / 100 : PATIENCE);
 
 	(void)state;
 	guest = guest_make(MIB);

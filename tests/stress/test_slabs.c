@@ -353,10 +353,10 @@ static unsigned shared_lines(size_t size, bool in_pages, unsigned *met)
 	for (unsigned i = 0; i < MEET * MEET; i++) {
 		const struct ist_shm *a = &two[0].shm[i / MEET], *b = &two[1].shm[i % MEET];
 
-		if (!a->bias || !b->bias || bias_block(a->bias) == bias_block(b->bias))
+		if (!a->token || !b->token || token_block(a->token) == token_block(b->token))
 			continue;
 		++*met;
-		shared += a->place / in_line == b->place / in_line;
+		shared += a->index / in_line == b->index / in_line;
 	}
 	for (unsigned i = 0; i < 2 * MEET; i++)
 		assert_int_equal(ist_shm_free(&two[i / MEET].shm[i % MEET]), 0);

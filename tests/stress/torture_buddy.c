@@ -8,7 +8,7 @@
  * What the numbers mean: operations, refusals and conflicts (a place that was taken) say how much happened; "two
  * owners" and "lost runs" must be 0.
  *
- * usage: torture_buddy [--must-find-fault]       (the latter for broken twins)
+ * usage: torture_buddy [--must-find-fault]       (the latter for mutants)
  */
 #include <errno.h>
 #include <pthread.h>

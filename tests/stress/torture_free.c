@@ -3,14 +3,14 @@
 /*
  * The driver pool under threads that all free copies of the same handles at once, at home and from other CPUs, with
  * sequences stretched by spins at random steps. Of each handle one free must be obeyed and the others refused, whether
- * a sequence or a compare-exchange decides, and while blocks lose their bias and get it back. Some are freed by pointer,
+ * a sequence or a compare-exchange decides, and while blocks lose their token and get it back. Some are freed by pointer,
  * and some have never had a handle; those also all in one call, of which only the pool's count of misuses tells how many were
  * refused.
  *
- * What the numbers mean: frees and aborts say how much happened, "biased" how many of the handles were; "obeyed twice",
+ * What the numbers mean: frees and aborts say how much happened, "with tokens" how many of the handles were; "obeyed twice",
  * "never obeyed" and "lost" (bytes that stay in use) must be 0.
  *
- * usage: torture_free [--must-find-fault] [SECONDS]       (the former for broken twins and the control)
+ * usage: torture_free [--must-find-fault] [SECONDS]       (the former for mutants and the control)
  */
 #include <errno.h>
 #include <pthread.h>
@@ -33,7 +33,7 @@ static struct ist_shm handles[HANDLES];
 static _Atomic int obeyed[HANDLES];
 static _Atomic long round_number, done;
 static _Atomic int stop;
-static _Atomic long obeyed_twice, never_obeyed, frees, biased, wrong;
+static _Atomic long obeyed_twice, never_obeyed, frees, with_token, wrong;
 
 extern int32_t percpu_inject[4];
 
@@ -155,7 +155,7 @@ static void one_round(uint64_t *seed)
 	for (int i = 0; i < HANDLES; i++) {
 		make(random_below(seed, 2) ? 64 : sizes[random_below(seed, 8)], random_below(seed, 2),
 		     &handles[i]);
-		atomic_fetch_add_explicit(&biased, (long)(handles[i].bias & BIAS_ON), memory_order_relaxed);
+		atomic_fetch_add_explicit(&with_token, (long)(handles[i].token & TOKEN_ON), memory_order_relaxed);
 		atomic_store_explicit(&obeyed[i], 0, memory_order_relaxed);
 	}
 	disturb(seed);
@@ -182,11 +182,11 @@ static bool found_fault(void)
 	       atomic_load_explicit(&wrong, memory_order_relaxed);
 }
 
-/* Blocks that lost their bias get it back soon, so that there are many ends of epochs. */
+/* Blocks that lost their token get it back soon, so that there are many ends of epochs. */
 static void be_impatient(void)
 {
 	for (uint32_t block = 0; block < pool.slabs.percpu.blocks; block++)
-		atomic_store_explicit(&percpu_head(&pool.slabs.percpu, block)->patience, 4,
+		atomic_store_explicit(&percpu_head(&pool.slabs.percpu, block)->threshold, 4,
 		                      memory_order_relaxed);
 }
 
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)(i + 1));
-	/* A twin gets longer, but only until it is found out; then the pool is not to be trusted any more. */
+	/* A mutant gets longer, but only until it is found out; then the pool is not to be trusted any more. */
 	for (end = now() + seconds * (must_find ? 20 : 1); now() < end && !found_fault();) {
 		be_impatient();
 		one_round(&seed);
@@ -226,14 +226,14 @@ int main(int argc, char **argv)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	driver_pool_stats(&pool, &stats);
-	printf("sequences %s: %ld frees, %ld handles biased, %llu aborts\n",
+	printf("sequences %s: %ld frees, %ld handles with tokens, %llu aborts\n",
 	       pool.slabs.percpu.sequences ? "in use" : "not in use", atomic_load(&frees),
-	       atomic_load(&biased),
+	       atomic_load(&with_token),
 	       (unsigned long long)atomic_load_explicit(&percpu_aborts, memory_order_relaxed));
 	printf("obeyed twice %ld, never obeyed %ld, refused with another error %ld, lost %zu (must be 0)\n",
 	       atomic_load(&obeyed_twice), atomic_load(&never_obeyed), atomic_load(&wrong), stats.used);
 	if (must_find)
 		return found_fault() ? 0 : 1;
 	return found_fault() || stats.used ||
-	       (pool.slabs.percpu.sequences && (!percpu_aborts || !atomic_load(&biased)));
+	       (pool.slabs.percpu.sequences && (!percpu_aborts || !atomic_load(&with_token)));
 }

@@ -9,7 +9,7 @@
  * What the numbers mean: operations, moves, drains and aborts say how much happened (aborts must not be 0 where there
  * are sequences); "in two places", "stale contents" and "lost" must be 0.
  *
- * usage: torture_percpu [--must-find-fault] [SECONDS]       (the former for broken twins and the control)
+ * usage: torture_percpu [--must-find-fault] [SECONDS]       (the former for mutants and the control)
  */
 #include <pthread.h>
 #include <sched.h>
@@ -243,7 +243,7 @@ int main(int argc, char **argv)
 	}
 	if (percpu_create(&percpu, CLASSES, slots))
 		return 1;
-#ifndef PERCPU_TWIN_ONLY
+#ifndef PERCPU_FALLBACK_ONLY
 	if (must_find && !percpu.sequences) {
 		printf("skipped: sequences are not in use, and the fault is in them\n");
 		return 77;
@@ -253,7 +253,7 @@ int main(int argc, char **argv)
 		workers[i].seed = (uint64_t)i + 1;
 		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
 	}
-	/* A twin gets longer, but only until it is found out. */
+	/* A mutant gets longer, but only until it is found out. */
 	for (end = now() + seconds * (must_find ? 20 : 1); now() < end && !(must_find && faults());)
 		disturb(&seed);
 	atomic_store_explicit(&stop, 1, memory_order_relaxed);

@@ -8,7 +8,7 @@
 
 enum { SECONDS = 10, HANGS = 20 };
 
-int catch_twin(int number, int (*torture_a_second)(void))
+int catch_mutant(int number, int (*torture_a_second)(void))
 {
 	for (int second = 1; second <= SECONDS; second++) {
 		int status;
@@ -24,11 +24,11 @@ int catch_twin(int number, int (*torture_a_second)(void))
 		}
 		waitpid(child, &status, 0);
 		if (status != 0) {
-			printf("twin %d: caught in second %d (%s)\n", number, second,
+			printf("mutant %d: caught in second %d (%s)\n", number, second,
 			       WIFSIGNALED(status) ? "crashed" : "wrong answers");
 			return 0;
 		}
 	}
-	printf("twin %d: NOT caught\n", number);
+	printf("mutant %d: NOT caught\n", number);
 	return 1;
 }

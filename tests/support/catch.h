@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* A broken twin that a torture test must catch. */
+/* A mutant that a torture test must catch. */
 #ifndef TESTS_CATCH_H
 #define TESTS_CATCH_H
 
 /*
  * Run a second of torture in a child, up to ten times, so that a fault is met early as a rule. It is caught when the
- * torture does not return 0, crashes or hangs. Returns 0 if it was, and prints how; `number` is the twin's.
+ * torture does not return 0, crashes or hangs. Returns 0 if it was, and prints how; `number` is the mutant's.
  */
-int catch_twin(int number, int (*torture_a_second)(void));
+int catch_mutant(int number, int (*torture_a_second)(void));
 
 #endif

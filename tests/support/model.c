@@ -149,7 +149,7 @@ static void end(struct model *model, size_t index)
 void model_alloc(struct model *model, size_t index, size_t size)
 {
 	struct model_object *object = &model->objects[index % model->object_count];
-	static const struct ist_shm untouched = {.use = 0x5a5a};
+	static const struct ist_shm untouched = {.generation = 0x5a5a};
 	struct ist_shm shm = untouched;
 	int result;
 

@@ -217,7 +217,7 @@ static void reading(void)
 
 static void memory(void)
 {
-	int tee = open("/dev/tee0", O_RDWR), id, again, fd = alloc(tee, 4097, &id), twin;
+	int tee = open("/dev/tee0", O_RDWR), id, again, fd = alloc(tee, 4097, &id), mutant;
 	uint32_t in = session(tee);
 	char *at = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
@@ -229,14 +229,14 @@ static void memory(void)
 	at[8191] = 4;
 	CHECK(sum(tee, in, id, 8192) == 7);
 	CHECK(sum(tee, in, id, 8193) == -1 && errno == EINVAL);
-	twin = dup(fd);
+	mutant = dup(fd);
 	close(fd);
 	CHECK(sum(tee, in, id, 8192) == 7);
-	CHECK(dup2(0, twin) == twin); /* the last descriptor */
+	CHECK(dup2(0, mutant) == mutant); /* the last descriptor */
 	CHECK(sum(tee, in, id, 8192) == 7); /* but mapped */
 	munmap(at, 8192);
 	CHECK(sum(tee, in, id, 8192) == -1 && errno == EINVAL);
-	close(twin);
+	close(mutant);
 	fd = alloc(tee, 1, &again); /* the lowest id that is free */
 	CHECK(again == 1);
 	CHECK(sum(tee, in, again, 4096) == 0); /* nobody's old bytes */

@@ -316,7 +316,7 @@ static void no_false_exhaustion(void **state)
 	fixture_drop(&f);
 }
 
-static void careful_pools(void **state)
+static void hardened_pools(void **state)
 {
 	(void)state;
 	for (uint32_t quarantine = 0; quarantine <= 8; quarantine += 8) {
@@ -356,7 +356,7 @@ int main(void)
 	        cmocka_unit_test(pointers_of_freed_handles),
 	        cmocka_unit_test(exhaustion_is_all_or_none),
 	        cmocka_unit_test(no_false_exhaustion),
-	        cmocka_unit_test(careful_pools),
+	        cmocka_unit_test(hardened_pools),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,7 @@ static size_t pool_size(void)
 
 static void check_refused(struct ist_client_request request, int error)
 {
-	const struct ist_shm untouched = {.use = 77};
+	const struct ist_shm untouched = {.generation = 77};
 	struct ist_shm shm = untouched;
 
 	assert_int_equal(ist_client_pool_alloc_request(f.client, &request, &shm), error);

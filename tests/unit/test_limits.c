@@ -64,7 +64,7 @@ static const struct {
 
 static void expect(int error, int wanted, struct ist_shm *shm, size_t size)
 {
-	const struct ist_shm untouched = {.use = 77};
+	const struct ist_shm untouched = {.generation = 77};
 
 	if (error != wanted)
 		print_message("size %zu: %d instead of %d\n", size, error, wanted);
@@ -83,20 +83,20 @@ static void sizes_of_allocations(void **state)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct ist_client_request request = {.size = sizes[i].size};
 		size_t size = sizes[i].size;
-		struct ist_shm shm = {.use = 77};
+		struct ist_shm shm = {.generation = 77};
 		int error = ist_driver_pool_alloc(f.driver, size, &shm);
 
 		expect(error, sizes[i].driver, &shm, size);
-		shm = (struct ist_shm){.use = 77};
+		shm = (struct ist_shm){.generation = 77};
 		error = ist_client_pool_alloc(f.client, size, &shm);
 		expect(error, sizes[i].client, &shm, size);
-		shm = (struct ist_shm){.use = 77};
+		shm = (struct ist_shm){.generation = 77};
 		error = ist_client_pool_alloc_nozero(f.client, size, &shm);
 		expect(error, sizes[i].client, &shm, size);
 		for (uint32_t flags = 0; flags < 4; flags++) {
 			request.flags = flags;
 			request.paddr = CLIENT_PADDR;
-			shm = (struct ist_shm){.use = 77};
+			shm = (struct ist_shm){.generation = 77};
 			error = ist_client_pool_alloc_request(f.client, &request, &shm);
 			/* At a place, what does not fit there is a mistake. */
 			expect(error,
@@ -139,11 +139,11 @@ static void requests(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct ist_shm shm = {.use = 77};
+		struct ist_shm shm = {.generation = 77};
 		int error = ist_client_pool_alloc_request(f.client, &cases[i].request, &shm), fd = -77;
 
 		expect(error, cases[i].result, &shm, cases[i].request.size);
-		shm = (struct ist_shm){.use = 77};
+		shm = (struct ist_shm){.generation = 77};
 		error = ist_client_pool_alloc_isolated(f.client, &cases[i].request, &shm, &fd);
 		/* There is no file. */
 		expect(error, cases[i].result == -EINVAL ? -EINVAL : -ENOTSUP, &shm, 0);
@@ -181,16 +181,16 @@ static void handles(void **state)
 				bad.pool = limits[i];
 				break;
 			case 4:
-				bad.use = (uint32_t)limits[i];
+				bad.generation = (uint32_t)limits[i];
 				break;
 			case 5:
-				bad.place = (uint32_t)limits[i];
+				bad.index = (uint32_t)limits[i];
 				break;
 			case 6:
-				bad.bias = limits[i];
+				bad.token = limits[i];
 				break;
 			}
-			/* 0 is no bias, which is as good as any (bias.h). */
+			/* 0 is no token, which is as good as any (token.h). */
 			if (memcmp(&bad, from, sizeof(bad)) == 0 || (which / 2 == 6 && limits[i] == 0))
 				continue;
 			assert_true(ist_client_export(&bad, &out) < 0);

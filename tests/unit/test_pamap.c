@@ -380,7 +380,7 @@ static void come_and_go(size_t most, long updates, long every, uint64_t base, st
 		}
 		if (i % every != 0)
 			continue;
-		region = region ? region : &map->home;
+		region = region ? region : &map->first;
 		check_hints(&region->root);
 		for (size_t k = 0; k < count; k++)
 			assert_true(pamap_translate(map, in[k].page << 12, in[k].pages << 12, &to));
@@ -444,7 +444,7 @@ static void hints_guess(void **state)
 
 			assert_int_equal(pamap_insert(map, &e, 0), 0);
 		}
-		made = atomic_load_explicit(&map->home.root.hints, memory_order_relaxed);
+		made = atomic_load_explicit(&map->first.root.hints, memory_order_relaxed);
 		for (uint64_t i = 0; i < count; i++) {
 			node_ref hint = hints_find(made, spread_page(i, count) << PAMAP_PAGE_SHIFT);
 
@@ -474,13 +474,13 @@ static void hints_in_spite_of_the_far(void **state)
 
 			assert_int_equal(pamap_insert(map, &e, 0), 0);
 		}
-		made = atomic_load_explicit(&map->home.root.hints, memory_order_relaxed);
+		made = atomic_load_explicit(&map->first.root.hints, memory_order_relaxed);
 		for (uint64_t k = 3; k < counts[i] + 3; k++) {
 			node_ref ref = hints_find(made, ((1 << 20) + 100 * k) << PAMAP_PAGE_SHIFT);
 
 			found += ref && node_kind(ref) != NODE_INNER;
 		}
-		check_hints(&map->home.root);
+		check_hints(&map->first.root);
 		assert_true(found > counts[i] / 2);
 		pamap_destroy(map);
 	}
@@ -508,7 +508,7 @@ static void hints_are_many(void **state)
 		}
 		for (uint64_t i = 0; i < COUNT; i++) {
 			struct hints *made =
-			        atomic_load_explicit(&map->home.root.hints, memory_order_relaxed);
+			        atomic_load_explicit(&map->first.root.hints, memory_order_relaxed);
 			node_ref ref = hints_find(made, (12345 + i * (kind == 0   ? 1
 			                                              : kind == 1 ? 17
 			                                                          : 30011))
@@ -517,7 +517,7 @@ static void hints_are_many(void **state)
 			found += ref && node_kind(ref) != NODE_INNER;
 		}
 		assert_true(found > COUNT * 4 / 5);
-		assert_true(check_hints(&map->home.root) > 0);
+		assert_true(check_hints(&map->first.root) > 0);
 		pamap_destroy(map);
 	}
 }

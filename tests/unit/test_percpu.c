@@ -310,7 +310,7 @@ static uint64_t pop_word(struct percpu *percpu)
 	uint64_t value = 0, word = 0;
 	uint32_t back;
 
-	for (int i = 0; i < 1000 && !percpu_pop_biased(percpu, PERCPU_AT(0), &value, &word); i++) {
+	for (int i = 0; i < 1000 && !percpu_pop_token(percpu, PERCPU_AT(0), &value, &word); i++) {
 		back = 5;
 		percpu_put(percpu, 0, &back, 1, true);
 	}
@@ -330,7 +330,7 @@ static bool retire(struct percpu *percpu, uint64_t word, _Atomic uint8_t *bytes,
 }
 
 /* What a CPU gave out it may end without an atomic operation, until somebody else wants to; and some time later again. */
-static void a_bias_ends_and_comes_back(void **state)
+static void a_token_ends_and_comes_back(void **state)
 {
 	_Atomic uint8_t bytes[5] = {0x81, 0x23, 0x45, 0x67, 0x89};
 	_Atomic uint64_t whole = 7;
@@ -340,23 +340,23 @@ static void a_bias_ends_and_comes_back(void **state)
 	(void)state;
 	pin_to_one_cpu();
 	assert_int_equal(percpu_create(&percpu, CLASSES, slots), 0);
-	percpu_use_bias(&percpu);
+	percpu_use_tokens(&percpu);
 	set_capacity(&percpu, 16);
-	assert_int_equal(percpu_unbias(&percpu, 0), 0);
+	assert_int_equal(percpu_revoke(&percpu, 0), 0);
 	if (!percpu.sequences) {
-		assert_int_equal(percpu_unbias(&percpu, bias_word(0, 1, true)), -EINVAL);
+		assert_int_equal(percpu_revoke(&percpu, token_word(0, 1, true)), -EINVAL);
 		percpu_destroy(&percpu);
 		skip();
 	}
-	assert_int_equal(percpu_bias_here(&percpu), 0); /* not plugged yet */
+	assert_int_equal(percpu_token_here(&percpu), 0); /* not plugged yet */
 	word = pop_word(&percpu);
-	assert_true(bias_is_word(word) && !(word & BIAS_ON)); /* it has to pay first */
-	atomic_store(&percpu_head(&percpu, bias_block(word))->patience, 1);
-	percpu_ended_at_home(&percpu, word);
+	assert_true(token_is_word(word) && !(word & TOKEN_ON)); /* it has to pay first */
+	atomic_store(&percpu_head(&percpu, token_block(word))->threshold, 1);
+	percpu_ended_locally(&percpu, word);
 	word = pop_word(&percpu);
-	assert_true(bias_is_word(word) && word & BIAS_ON);
-	assert_true(percpu_holds_bias(&percpu, word));
-	assert_int_equal(percpu_bias_here(&percpu), word);
+	assert_true(token_is_word(word) && word & TOKEN_ON);
+	assert_true(percpu_holds_token(&percpu, word));
+	assert_int_equal(percpu_token_here(&percpu), word);
 
 	/* Each width, wherever it begins; only if all of it is as expected. */
 	assert_false(retire(&percpu, word, bytes, 0, 2, 0x2380));
@@ -375,29 +375,29 @@ static void a_bias_ends_and_comes_back(void **state)
 
 	/* Nobody gave these out. */
 	for (unsigned bit = 0; bit < 64; bit++) {
-		assert_int_equal(percpu_unbias(&percpu, word ^ UINT64_C(1) << bit), -EINVAL);
+		assert_int_equal(percpu_revoke(&percpu, word ^ UINT64_C(1) << bit), -EINVAL);
 		assert_false(percpu_replace(&percpu, word ^ UINT64_C(1) << bit, &whole, 8, 9));
 	}
-	assert_int_equal(percpu_unbias(&percpu, bias_word(percpu.blocks, 1, true)), -EINVAL);
-	assert_int_equal(percpu_unbias(&percpu, bias_word(bias_block(word), bias_epoch(word) + 1, true)),
+	assert_int_equal(percpu_revoke(&percpu, token_word(percpu.blocks, 1, true)), -EINVAL);
+	assert_int_equal(percpu_revoke(&percpu, token_word(token_block(word), token_epoch(word) + 1, true)),
 	                 -EINVAL);
 
-	assert_int_equal(percpu_unbias(&percpu, word), 0);
-	assert_int_equal(percpu_unbias(&percpu, word), 0);
-	assert_false(percpu_holds_bias(&percpu, word));
+	assert_int_equal(percpu_revoke(&percpu, word), 0);
+	assert_int_equal(percpu_revoke(&percpu, word), 0);
+	assert_false(percpu_holds_token(&percpu, word));
 	assert_false(retire(&percpu, word, bytes, 1, 2, 0x4511));
 	assert_false(percpu_replace(&percpu, word, &whole, 8, 9));
 	other = pop_word(&percpu);
-	assert_true(bias_is_word(other) && !(other & BIAS_ON));
+	assert_true(token_is_word(other) && !(other & TOKEN_ON));
 	assert_false(percpu_replace(&percpu, other, &whole, 8, 9));
-	assert_int_equal(percpu_unbias(&percpu, other), 0);
-	for (unsigned i = 0; i < BIAS_PATIENCE_FIRST - 1; i++)
-		percpu_ended_at_home(&percpu, other);
+	assert_int_equal(percpu_revoke(&percpu, other), 0);
+	for (unsigned i = 0; i < TOKEN_THRESHOLD_FIRST - 1; i++)
+		percpu_ended_locally(&percpu, other);
 	assert_int_equal(pop_word(&percpu), other);
-	percpu_ended_at_home(&percpu, other);
+	percpu_ended_locally(&percpu, other);
 	word = pop_word(&percpu);
-	assert_true(word & BIAS_ON);
-	assert_int_equal(bias_epoch(word), bias_epoch(other) + 1);
+	assert_true(word & TOKEN_ON);
+	assert_int_equal(token_epoch(word), token_epoch(other) + 1);
 	while (!percpu_replace(&percpu, word, &whole, 8, 9))
 		assert_int_equal(whole, 8);
 	percpu_destroy(&percpu);
@@ -416,7 +416,7 @@ static void strangers_go_home(void **state)
 	percpu_pretend_cpus(64);
 	assert_int_equal(percpu_create(&percpu, CLASSES, slots), 0);
 	percpu_pretend_cpus(0);
-	percpu_use_bias(&percpu);
+	percpu_use_tokens(&percpu);
 	set_capacity(&percpu, 16);
 	if (!percpu.sequences) {
 		percpu_destroy(&percpu);
@@ -425,13 +425,13 @@ static void strangers_go_home(void **state)
 	word = pop_word(&percpu);
 	assert_false(percpu_belongs_elsewhere(&percpu, word));
 	assert_false(percpu_belongs_elsewhere(&percpu, 0));
-	other = (bias_block(word) + 1) % percpu.blocks;
-	on = bias_word(other, 5, true);
-	off = bias_word(other, 5, false);
+	other = (token_block(word) + 1) % percpu.blocks;
+	on = token_word(other, 5, true);
+	off = token_word(other, 5, false);
 	head = percpu_head(&percpu, other);
 	assert_true(percpu_belongs_elsewhere(&percpu, on));
 	assert_false(percpu_belongs_elsewhere(&percpu, off));
-	atomic_store(&head->ended, 2 * BIAS_PRICE_ELSEWHERE + 1);
+	atomic_store(&head->ended, 2 * TOKEN_PRICE_ELSEWHERE + 1);
 	assert_true(percpu_belongs_elsewhere(&percpu, off));
 	assert_true(percpu_belongs_elsewhere(&percpu, off));
 	assert_false(percpu_belongs_elsewhere(&percpu, off));
@@ -450,7 +450,7 @@ int main(void)
 	        cmocka_unit_test(no_memory),
 	        cmocka_unit_test(more_cpus_than_it_is_said),
 	        /* These stay on one CPU, and so does what comes after them. */
-	        cmocka_unit_test(a_bias_ends_and_comes_back),
+	        cmocka_unit_test(a_token_ends_and_comes_back),
 	        cmocka_unit_test(strangers_go_home),
 	};
 

@@ -32,7 +32,7 @@ static struct ist_pool_stats stats_of(const struct any_pool *pool)
 
 static void check_alloc_refused(const struct any_pool *pool, size_t size, int error)
 {
-	const struct ist_shm untouched = {.pool = 77, .use = 78};
+	const struct ist_shm untouched = {.pool = 77, .generation = 78};
 	struct ist_shm shm = untouched;
 	uint64_t failures = stats_of(pool).failures;
 

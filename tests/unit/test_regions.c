@@ -13,7 +13,7 @@ static uint64_t tried_in_vain(struct ist_manager *manager)
 	struct ist_pool_stats stats;
 	uint64_t failures = 0;
 
-	for (struct grown_region *region = manager->desk.regions; region; region = region->next) {
+	for (struct grown_region *region = manager->provider.regions; region; region = region->next) {
 		ist_client_pool_stats(&region->pool, &stats);
 		failures += stats.failures;
 	}
@@ -36,8 +36,8 @@ static void full_regions_are_passed_by(void **state)
 	request.size = 15 * PAGE;
 	for (int i = 0; i < COUNT; i++)
 		assert_int_equal(ist_provider_client_alloc(manager, &request, &shm[i]), 0);
-	assert_int_equal(manager->desk.region_count, COUNT);
-	assert_int_equal(manager->desk.region_pages, 16 * COUNT);
+	assert_int_equal(manager->provider.region_count, COUNT);
+	assert_int_equal(manager->provider.region_pages, 16 * COUNT);
 	assert_int_equal(ist_provider_client_alloc(manager, &request, &small), -ENOSPC);
 	assert_int_equal(tried_in_vain(manager), 0);
 	assert_int_equal(ist_shm_free(&shm[0]), 0); /* the oldest, so the last on the list */
@@ -49,8 +49,8 @@ static void full_regions_are_passed_by(void **state)
 	for (int i = 0; i < held; i++)
 		assert_int_equal(ist_shm_free(&carve_out[i]), 0);
 	assert_int_equal(ist_provider_drain(manager), 0);
-	assert_int_equal(manager->desk.region_count, 0);
-	assert_int_equal(manager->desk.region_pages, 0);
+	assert_int_equal(manager->provider.region_count, 0);
+	assert_int_equal(manager->provider.region_pages, 0);
 	shop_close(shop);
 }
 
@@ -81,15 +81,15 @@ static void regions_in_pieces_are_asked_once(void **state)
 	assert_true(tried_in_vain(manager) <= COUNT + 1);
 	/* Somebody has stopped on his way to leave word of what was freed: it is found all the same. */
 	assert_int_equal(ist_provider_client_alloc(manager, &request, &pair), -ENOSPC);
-	for (struct grown_region *region = manager->desk.regions; region; region = region->next)
+	for (struct grown_region *region = manager->provider.regions; region; region = region->next)
 		atomic_store_explicit(&region->place.marked, 1, memory_order_relaxed);
 	assert_int_equal(ist_shm_free(&shm[1]), 0);
 	assert_int_equal(ist_provider_client_alloc(manager, &request, &pair), -ENOSPC);
-	atomic_fetch_add_explicit(&manager->desk.room.between, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&manager->provider.room.between, 1, memory_order_relaxed);
 	assert_int_equal(ist_provider_client_alloc(manager, &request, &pair), 0);
-	for (struct grown_region *region = manager->desk.regions; region; region = region->next)
+	for (struct grown_region *region = manager->provider.regions; region; region = region->next)
 		atomic_store_explicit(&region->place.marked, 0, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&manager->desk.room.between, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&manager->provider.room.between, 1, memory_order_relaxed);
 	for (int i = 0; i < COUNT * PAGES; i++)
 		if (i % 2 && i != 1 && i != (COUNT * PAGES / 2 | 1))
 			assert_int_equal(ist_shm_free(&shm[i]), 0);
@@ -114,7 +114,7 @@ static void regions_of_others(void **state)
 		assert_int_equal(ist_owner_create(manager, &(struct ist_owner_config){.id = 9}), 0);
 		for (int i = 0; i < COUNT && turn == 0; i++)
 			assert_int_equal(ist_provider_client_alloc(manager, &request, &other[i]), 0);
-		assert_true(manager->desk.region_count >= COUNT - 1);
+		assert_true(manager->provider.region_count >= COUNT - 1);
 		request = (struct ist_client_request){.size = 3 * PAGE, .owner = 9};
 		for (int i = 0; i < 3; i++)
 			assert_int_equal(ist_provider_client_alloc(manager, &request, &mine[i]), 0);

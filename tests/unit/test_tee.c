@@ -131,12 +131,12 @@ static void a_descriptor_and_its_duplicates_keep_it(void **state)
 	struct ist_tee_fd what;
 	int before = tee_open_fds();
 	int32_t id;
-	int fd = tee_alloc(tee.context, 5000, &id), twin = dup(fd);
-	char *mapped = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, twin, 0);
+	int fd = tee_alloc(tee.context, 5000, &id), mutant = dup(fd);
+	char *mapped = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, mutant, 0);
 
 	(void)state;
 	assert_ptr_not_equal(mapped, MAP_FAILED);
-	assert_int_equal(ist_tee_fd_find(twin, &what), 0);
+	assert_int_equal(ist_tee_fd_find(mutant, &what), 0);
 	assert_true(what.can_map && !what.is_context && what.size == 8192);
 	tee_close(fd);
 	assert_int_equal(ist_tee_shm_find(tee.context, id, &found), 0);
@@ -148,7 +148,7 @@ static void a_descriptor_and_its_duplicates_keep_it(void **state)
 		assert_int_equal(*(char *)vaddr, 77);
 	}
 	ist_tee_shm_put(found);
-	tee_close(twin);
+	tee_close(mutant);
 	assert_int_equal(ist_tee_shm_find(tee.context, id, &found), 0);
 	ist_tee_shm_put(found);
 	munmap(mapped, 8192);

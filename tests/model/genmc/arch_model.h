@@ -16,14 +16,14 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "percpu/magazine.h"
 
 #define PERCPU_HAVE_RSEQ 1
 
 /* Faults that must be found. */
-#define TWIN_PLUG_RELAXED 313 /* the sequence that plugs reads `drainers` with a plain load, as ldr does */
-#define TWIN_RETIRE_UNBIASED 310
+#define MUTANT_PLUG_RELAXED 313 /* the sequence that plugs reads `drainers` with a plain load, as ldr does */
+#define MUTANT_RETIRE_UNTOKENED 310
 
 #ifndef MODEL_CPUS
 #define MODEL_CPUS 2
@@ -58,12 +58,12 @@ static inline char *genmc_block(char *const *table)
 	       atomic_load_explicit((_Atomic int64_t *)(void *)*table + genmc_cpu, memory_order_relaxed);
 }
 
-static inline uint64_t genmc_bias(char *block)
+static inline uint64_t genmc_token(char *block)
 {
 	return atomic_load_explicit((_Atomic uint64_t *)(void *)block - 1, memory_order_relaxed);
 }
 
-static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint64_t *bias)
+static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint64_t *token)
 {
 	bool done = false;
 	char *block;
@@ -72,7 +72,7 @@ static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint
 
 	genmc_take(genmc_cpu);
 	block = genmc_block(table);
-	*bias = genmc_bias(block);
+	*token = genmc_token(block);
 	magazine = (struct magazine *)(void *)(block + at);
 	word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
 	if (magazine_position(word) != magazine_base(magazine)) {
@@ -106,9 +106,9 @@ static inline bool arch_push(char *const *table, size_t at, uint32_t value)
 
 static inline unsigned arch_pop_batch(char *const *table, size_t at, uint32_t *values, uint64_t most)
 {
-	uint64_t value, bias;
+	uint64_t value, token;
 
-	if (!most || !arch_pop(table, at, &value, &bias))
+	if (!most || !arch_pop(table, at, &value, &token))
 		return 0;
 	*values = (uint32_t)value;
 	return 1;
@@ -119,13 +119,13 @@ static inline unsigned arch_push_batch(char *const *table, size_t at, const uint
 	return count && arch_push(table, at, values[0]);
 }
 
-static inline bool genmc_retire(char *const *table, uint64_t bias, _Atomic uint8_t *state, unsigned bytes,
+static inline bool genmc_retire(char *const *table, uint64_t token, _Atomic uint8_t *state, unsigned bytes,
                                 uint32_t number)
 {
 	bool done = false;
 
 	genmc_take(genmc_cpu);
-	if ((genmc_bias(genmc_block(table)) == bias || TWIN_BROKEN(TWIN_RETIRE_UNBIASED)) &&
+	if ((genmc_token(genmc_block(table)) == token || IS_MUTANT(MUTANT_RETIRE_UNTOKENED)) &&
 	    bytes_load(state, bytes) == number) {
 		atomic_store_explicit(state, (uint8_t)(number & 0x7f), memory_order_relaxed);
 		done = true;
@@ -134,21 +134,21 @@ static inline bool genmc_retire(char *const *table, uint64_t bias, _Atomic uint8
 	return done;
 }
 
-#define arch_retire_1(table, bias, states, place, use, base)                                                 \
-	genmc_retire(table, bias, &(states)[place], 1, *(use) + (base))
-#define arch_retire_2(table, bias, states, place, use, base)                                                 \
-	genmc_retire(table, bias, &(states)[place], 2, *(use) + (base))
+#define arch_retire_1(table, token, states, place, use, base)                                                 \
+	genmc_retire(table, token, &(states)[place], 1, *(use) + (base))
+#define arch_retire_2(table, token, states, place, use, base)                                                 \
+	genmc_retire(table, token, &(states)[place], 2, *(use) + (base))
 
 /* One by one, as each number has a commit of its own. */
 #include "percpu/arch_each.h"
 
-static inline bool arch_replace(char *const *table, uint64_t bias, _Atomic uint64_t *at, uint64_t expected,
+static inline bool arch_replace(char *const *table, uint64_t token, _Atomic uint64_t *at, uint64_t expected,
                                 uint64_t next)
 {
 	bool done = false;
 
 	genmc_take(genmc_cpu);
-	if ((genmc_bias(genmc_block(table)) == bias || TWIN_BROKEN(TWIN_RETIRE_UNBIASED)) &&
+	if ((genmc_token(genmc_block(table)) == token || IS_MUTANT(MUTANT_RETIRE_UNTOKENED)) &&
 	    atomic_load_explicit(at, memory_order_relaxed) == expected) {
 		atomic_store_explicit(at, next, memory_order_relaxed);
 		done = true;
@@ -164,7 +164,7 @@ static inline bool arch_plug(char *const *table, uint64_t cpu, int64_t distance,
 
 	genmc_take(genmc_cpu);
 	if ((uint64_t)genmc_cpu == cpu &&
-	    atomic_load_explicit(drainers, TWIN_BROKEN(TWIN_PLUG_RELAXED) ? memory_order_relaxed
+	    atomic_load_explicit(drainers, IS_MUTANT(MUTANT_PLUG_RELAXED) ? memory_order_relaxed
 	                                                                  : memory_order_acquire) == 0 &&
 	    atomic_load_explicit(ready, memory_order_relaxed)) {
 		atomic_store_explicit((_Atomic int64_t *)(void *)*table + cpu, distance,

@@ -206,7 +206,7 @@ static void reuse(void)
 	store_hand_over(&map.store);
 	if (!grace_deferred)
 		return;
-	if (!TWIN_BROKEN(340))
+	if (!IS_MUTANT(340))
 		grace_period();
 	land(&map.store.item);
 	take_back(&map.store);
@@ -303,8 +303,8 @@ static void set_up_hints(void)
 {
 	set_up_full_leaf();
 	split();
-	MODEL_ASSERT(atomic_load_explicit(&map.home.root.hints, memory_order_relaxed));
-	MODEL_ASSERT(root_hint(&map.home.root, 1 << PAMAP_PAGE_SHIFT));
+	MODEL_ASSERT(atomic_load_explicit(&map.first.root.hints, memory_order_relaxed));
+	MODEL_ASSERT(root_hint(&map.first.root, 1 << PAMAP_PAGE_SHIFT));
 	remove_page(1);
 }
 
@@ -343,12 +343,12 @@ static void check_wide(void)
 /* More leaves, so that there are other hints, and the memory of the old ones goes. */
 static void renew(void)
 {
-	struct hints *old = atomic_load_explicit(&map.home.root.hints, memory_order_relaxed);
+	struct hints *old = atomic_load_explicit(&map.first.root.hints, memory_order_relaxed);
 
 	insert_page(6);
 	insert_page(7);
 	insert_page(8);
-	MODEL_ASSERT(atomic_load_explicit(&map.home.root.hints, memory_order_relaxed) != old);
+	MODEL_ASSERT(atomic_load_explicit(&map.first.root.hints, memory_order_relaxed) != old);
 	reuse();
 }
 
@@ -407,7 +407,7 @@ static void hide_and_reap(void)
 	MODEL_ASSERT(pamap_owner_hide(&map, 1, &reap) == 0);
 	remove_page(1);
 	remove_page(3);
-	if (!TWIN_BROKEN(341))
+	if (!IS_MUTANT(341))
 		grace_period();
 	pamap_owner_show(&map, 1);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Plugging against draining, and bias against ending a life, in the memory model of C11: the engine's own code over
+ * Plugging against draining, and token against ending a life, in the memory model of C11: the engine's own code over
  * sequences and a fence that order no more than the kernel's do.
  */
 #include "support.h"
 
-#include "../../src/percpu/bias.c"
+#include "../../src/percpu/token.c"
 #include "../../src/percpu/drain.c"
 #include "../../src/percpu/percpu.c"
 #include "percpu_support.c"

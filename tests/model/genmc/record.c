@@ -29,19 +29,19 @@ int slabs_take_slow(struct slabs *slabs, size_t count, size_t bytes, size_t *sta
 	return atomic_load_explicit(&free_runs, memory_order_acquire) ? 0 : -ENOSPC;
 }
 
-void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t bias)
+void slabs_give_run(struct slabs *slabs, size_t start, size_t count, uint64_t token)
 {
-	(void)slabs, (void)start, (void)count, (void)bias;
+	(void)slabs, (void)start, (void)count, (void)token;
 	atomic_store_explicit(&free_runs, 1, memory_order_release);
 }
 
-uint64_t percpu_bias_here(const struct percpu *percpu)
+uint64_t percpu_token_here(const struct percpu *percpu)
 {
 	(void)percpu;
 	return 0;
 }
 
-void percpu_unbias_all(struct percpu *percpu)
+void percpu_revoke_all(struct percpu *percpu)
 {
 	(void)percpu;
 }
@@ -96,7 +96,7 @@ static void allocate_next(void)
 	        .size = NEXT_SIZE, .owner = NEXT_OWNER, .flags = IST_CLIENT_NOZERO};
 
 	if (client_pool_alloc_request(&pool, &request, &next) == 0)
-		MODEL_ASSERT(next.place == next_start);
+		MODEL_ASSERT(next.index == next_start);
 }
 
 /* A page of the first one, and of the next one too. */

@@ -47,13 +47,13 @@ uint32_t limbo_unmap(struct space *in, uint32_t list)
 	return 0;
 }
 
-uint32_t limbo_land(struct space *in, uint32_t list)
+uint32_t limbo_release(struct space *in, uint32_t list)
 {
 	(void)in, (void)list;
 	return 0;
 }
 
-void limbo_land_one(struct space *in, uint32_t slot)
+void limbo_release_one(struct space *in, uint32_t slot)
 {
 	(void)in, (void)slot;
 }

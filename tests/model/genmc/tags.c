@@ -23,7 +23,7 @@ static _Atomic uint64_t bits[TAGS];
 static bitmap_word map[1];
 static struct ist_shm shm;
 
-bool percpu_holds_bias(const struct percpu *percpu, uint64_t word)
+bool percpu_holds_token(const struct percpu *percpu, uint64_t word)
 {
 	(void)percpu, (void)word;
 	return false;

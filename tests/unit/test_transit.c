@@ -20,7 +20,7 @@ static size_t batch_each, wanted_each; /* granules of an object of it; of the on
 
 static bool is_in_batch(void)
 {
-	return atomic_load_explicit(&watched->in_hand, memory_order_relaxed) % (UINT64_C(1) << 16) > 0;
+	return atomic_load_explicit(&watched->in_transit, memory_order_relaxed) % (UINT64_C(1) << 16) > 0;
 }
 
 static size_t batch_limit(void)
@@ -31,7 +31,7 @@ static size_t batch_limit(void)
 /* The batch that was taken up last has ended since: all of it was put down, but for what a refill keeps for its caller. */
 static void take_up(size_t granules, size_t each)
 {
-	uint64_t now = atomic_load_explicit(&watched->in_hand, memory_order_relaxed) >> 16;
+	uint64_t now = atomic_load_explicit(&watched->in_transit, memory_order_relaxed) >> 16;
 
 	assert_true(carried == 0 || (now != batch && carried == batch_each));
 	batch = now;

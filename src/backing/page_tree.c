@@ -1,84 +1,84 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /* The tree itself, and a mapping's way into it and out. What several mappings share is in sharing.c, lookups in find.c. */
-#include "backing/cover.h"
+#include "backing/page_tree.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/twin.h"
+#include "base/mutant.h"
 
-#define BLOCK_PAGES (UINT64_C(1) << COVER_BLOCK_SHIFT)
+#define BLOCK_PAGES (UINT64_C(1) << PAGE_TREE_BLOCK_SHIFT)
 #define BLOCK_WORDS 5461u /* 4096 + 1024 + ... + 1 */
 
 /* How many nodes of a level above the blocks are whole, or at all. */
-static uint64_t upper_nodes(const struct cover *cover, unsigned level)
+static uint64_t upper_nodes(const struct page_tree *tree, unsigned level)
 {
-	return (cover->pages >> 2 * level) + 1;
+	return (tree->pages >> 2 * level) + 1;
 }
 
-int cover_init(struct cover *cover, uint64_t pages)
+int page_tree_init(struct page_tree *tree, uint64_t pages)
 {
 	uint64_t upper = 0;
 	_Atomic uint32_t *words;
 
-	cover->pages = pages;
-	cover->blocks = (pages - 1) / BLOCK_PAGES + 1;
-	index_init(&cover->groups);
-	for (unsigned level = COVER_BLOCK_LEVELS; level <= COVER_TOP; level++)
-		upper += upper_nodes(cover, level);
-	cover->block = calloc(cover->blocks, sizeof(*cover->block));
+	tree->pages = pages;
+	tree->blocks = (pages - 1) / BLOCK_PAGES + 1;
+	index_init(&tree->groups);
+	for (unsigned level = PAGE_TREE_BLOCK_LEVELS; level <= PAGE_TREE_TOP; level++)
+		upper += upper_nodes(tree, level);
+	tree->block = calloc(tree->blocks, sizeof(*tree->block));
 	words = calloc(upper, sizeof(*words));
-	for (unsigned level = COVER_BLOCK_LEVELS; level <= COVER_TOP && words; level++) {
-		cover->upper[level - COVER_BLOCK_LEVELS] = words;
-		words += upper_nodes(cover, level);
+	for (unsigned level = PAGE_TREE_BLOCK_LEVELS; level <= PAGE_TREE_TOP && words; level++) {
+		tree->upper[level - PAGE_TREE_BLOCK_LEVELS] = words;
+		words += upper_nodes(tree, level);
 	}
-	atomic_store_explicit(&cover->bytes, cover->blocks * sizeof(*cover->block) + upper * sizeof(*words),
+	atomic_store_explicit(&tree->bytes, tree->blocks * sizeof(*tree->block) + upper * sizeof(*words),
 	                      memory_order_relaxed);
-	if (cover->block && words)
+	if (tree->block && words)
 		return 0;
-	cover_drop(cover);
+	page_tree_drop(tree);
 	return -ENOMEM;
 }
 
-void cover_drop(struct cover *cover)
+void page_tree_drop(struct page_tree *tree)
 {
-	for (uint64_t i = 0; cover->block && i < cover->blocks; i++)
-		free((void *)(uintptr_t)atomic_load_explicit(&cover->block[i], memory_order_relaxed));
-	free(cover->block);
-	free((void *)(uintptr_t)cover->upper[0]);
-	if (cover->blocks)
-		index_drop(&cover->groups);
-	*cover = (struct cover){0};
+	for (uint64_t i = 0; tree->block && i < tree->blocks; i++)
+		free((void *)(uintptr_t)atomic_load_explicit(&tree->block[i], memory_order_relaxed));
+	free(tree->block);
+	free((void *)(uintptr_t)tree->upper[0]);
+	if (tree->blocks)
+		index_drop(&tree->groups);
+	*tree = (struct page_tree){0};
 }
 
 /* The largest node that begins at page `at` of the backing and ends by `end`. */
 static inline struct node node_at(uint64_t at, uint64_t end)
 {
-	unsigned level = at ? bits_lowest(at) / 2 : COVER_TOP, fits = bits_highest(end - at) / 2;
+	unsigned level = at ? bits_lowest(at) / 2 : PAGE_TREE_TOP, fits = bits_highest(end - at) / 2;
 
 	level = level < fits ? level : fits;
-	level = level < COVER_TOP ? level : COVER_TOP;
+	level = level < PAGE_TREE_TOP ? level : PAGE_TREE_TOP;
 	return (struct node){level, at >> 2 * level};
 }
 
-static inline _Atomic uint32_t *cover_make_word(struct cover *cover, struct node node)
+static inline _Atomic uint32_t *page_tree_make_word(struct page_tree *tree, struct node node)
 {
-	_Atomic uint32_t *word = cover_word(cover, node), *made, *there = NULL;
+	_Atomic uint32_t *word = page_tree_word(tree, node), *made, *there = NULL;
 
 	if (word)
 		return word;
 	made = calloc(BLOCK_WORDS, sizeof(*made));
 	if (!made)
 		return NULL;
-	/* Release: pairs with cover_word. */
-	if (atomic_compare_exchange_strong_explicit(&cover->block[cover_block_of(node)], &there, made,
+	/* Release: pairs with page_tree_word. */
+	if (atomic_compare_exchange_strong_explicit(&tree->block[page_tree_block_of(node)], &there, made,
 	                                            memory_order_release, memory_order_acquire)) {
-		atomic_fetch_add_explicit(&cover->bytes, BLOCK_WORDS * sizeof(*made), memory_order_relaxed);
-		return made + cover_word_in_block(node);
+		atomic_fetch_add_explicit(&tree->bytes, BLOCK_WORDS * sizeof(*made), memory_order_relaxed);
+		return made + page_tree_word_in_block(node);
 	}
 	free((void *)(uintptr_t)made);
-	return there + cover_word_in_block(node);
+	return there + page_tree_word_in_block(node);
 }
 
 static bool is_any(const _Atomic uint32_t *word, uint64_t count)
@@ -90,14 +90,14 @@ static bool is_any(const _Atomic uint32_t *word, uint64_t count)
 }
 
 /* Nodes [first, last] of a level: those of one block at a time. */
-static bool is_level_used(const struct cover *cover, unsigned level, uint64_t first, uint64_t last)
+static bool is_level_used(const struct page_tree *tree, unsigned level, uint64_t first, uint64_t last)
 {
-	uint64_t in_block = level < COVER_BLOCK_LEVELS ? BLOCK_PAGES >> 2 * level : UINT64_MAX;
+	uint64_t in_block = level < PAGE_TREE_BLOCK_LEVELS ? BLOCK_PAGES >> 2 * level : UINT64_MAX;
 
 	while (first <= last) {
 		uint64_t here = in_block - (in_block == UINT64_MAX ? 0 : first % in_block),
 		         left = last - first + 1;
-		const _Atomic uint32_t *word = cover_word(cover, (struct node){level, first});
+		const _Atomic uint32_t *word = page_tree_word(tree, (struct node){level, first});
 
 		here = here < left ? here : left;
 		if (word && is_any(word, here))
@@ -107,15 +107,15 @@ static bool is_level_used(const struct cover *cover, unsigned level, uint64_t fi
 	return false;
 }
 
-bool cover_is_used(const struct cover *cover, uint64_t first, uint64_t pages)
+bool page_tree_is_used(const struct page_tree *tree, uint64_t first, uint64_t pages)
 {
-	uint32_t used = atomic_load_explicit(&cover->used, memory_order_relaxed);
+	uint32_t used = atomic_load_explicit(&tree->used, memory_order_relaxed);
 	uint64_t last = first + (pages - 1);
 
 	for (; used; used &= used - 1) {
 		unsigned level = bits_lowest(used);
 
-		if (is_level_used(cover, level, first >> 2 * level, last >> 2 * level))
+		if (is_level_used(tree, level, first >> 2 * level, last >> 2 * level))
 			return true;
 	}
 	return false;
@@ -138,18 +138,18 @@ static inline void make_link(struct link *link, uint32_t slot, uint32_t segment)
 static inline int put_in(struct space *space, struct backing *backing, struct node node, uint32_t id,
                          uint32_t flags)
 {
-	struct cover *cover = &backing->cover;
-	_Atomic uint32_t *word = cover_make_word(cover, node);
+	struct page_tree *tree = &backing->tree;
+	_Atomic uint32_t *word = page_tree_make_word(tree, node);
 	uint32_t empty = 0;
 
 	if (!word)
 		return -ENOMEM;
-	if (!(atomic_load_explicit(&cover->used, memory_order_relaxed) >> node.level & 1))
-		atomic_fetch_or_explicit(&cover->used, UINT32_C(1) << node.level, memory_order_relaxed);
+	if (!(atomic_load_explicit(&tree->used, memory_order_relaxed) >> node.level & 1))
+		atomic_fetch_or_explicit(&tree->used, UINT32_C(1) << node.level, memory_order_relaxed);
 	if (atomic_compare_exchange_strong_explicit(word, &empty, id | flags, memory_order_release,
 	                                            memory_order_relaxed))
 		return 0;
-	return cover_join(space, backing, node, id);
+	return page_tree_join(space, backing, node, id);
 }
 
 /*
@@ -169,24 +169,24 @@ static inline bool change_alone(_Atomic uint32_t *word, uint32_t keep, uint32_t 
 
 static inline void take_out(struct space *space, struct backing *backing, struct node node, uint32_t id)
 {
-	if (!change_alone(cover_word(&backing->cover, node), 0, 0))
-		cover_part(space, backing, id);
+	if (!change_alone(page_tree_word(&backing->tree, node), 0, 0))
+		page_tree_part(space, backing, id);
 }
 
 /* [backing.C3] */
 static void hold(struct space *space, struct backing *backing, struct node node, uint32_t id)
 {
-	if (!change_alone(cover_word(&backing->cover, node), UINT32_MAX, NODE_ODD | NODE_HELD))
-		cover_hold(space, backing, id);
+	if (!change_alone(page_tree_word(&backing->tree, node), UINT32_MAX, NODE_ODD | NODE_HELD))
+		page_tree_hold(space, backing, id);
 }
 
 /* [backing.C2] */
-static void announce(struct space *space, struct cover *cover, uint32_t id)
+static void announce(struct space *space, struct page_tree *tree, uint32_t id)
 {
 	struct link_more *more = link_more(space, id);
-	uint64_t ended = atomic_load_explicit(&cover->ended, memory_order_relaxed), next;
+	uint64_t ended = atomic_load_explicit(&tree->ended, memory_order_relaxed), next;
 
-	if (TWIN_BROKEN(214)) /* says nothing */
+	if (IS_MUTANT(214)) /* says nothing */
 		return;
 	do {
 		uint32_t number = (uint32_t)(ended >> 32) + 1;
@@ -194,7 +194,7 @@ static void announce(struct space *space, struct cover *cover, uint32_t id)
 		atomic_store_explicit(&more->before, (uint32_t)ended, memory_order_relaxed);
 		atomic_store_explicit(&more->number, number, memory_order_relaxed);
 		next = (uint64_t)number << 32 | id;
-	} while (!atomic_compare_exchange_weak_explicit(&cover->ended, &ended, next, memory_order_release,
+	} while (!atomic_compare_exchange_weak_explicit(&tree->ended, &ended, next, memory_order_release,
 	                                                memory_order_relaxed));
 }
 
@@ -241,7 +241,7 @@ static bool is_segment_used(struct space *space, const struct mapping *mapping, 
 	const struct segment *at = &mapping_segments(mapping)[segment];
 	const struct backing *backing = space_backing(space, at->backing);
 
-	return cover_is_used(&backing->cover, at->page - backing->page, segment_pages(mapping, segment));
+	return page_tree_is_used(&backing->tree, at->page - backing->page, segment_pages(mapping, segment));
 }
 
 static bool is_any_segment_used(struct space *space, const struct mapping *mapping)
@@ -299,7 +299,7 @@ static void begin_withdrawal(struct mapping *mapping)
 	mapping->out_link = mapping->links;
 }
 
-int cover_enter(struct space *space, uint32_t slot, bool strict)
+int page_tree_enter(struct space *space, uint32_t slot, bool strict)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 	struct entry entry = {
@@ -343,7 +343,7 @@ static void withdraw_segment(struct exit *exit)
 	page = at->page - exit->backing->page;
 	end = page + segment_pages(mapping, mapping->out);
 	if (exit->how != EXIT_WAS_HELD && (mapping->out == 0 || at->backing != all[mapping->out - 1].backing))
-		announce(space, &exit->backing->cover, mapping->out_link);
+		announce(space, &exit->backing->tree, mapping->out_link);
 	while (page < end && mapping->left > 0) {
 		struct node node = node_at(page, end);
 		uint32_t id = mapping->out_link;
@@ -359,7 +359,7 @@ static void withdraw_segment(struct exit *exit)
 	mapping->out++;
 }
 
-void cover_withdraw(struct space *space, uint32_t slot, uint32_t *budget)
+void page_tree_withdraw(struct space *space, uint32_t slot, uint32_t *budget)
 {
 	struct mapping *mapping = mapping_at(space, slot);
 	struct exit exit = {.space = space, .mapping = mapping, .how = EXIT_GOES};
@@ -381,7 +381,7 @@ static struct node node_of_page(const struct backing *backing, uint64_t page)
 	return (struct node){0, page - backing->page};
 }
 
-int cover_enter_page(struct space *space, uint32_t slot, uint32_t segment, uint64_t page, uint32_t *out)
+int page_tree_enter_page(struct space *space, uint32_t slot, uint32_t segment, uint64_t page, uint32_t *out)
 {
 	struct backing *backing = space_find_backing(space, page);
 	uint32_t id = stock_take(&space->links);
@@ -398,18 +398,18 @@ int cover_enter_page(struct space *space, uint32_t slot, uint32_t segment, uint6
 	return error;
 }
 
-void cover_withdraw_page(struct space *space, uint64_t page, uint32_t link, bool held)
+void page_tree_withdraw_page(struct space *space, uint64_t page, uint32_t link, bool held)
 {
 	struct backing *backing = space_find_backing(space, page);
 
-	announce(space, &backing->cover, link);
+	announce(space, &backing->tree, link);
 	if (held)
 		hold(space, backing, node_of_page(backing, page), link);
 	else
 		take_out(space, backing, node_of_page(backing, page), link);
 }
 
-void cover_take_out_page(struct space *space, uint64_t page, uint32_t link)
+void page_tree_take_out_page(struct space *space, uint64_t page, uint32_t link)
 {
 	struct backing *backing = space_find_backing(space, page);
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backing/cover.h"
+#include "backing/page_tree.h"
 #include "backing/sharing.h"
 #include "mapping/find.h"
 #include "model.h"
@@ -59,7 +59,7 @@ struct backing *space_find_backing(struct space *in, uint64_t page)
 static void clear(void)
 {
 	if (backing)
-		cover_drop(&backing->cover);
+		page_tree_drop(&backing->tree);
 	if (space.slots.size) {
 		slots_drop(&space.slots);
 		slots_drop(&space.backings.slots);
@@ -84,7 +84,7 @@ static void set_up_nothing(void)
 	backing->pages = 64;
 	backing->number = 1;
 	backing->view = VIEW;
-	MODEL_ASSERT(cover_init(&backing->cover, 64) == 0);
+	MODEL_ASSERT(page_tree_init(&backing->tree, 64) == 0);
 	for (uint32_t number = 1; number <= 2; number++) {
 		slots_make(&space.owners.slots);
 		owner_at(&space.owners, number)->number = number;
@@ -105,14 +105,14 @@ static void enter(uint32_t slot, uint16_t owner, uint64_t page, uint64_t pages)
 	mapping->pages = pages;
 	mapping->segments = 1;
 	mapping->one = (struct segment){.page = FIRST + page, .at = 0, .backing = 1};
-	MODEL_ASSERT(cover_enter(&space, slot, false) == 0);
+	MODEL_ASSERT(page_tree_enter(&space, slot, false) == 0);
 }
 
 static void withdraw(uint32_t slot)
 {
 	uint32_t all = UINT32_MAX;
 
-	cover_withdraw(&space, slot, &all);
+	page_tree_withdraw(&space, slot, &all);
 }
 
 static bool is_found(uint64_t page, uint64_t pages)
@@ -174,7 +174,7 @@ static void check_page(void)
 		if (mapping_at(&space, slot)->left)
 			withdraw(slot);
 	MODEL_ASSERT(!is_found(5, 1) && !is_found(4, 1));
-	MODEL_ASSERT(!cover_is_used(&backing->cover, 0, 64));
+	MODEL_ASSERT(!page_tree_is_used(&backing->tree, 0, 64));
 }
 
 /* Pages 4 and 5: always in one mapping, if not in the same. */
@@ -209,7 +209,7 @@ static void check_two_pages(void)
 	MODEL_ASSERT(is_found(4, 2));
 	withdraw(4);
 	MODEL_ASSERT(!is_found(4, 1) && !is_found(5, 1));
-	MODEL_ASSERT(!cover_is_used(&backing->cover, 0, 64));
+	MODEL_ASSERT(!page_tree_is_used(&backing->tree, 0, 64));
 }
 
 /* The page goes over to another owner's mappings and back, and then that one's end begins. */

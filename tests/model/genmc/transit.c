@@ -4,7 +4,7 @@
  * No false exhaustion [slab.S2], [slab.V1], in the memory model of C11: a run is free all the time, in a magazine, in the hand
  * of who carries a batch, in quarantine or in the buddy, and whoever asks for one gets it. The slow paths, the magazines and the quarantine
  * are the real ones; the buddy is a word of free granules with the orders that it promises (a model of its own has it). With
- * sequences, and (from scenario 4 on) with the magazines' twin, whose emptiness is told by their words.
+ * sequences, and (from scenario 4 on) with the magazines' fallback, whose emptiness is told by their words.
  */
 #define MODEL_SEQUENCES (MODEL_SCENARIO < 4)
 #define SLAB_CLASSES 1u
@@ -21,13 +21,13 @@ struct quarantined IN_MEMORY quarantine_take(struct quarantine *quarantine, size
 static struct quarantined IN_MEMORY unpack(uint64_t word);
 static struct quarantined IN_MEMORY swap(struct quarantine *quarantine, size_t index, uint64_t word);
 
-#include "base/twin.h"
+#include "base/mutant.h"
 #include "slab/slab.h"
 
 /* Who loses patience is not what this is about. */
 #define sched_yield() __VERIFIER_assume(false)
 
-#include "../../src/percpu/bias.c"
+#include "../../src/percpu/token.c"
 #include "../../src/percpu/drain.c"
 #include "../../src/percpu/percpu.c"
 #include "percpu_support.c"
@@ -219,8 +219,8 @@ const struct model_scenario model_scenarios[] = {
          set_up_quarantine,
          {let_all_out, ask_afar, NULL},
          check_afar},
-        {"twin: flushed while somebody asks", set_up_in_magazine, {flush, ask_afar, NULL}, check_afar},
-        {"twin: refilled while somebody asks", set_up_in_buddy, {refill_one, ask_afar, NULL}, check_both},
+        {"fallback: flushed while somebody asks", set_up_in_magazine, {flush, ask_afar, NULL}, check_afar},
+        {"fallback: refilled while somebody asks", set_up_in_buddy, {refill_one, ask_afar, NULL}, check_both},
         {"one goes into the quarantine before another is taken",
          set_up_one_in_buddy,
          {give_late_and_take, ask_afar, NULL},

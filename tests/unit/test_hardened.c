@@ -8,7 +8,7 @@
 
 enum { HELD = 8 };
 
-static struct fixture careful(uint32_t flags, uint32_t quarantine)
+static struct fixture hardened(uint32_t flags, uint32_t quarantine)
 {
 	struct fixture f = {.carve_out = carve_out_make(1 * MIB, 0)};
 	struct ist_manager_config config = {.vaddr = f.carve_out.start,
@@ -42,7 +42,7 @@ static void freed_memory_is_zeroed(void **state)
 {
 	(void)state;
 	for (uint32_t quarantine = 0; quarantine <= HELD; quarantine += HELD) {
-		struct fixture f = careful(IST_MANAGER_ZERO_ON_FREE, quarantine);
+		struct fixture f = hardened(IST_MANAGER_ZERO_ON_FREE, quarantine);
 		struct any_pool pools[] = {any_driver(f.driver), any_client_nozero(f.client)};
 
 		for (int i = 0; i < 2; i++) {
@@ -89,7 +89,7 @@ static void check_held_back(const struct any_pool *pool)
 
 static void freed_memory_is_held_back(void **state)
 {
-	struct fixture f = careful(0, HELD);
+	struct fixture f = hardened(0, HELD);
 	struct any_pool pools[] = {any_driver(f.driver), any_client(f.client)};
 
 	(void)state;
@@ -101,7 +101,7 @@ static void freed_memory_is_held_back(void **state)
 /* A stale copy is refused while its memory is held back, and later. */
 static void stale_copies(void **state)
 {
-	struct fixture f = careful(IST_MANAGER_ZERO_ON_FREE, HELD);
+	struct fixture f = hardened(IST_MANAGER_ZERO_ON_FREE, HELD);
 	struct ist_shm shm, copy, other;
 
 	(void)state;

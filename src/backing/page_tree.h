@@ -30,34 +30,34 @@
  * shared by owners, so their words change by compare-exchange, and those with groups under a lock of sharing.c, held for log n
  * of a group's links.
  */
-#ifndef BACKING_COVER_H
-#define BACKING_COVER_H
+#ifndef BACKING_PAGE_TREE_H
+#define BACKING_PAGE_TREE_H
 
 #include "space/space.h"
 
 /* -ENOMEM */
-int cover_init(struct cover *cover, uint64_t pages);
-void cover_drop(struct cover *cover);
+int page_tree_init(struct page_tree *tree, uint64_t pages);
+void page_tree_drop(struct page_tree *tree);
 
 /* Whether anything is linked that has a page of [first, first + pages), found or held. */
-bool cover_is_used(const struct cover *cover, uint64_t first, uint64_t pages);
+bool page_tree_is_used(const struct page_tree *tree, uint64_t first, uint64_t pages);
 
-/* All of a mapping's segments. -ENOMEM; strict: -EEXIST if a page is in use, or twice in it; and then cover_withdraw. */
-int cover_enter(struct space *space, uint32_t slot, bool strict);
+/* All of a mapping's segments. -ENOMEM; strict: -EEXIST if a page is in use, or twice in it; and then page_tree_withdraw. */
+int page_tree_enter(struct space *space, uint32_t slot, bool strict);
 /*
  * Out again; *budget is what is left of so many segments, and mapping->left is 0 when all are out. Of a mapping that is `held`
  * the links stay, as held ones, and the second time around are taken out.
  */
-void cover_withdraw(struct space *space, uint32_t slot, uint32_t *budget);
+void page_tree_withdraw(struct space *space, uint32_t slot, uint32_t *budget);
 
 /* The same for one link, of a page of a range. */
-int cover_enter_page(struct space *space, uint32_t slot, uint32_t segment, uint64_t page, uint32_t *link);
-void cover_withdraw_page(struct space *space, uint64_t page, uint32_t link, bool hold);
-void cover_take_out_page(struct space *space, uint64_t page, uint32_t link); /* that was held */
+int page_tree_enter_page(struct space *space, uint32_t slot, uint32_t segment, uint64_t page, uint32_t *link);
+void page_tree_withdraw_page(struct space *space, uint64_t page, uint32_t link, bool hold);
+void page_tree_take_out_page(struct space *space, uint64_t page, uint32_t link); /* that was held */
 
-/* sharing.c: into and out of a node that has others. cover_join: -ENOMEM. */
-int cover_join(struct space *space, struct backing *backing, struct node node, uint32_t link);
-void cover_part(struct space *space, struct backing *backing, uint32_t link);
-void cover_hold(struct space *space, struct backing *backing, uint32_t link);
+/* sharing.c: into and out of a node that has others. page_tree_join: -ENOMEM. */
+int page_tree_join(struct space *space, struct backing *backing, struct node node, uint32_t link);
+void page_tree_part(struct space *space, struct backing *backing, uint32_t link);
+void page_tree_hold(struct space *space, struct backing *backing, uint32_t link);
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Ends of one life in the memory model of C11: by a sequence on the CPU that it is biased to, by who has the word and is
- * elsewhere, and by who has no word at all. One is obeyed (bias.h, [percpu.B1] to [percpu.B6]), whatever is seen late.
+ * Ends of one life in the memory model of C11: by a sequence on the CPU that its token is of, by who has the word and is
+ * elsewhere, and by who has no word at all. One is obeyed (token.h, [percpu.B1] to [percpu.B6]), whatever is seen late.
  */
 #include "support.h"
 
-#include "../../src/percpu/bias.c"
+#include "../../src/percpu/token.c"
 #include "../../src/percpu/drain.c"
 #include "../../src/percpu/percpu.c"
 #include "percpu_support.c"
@@ -31,30 +31,30 @@ static bool exchange(void)
 }
 
 /* What both pools do with a handle. */
-static bool end_life(uint64_t bias)
+static bool end_life(uint64_t token)
 {
-	if (percpu_holds_bias(&percpu, bias)) {
-		if (percpu_replace(&percpu, bias, &record, LIVE, DEAD))
+	if (percpu_holds_token(&percpu, token)) {
+		if (percpu_replace(&percpu, token, &record, LIVE, DEAD))
 			return true;
 		if (atomic_load_explicit(&record, memory_order_relaxed) != LIVE)
 			return false;
 	}
-	if (percpu_unbias(&percpu, bias))
+	if (percpu_revoke(&percpu, token))
 		return false;
 	return exchange();
 }
 
 static void set_up(void)
 {
-	uint64_t value, bias;
+	uint64_t value, token;
 	uint32_t one = 1;
 
 	MODEL_ASSERT(percpu_create(&percpu, 1, slots) == 0);
-	percpu_use_bias(&percpu);
+	percpu_use_tokens(&percpu);
 	percpu_set_capacity(&percpu, 0, 0, 1);
 	MODEL_ASSERT(percpu_put(&percpu, 0, &one, 1, true) == 1);
-	MODEL_ASSERT(percpu_pop_biased(&percpu, PERCPU_AT(0), &value, &bias) && bias & BIAS_ON);
-	atomic_store_explicit(&word, bias, memory_order_relaxed);
+	MODEL_ASSERT(percpu_pop_token(&percpu, PERCPU_AT(0), &value, &token) && token & TOKEN_ON);
+	atomic_store_explicit(&word, token, memory_order_relaxed);
 	atomic_store_explicit(&record, LIVE, memory_order_release);
 }
 
@@ -83,7 +83,7 @@ static void end_without_word(void)
 	genmc_cpu = -1;
 	if (atomic_load_explicit(&record, memory_order_acquire) != LIVE)
 		return;
-	percpu_unbias_all(&percpu);
+	percpu_revoke_all(&percpu);
 	ended[2] = exchange();
 }
 
@@ -102,12 +102,12 @@ static void set_up_unborn(void)
 
 static void begin_and_end(void)
 {
-	uint64_t bias;
+	uint64_t token;
 
 	genmc_cpu = 0;
-	bias = percpu_bias_here(&percpu);
+	token = percpu_token_here(&percpu);
 	atomic_store_explicit(&record, LIVE, memory_order_release);
-	ended[0] = end_life(bias);
+	ended[0] = end_life(token);
 }
 
 const struct model_scenario model_scenarios[] = {

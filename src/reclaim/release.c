@@ -10,7 +10,7 @@
 
 #define GROUP 256u /* slots that are handled at once */
 
-struct landing {
+struct release {
 	struct space *space;
 	uint32_t slot[GROUP];
 	unsigned count;
@@ -31,23 +31,23 @@ int limbo_unmap_run(struct space *space, struct run run)
 	return platform_reserve_at(window_address(&space->window, run), (size_t)run.count * IST_PAGE_SIZE);
 }
 
-/* Slots [from, to) of the landing lie side by side: at once, or if that is refused one by one. */
-static void unmap_side_by_side(struct landing *landing, unsigned from, unsigned to)
+/* Slots [from, to) of the group lie side by side: at once, or if that is refused one by one. */
+static void unmap_side_by_side(struct release *release, unsigned from, unsigned to)
 {
-	struct space *space = landing->space;
-	struct run first = mapping_at(space, landing->slot[from])->run,
-	           last = mapping_at(space, landing->slot[to - 1])->run;
+	struct space *space = release->space;
+	struct run first = mapping_at(space, release->slot[from])->run,
+	           last = mapping_at(space, release->slot[to - 1])->run;
 	int error = limbo_unmap_run(space, (struct run){first.first, last.first + last.count - first.first});
 
 	for (unsigned i = from; i < to; i++) {
-		struct mapping *mapping = mapping_at(space, landing->slot[i]);
+		struct mapping *mapping = mapping_at(space, release->slot[i]);
 
 		int own = error && error != -ESTALE ? limbo_unmap_run(space, mapping->run) : error;
 
 		if (own && own != -ESTALE) {
-			mapping->next = landing->refused;
-			landing->refused = landing->slot[i];
-			landing->slot[i] = 0;
+			mapping->next = release->refused;
+			release->refused = release->slot[i];
+			release->slot[i] = 0;
 			continue;
 		}
 		window_leave(&space->window, mapping->run);
@@ -61,15 +61,15 @@ static void unmap_side_by_side(struct landing *landing, unsigned from, unsigned 
 }
 
 /* A list of an owner's slots, linked from first to last. He has not ended before his batch has. */
-static void push_landed(struct space *space, uint32_t first, uint32_t last)
+static void push_released(struct space *space, uint32_t first, uint32_t last)
 {
 	struct mapping *mapping = mapping_at(space, last);
 	struct owner *owner = mapping_owner(space, mapping);
-	uint32_t top = atomic_load_explicit(&owner->landed, memory_order_relaxed);
+	uint32_t top = atomic_load_explicit(&owner->released, memory_order_relaxed);
 
 	do
 		mapping->next = top;
-	while (!atomic_compare_exchange_weak_explicit(&owner->landed, &top, first,
+	while (!atomic_compare_exchange_weak_explicit(&owner->released, &top, first,
 	                                              memory_order_release, /* space_take_slot */
 	                                              memory_order_relaxed));
 }
@@ -81,83 +81,83 @@ static void strip(struct space *space, struct mapping *mapping)
 		range_drop(space, mapping);
 }
 
-/* The slots' next lives may begin, of one owner's at a time. Clears the landing. */
-static void land_group(struct landing *landing)
+/* The slots' next lives may begin, of one owner's at a time. Clears the group. */
+static void release_group(struct release *release)
 {
-	struct space *space = landing->space;
-	uint32_t first = 0, last = 0, landed = 0;
+	struct space *space = release->space;
+	uint32_t first = 0, last = 0, released = 0;
 
-	for (unsigned i = 0; i < landing->count; i++) {
-		struct mapping *mapping = mapping_at(space, landing->slot[i]);
+	for (unsigned i = 0; i < release->count; i++) {
+		struct mapping *mapping = mapping_at(space, release->slot[i]);
 
-		if (landing->slot[i] == 0)
+		if (release->slot[i] == 0)
 			continue;
 		if (first && mapping_at(space, first)->owner != mapping->owner) {
-			push_landed(space, first, last);
+			push_released(space, first, last);
 			first = last = 0;
 		}
 		strip(space, mapping);
 		/* Before the slot lives again [space.S4]: limbo_wait_end reads refs before this. */
 		atomic_fetch_add_explicit(&mapping->generation, 1, memory_order_release);
-		landed++;
+		released++;
 		mapping->next = first;
-		first = landing->slot[i];
+		first = release->slot[i];
 		last = last ? last : first;
 	}
 	if (first)
-		push_landed(space, first, last);
-	atomic_fetch_sub_explicit(&space->limbo.waiting, landed, memory_order_relaxed);
-	landing->count = 0;
+		push_released(space, first, last);
+	atomic_fetch_sub_explicit(&space->limbo.waiting, released, memory_order_relaxed);
+	release->count = 0;
 }
 
-static void unmap_group(struct landing *landing)
+static void unmap_group(struct release *release)
 {
-	struct space *space = landing->space;
+	struct space *space = release->space;
 	unsigned from = 0;
 
-	qsort_r(landing->slot, landing->count, sizeof(landing->slot[0]), by_address, space);
-	for (unsigned i = 1; i <= landing->count; i++) {
-		const struct run *before = &mapping_at(space, landing->slot[i - 1])->run;
+	qsort_r(release->slot, release->count, sizeof(release->slot[0]), by_address, space);
+	for (unsigned i = 1; i <= release->count; i++) {
+		const struct run *before = &mapping_at(space, release->slot[i - 1])->run;
 
-		if (i < landing->count &&
-		    mapping_at(space, landing->slot[i])->run.first == before->first + before->count)
+		if (i < release->count &&
+		    mapping_at(space, release->slot[i])->run.first == before->first + before->count)
 			continue;
-		unmap_side_by_side(landing, from, i);
+		unmap_side_by_side(release, from, i);
 		from = i;
 	}
 }
 
-static void add_to_group(struct landing *landing, uint32_t slot)
+static void add_to_group(struct release *release, uint32_t slot)
 {
-	landing->slot[landing->count++] = slot;
+	release->slot[release->count++] = slot;
 }
 
-static void unmap_and_land(struct landing *landing)
+static void unmap_and_release(struct release *release)
 {
-	if (landing->count)
-		unmap_group(landing);
-	land_group(landing);
+	if (release->count)
+		unmap_group(release);
+	release_group(release);
 }
 
 uint32_t limbo_unmap(struct space *space, uint32_t slot)
 {
-	struct landing landing = {.space = space};
+	struct release release = {.space = space};
 
 	while (slot) {
 		uint32_t next = mapping_at(space, slot)->next;
 
-		add_to_group(&landing, slot);
-		if (landing.count == GROUP)
-			unmap_and_land(&landing);
+		add_to_group(&release, slot);
+		if (release.count == GROUP)
+			unmap_and_release(&release);
 		slot = next;
 	}
-	unmap_and_land(&landing);
-	return landing.refused;
+	unmap_and_release(&release);
+	return release.refused;
 }
 
-uint32_t limbo_land(struct space *space, uint32_t slot)
+uint32_t limbo_release(struct space *space, uint32_t slot)
 {
-	struct landing landing = {.space = space};
+	struct release release = {.space = space};
 	uint32_t runs = 0;
 
 	while (slot) {
@@ -168,20 +168,20 @@ uint32_t limbo_land(struct space *space, uint32_t slot)
 			mapping->next = runs;
 			runs = slot;
 		} else {
-			add_to_group(&landing, slot);
+			add_to_group(&release, slot);
 		}
-		if (landing.count == GROUP)
-			land_group(&landing);
+		if (release.count == GROUP)
+			release_group(&release);
 		slot = next;
 	}
-	land_group(&landing);
+	release_group(&release);
 	return runs;
 }
 
-void limbo_land_one(struct space *space, uint32_t slot)
+void limbo_release_one(struct space *space, uint32_t slot)
 {
-	struct landing landing = {.space = space};
+	struct release release = {.space = space};
 
-	add_to_group(&landing, slot);
-	land_group(&landing);
+	add_to_group(&release, slot);
+	release_group(&release);
 }

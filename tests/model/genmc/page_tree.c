@@ -21,22 +21,22 @@ typedef int pid_t;
 #define IN_MEMORY __attribute__((ms_abi))
 struct space;
 struct backing;
-struct cover;
+struct page_tree;
 struct node;
 struct query;
-uint32_t IN_MEMORY group_find(struct space *space, struct cover *cover, struct node node, uint32_t owner,
+uint32_t IN_MEMORY group_find(struct space *space, struct page_tree *tree, struct node node, uint32_t owner,
                               unsigned kind);
 static struct node IN_MEMORY node_at(uint64_t at, uint64_t end);
 static uint64_t IN_MEMORY node_pages(struct node node);
-static uint64_t IN_MEMORY cover_block_of(struct node node);
-static size_t IN_MEMORY cover_word_in_block(struct node node);
-static _Atomic uint32_t *IN_MEMORY cover_word(const struct cover *cover, struct node node);
-static _Atomic uint32_t *IN_MEMORY cover_make_word(struct cover *cover, struct node node);
+static uint64_t IN_MEMORY page_tree_block_of(struct node node);
+static size_t IN_MEMORY page_tree_word_in_block(struct node node);
+static _Atomic uint32_t *IN_MEMORY page_tree_word(const struct page_tree *tree, struct node node);
+static _Atomic uint32_t *IN_MEMORY page_tree_make_word(struct page_tree *tree, struct node node);
 static int IN_MEMORY put_in(struct space *space, struct backing *backing, struct node node, uint32_t id,
                             uint32_t flags);
 static void IN_MEMORY take_out(struct space *space, struct backing *backing, struct node node, uint32_t id);
 static void IN_MEMORY hold(struct space *space, struct backing *backing, struct node node, uint32_t id);
-int IN_MEMORY cover_join(struct space *space, struct backing *backing, struct node node, uint32_t link);
+int IN_MEMORY page_tree_join(struct space *space, struct backing *backing, struct node node, uint32_t link);
 static struct node IN_MEMORY node_of_page(const struct backing *backing, uint64_t page);
 static bool IN_MEMORY consider_groups(struct query *query, struct node node, uint32_t number);
 static uint32_t IN_MEMORY read_node(const struct query *query, struct node node);
@@ -49,7 +49,7 @@ static _Atomic uint32_t *fresh_words(void);
 #include "backing/sharing.h"
 #include "space/space.h"
 
-#include "../../src/backing/cover.c"
+#include "../../src/backing/page_tree.c"
 #include "../../src/mapping/find.c"
 #include "../../src/space/segment.c"
 #include "../model.h"
@@ -70,8 +70,8 @@ static uint32_t made;
 /* Of two words, which were something else before. */
 static _Atomic uint32_t *fresh_words(void)
 {
-	atomic_store_explicit(&words[cover_level_begin(0) + 5], 0, memory_order_relaxed);
-	atomic_store_explicit(&words[cover_level_begin(1) + 1], 0, memory_order_relaxed);
+	atomic_store_explicit(&words[page_tree_level_begin(0) + 5], 0, memory_order_relaxed);
+	atomic_store_explicit(&words[page_tree_level_begin(1) + 1], 0, memory_order_relaxed);
 	return words;
 }
 
@@ -91,29 +91,29 @@ void stock_give(struct stock *stock, uint32_t first, uint32_t last)
 	(void)stock, (void)first, (void)last;
 }
 
-int cover_join(struct space *in, struct backing *backing, struct node node, uint32_t link)
+int page_tree_join(struct space *in, struct backing *backing, struct node node, uint32_t link)
 {
 	(void)in, (void)backing, (void)node, (void)link;
 	MODEL_ASSERT(false);
 	return -ENOMEM;
 }
 
-void cover_part(struct space *in, struct backing *backing, uint32_t link)
+void page_tree_part(struct space *in, struct backing *backing, uint32_t link)
 {
 	(void)in, (void)backing, (void)link;
 	MODEL_ASSERT(false);
 }
 
-void cover_hold(struct space *in, struct backing *backing, uint32_t link)
+void page_tree_hold(struct space *in, struct backing *backing, uint32_t link)
 {
 	(void)in, (void)backing, (void)link;
 	MODEL_ASSERT(false);
 }
 
-uint32_t group_find(struct space *in, struct cover *cover, struct node node, uint32_t owner,
+uint32_t group_find(struct space *in, struct page_tree *tree, struct node node, uint32_t owner,
                     enum link_kind kind)
 {
-	(void)in, (void)cover, (void)node, (void)owner, (void)kind;
+	(void)in, (void)tree, (void)node, (void)owner, (void)kind;
 	return 0;
 }
 
@@ -158,14 +158,14 @@ static void set_up_nothing(void)
 	the_backing->pages = 64;
 	the_backing->number = 1;
 	the_backing->view = VIEW;
-	the_backing->cover.pages = 64;
-	the_backing->cover.blocks = 1;
-	the_backing->cover.block = blocks;
+	the_backing->tree.pages = 64;
+	the_backing->tree.blocks = 1;
+	the_backing->tree.block = blocks;
 	the_owners[0].number = 1;
 	atomic_store_explicit(&the_owners[0].state, OWNER_LIVE, memory_order_relaxed);
 	/* Rubbish, until a block is cleared. */
-	atomic_store_explicit(&words[cover_level_begin(0) + 5], 3, memory_order_relaxed);
-	atomic_store_explicit(&words[cover_level_begin(1) + 1], 3, memory_order_relaxed);
+	atomic_store_explicit(&words[page_tree_level_begin(0) + 5], 3, memory_order_relaxed);
+	atomic_store_explicit(&words[page_tree_level_begin(1) + 1], 3, memory_order_relaxed);
 }
 
 static void enter(uint32_t slot, uint64_t page, uint64_t pages)
@@ -180,14 +180,14 @@ static void enter(uint32_t slot, uint64_t page, uint64_t pages)
 	mapping->one.page = FIRST + page;
 	mapping->one.at = 0;
 	mapping->one.backing = 1;
-	MODEL_ASSERT(cover_enter(&space, slot, false) == 0);
+	MODEL_ASSERT(page_tree_enter(&space, slot, false) == 0);
 }
 
 static void withdraw(uint32_t slot)
 {
 	uint32_t all = UINT32_MAX;
 
-	cover_withdraw(&space, slot, &all);
+	page_tree_withdraw(&space, slot, &all);
 }
 
 static bool is_found(void)
@@ -306,7 +306,7 @@ static void go_and_come_back(void)
 {
 	enter(2, 4, 4);
 	withdraw(1);
-	if (!TWIN_BROKEN(360))
+	if (!IS_MUTANT(360))
 		grace_period();
 	mappings[0].serial = 7;
 	mappings[0].one.page = FIRST + 9;
@@ -318,7 +318,7 @@ static void check_none(void)
 	for (uint32_t slot = 2; slot <= MAPPINGS; slot++)
 		if (mappings[slot - 1].left)
 			withdraw(slot);
-	MODEL_ASSERT(!is_found() && !cover_is_used(&the_backing->cover, 0, 64));
+	MODEL_ASSERT(!is_found() && !page_tree_is_used(&the_backing->tree, 0, 64));
 }
 
 const struct model_scenario model_scenarios[] = {
