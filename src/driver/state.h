@@ -4,7 +4,7 @@
  * The state of an allocation, in the state bytes of its first granules, up to four: a number, and what is behind it.
  * Which, is the form (members of a byte from its highest bit down, the lowest byte last):
  *
- *   bytes asked   number                                                          behind it
+ *   bytes asked   number                                                                        behind it
  *   1 to 8        {live: 1, 1: 1, size - 1: 3, generation: 3}
  *   9 to 16       {0: 2, size - 9: 3, generation: 3} {live: 1, 0: 1, generation: 6}
  *   17 to 24      {0: 1, 2: 2, generation: 5} {live: 1, 0: 1, generation: 6}                    {0: 1, bare: 1, size - 17: 6}

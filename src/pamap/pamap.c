@@ -91,12 +91,14 @@ void pamap_destroy(struct pamap *map)
 	free(map);
 }
 
+#ifdef ISTHMUS_TEST_HOOKS
 void pamap_set_backlog_limit(struct pamap *map, uint64_t bytes)
 {
 	pthread_mutex_lock(&map->writer);
 	map->store.limit = bytes;
 	pthread_mutex_unlock(&map->writer);
 }
+#endif
 
 uint64_t map_next_region(struct pamap *map, uint64_t number)
 {

@@ -71,8 +71,10 @@ struct pamap_stats {
 int pamap_create(struct pamap **out);
 void pamap_destroy(struct pamap *map);
 
+#ifdef ISTHMUS_TEST_HOOKS
 /* In bytes; 64 MiB at first. */
 void pamap_set_backlog_limit(struct pamap *map, uint64_t bytes);
+#endif
 
 /*
  * Updates. Control path: all may block on the mutex. All return 0, or

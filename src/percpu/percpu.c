@@ -12,6 +12,7 @@
 
 #define NEGATIVE_ENTRIES 2
 
+#ifdef ISTHMUS_TEST_HOOKS
 static unsigned pretended_cpus, pretended_possible;
 
 void percpu_pretend_cpus(unsigned cpus)
@@ -23,6 +24,9 @@ void percpu_pretend_possible(unsigned cpus)
 {
 	pretended_possible = cpus;
 }
+#else
+static const unsigned pretended_cpus, pretended_possible;
+#endif
 
 static bool is_plugged(const struct percpu *percpu, int64_t block)
 {

@@ -312,15 +312,19 @@ bool percpu_reaches_all(enum percpu_reach reach);
  */
 uint64_t percpu_empty_stamp(const struct percpu *percpu);
 
-/*
- * For tests. How many sequences were aborted. What the table is made for next, in place of the CPUs there are (0: those).
- * And, before anything else: that this thread is the only one and can use sequences without the kernel's knowledge, so
- * that their instructions can be counted by a simulator that has no rseq.
- */
+/* How many sequences were aborted. */
 extern _Atomic uint64_t percpu_aborts;
+
+#ifdef ISTHMUS_TEST_HOOKS
+/* What the table is made for next, in place of the CPUs there are (0: those). */
 void percpu_pretend_cpus(unsigned cpus);
 /* As if the system had said that there are so few CPUs, whatever runs on the others; 0: what it says. */
 void percpu_pretend_possible(unsigned cpus);
+/*
+ * Before anything else: this thread is the only one and can use sequences without the kernel's knowledge, so
+ * that their instructions can be counted by a simulator that has no rseq.
+ */
 void percpu_pretend_alone(void);
+#endif
 
 #endif

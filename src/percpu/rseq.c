@@ -38,7 +38,17 @@ _Atomic uint64_t percpu_aborts __attribute__((used));
 int32_t percpu_inject[4] __attribute__((used));
 #endif
 
-static bool alone; /* percpu_pretend_alone */
+#ifdef ISTHMUS_TEST_HOOKS
+static bool alone;
+
+void percpu_pretend_alone(void)
+{
+	alone = true;
+}
+#else
+enum { alone = false };
+#endif
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool usable;
 static unsigned possible_cpus, numbers;
@@ -227,11 +237,6 @@ static void start(void)
 	         membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ) && passes_trial();
 	if (!usable)
 		use_no_area();
-}
-
-void percpu_pretend_alone(void)
-{
-	alone = true;
 }
 
 bool rseq_start(void)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 /* Calls left until the planned failure; 0 means that none is planned. Tests set it while nobody else maps. */
+#ifdef ISTHMUS_TEST_HOOKS
 static _Atomic unsigned fail_countdown;
 static _Atomic int fail_permanently;
 
@@ -38,6 +39,12 @@ static bool planned_failure(void)
 	atomic_store_explicit(&fail_countdown, left - 1, memory_order_relaxed);
 	return left == 1;
 }
+#else
+static bool planned_failure(void)
+{
+	return false;
+}
+#endif
 
 size_t platform_page_size(void)
 {

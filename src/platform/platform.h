@@ -121,9 +121,11 @@ uint64_t platform_random(void);
 
 size_t platform_page_size(void);
 
-/* For tests: let the nth platform_map from now fail, once (1 = the next one; 0 = none), or every one from then on. */
+#ifdef ISTHMUS_TEST_HOOKS
+/* Let the nth platform_map from now fail, once (1 = the next one; 0 = none), or every one from then on. */
 void platform_fail_map(unsigned nth, int permanently);
-/* And: as if the system did not wipe on fork, from now on. */
+/* As if the system did not wipe on fork, from now on. */
 void platform_pretend_no_wipe(void);
+#endif
 
 #endif

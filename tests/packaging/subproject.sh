@@ -15,3 +15,5 @@ ninja -C "$place/build" >"$place/log" 2>&1 || { tail -n 30 "$place/log"; exit 1;
 "$place/build/with-shared"
 "$place/build/with-static"
 ! ls "$place"/build/subprojects/isthmus/tests >/dev/null 2>&1 || { echo "a subproject builds its tests"; exit 1; }
+hooks=$(nm "$place"/build/subprojects/isthmus/src/libisthmus.so | grep -E ' [Tt] .*(pretend|platform_fail_map|backlog_limit)' || true)
+[ -z "$hooks" ] || { echo "hooks for tests in a library without tests: $hooks"; exit 1; }

@@ -195,7 +195,7 @@ static bool is_found(uint64_t page)
 
 static void set_up_empty(void)
 {
-	atomic_store_explicit(&map.home_number, NO_REGION, memory_order_relaxed);
+	atomic_store_explicit(&map.first_number, NO_REGION, memory_order_relaxed);
 	store_init(&map.store);
 	make_ready(&map);
 }
@@ -436,7 +436,7 @@ static void insert_first(void)
 
 static void set_up_new(void)
 {
-	atomic_store_explicit(&map.home_number, NO_REGION, memory_order_relaxed);
+	atomic_store_explicit(&map.first_number, NO_REGION, memory_order_relaxed);
 	store_init(&map.store);
 }
 
