@@ -84,54 +84,75 @@ static void find_edges(const struct snapshot *snap, struct edges *edges)
 	}
 }
 
-void scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, struct scan *out)
+/* A copy of the chunk's words, as free bits. Whether anything is in use. Relaxed: a guess that the claim checks. */
+static bool take_snapshot(bitmap_word *map, size_t chunk, struct snapshot *snap)
 {
-	size_t best = SIZE_MAX, start = 0, longest = 0, second = 0, last = 0, end = 0;
-	struct snapshot snap;
-	struct edges edges;
 	uint64_t used = 0;
 
-	/* Relaxed: a guess that the claim checks. */
 	for (size_t i = 0; i < CHUNK_WORDS; i++) {
 		uint64_t word = atomic_load_explicit(&map[chunk * CHUNK_WORDS + i], memory_order_relaxed);
 
-		snap.free[i] = ~word;
+		snap->free[i] = ~word;
 		used |= word;
 	}
-	snap.free[CHUNK_WORDS] = 0;
-	if (!used) {
-		*out = (struct scan){true, chunk * BUDDY_CHUNK, BUDDY_CHUNK, BUDDY_CHUNK,
-		                     BUDDY_CHUNK - count};
+	snap->free[CHUNK_WORDS] = 0;
+	return used != 0;
+}
+
+/* Of the runs between the edges: the two longest, and the shortest that holds `count`. */
+struct runs {
+	size_t longest, second;
+	size_t best, start; /* its length, SIZE_MAX if there is none, and where it begins in the chunk */
+};
+
+static struct runs find_runs(const struct edges *edges, size_t count)
+{
+	struct runs runs = {.best = SIZE_MAX};
+
+	for (unsigned i = 0; i < edges->count; i += 2) {
+		size_t length = edges->at[i + 1] - (size_t)edges->at[i];
+		bool better = length >= count && length < runs.best;
+
+		runs.second = bits_max(runs.second, bits_min(length, runs.longest));
+		runs.longest = bits_max(runs.longest, length);
+		runs.start = better ? edges->at[i] : runs.start;
+		runs.best = better ? length : runs.best;
+	}
+	return runs;
+}
+
+void scan_best_fit(bitmap_word *map, size_t chunk, size_t chunks, size_t count, struct scan *out)
+{
+	size_t first = chunk * BUDDY_CHUNK, last = 0, end = 0;
+	struct snapshot snap;
+	struct edges edges;
+	struct runs runs;
+
+	if (!take_snapshot(map, chunk, &snap)) {
+		*out = (struct scan){true, first, BUDDY_CHUNK, BUDDY_CHUNK, BUDDY_CHUNK - count};
 		return;
 	}
-
 	find_edges(&snap, &edges);
-	for (unsigned i = 0; i < edges.count; i += 2) {
-		size_t length = edges.at[i + 1] - (size_t)edges.at[i];
-		bool better = length >= count && length < best;
-
-		second = bits_max(second, bits_min(length, longest));
-		longest = bits_max(longest, length);
-		start = better ? edges.at[i] : start;
-		best = better ? length : best;
-	}
-	out->longest = longest;
-	out->found = best != SIZE_MAX;
+	runs = find_runs(&edges, count);
+	out->longest = runs.longest;
+	out->found = runs.best != SIZE_MAX;
 	if (out->found) {
-		out->start = chunk * BUDDY_CHUNK + start;
-		out->length = best;
-		out->remaining = best == longest ? bits_max(second, best - count) : longest;
+		out->start = first + runs.start;
+		out->length = runs.best;
+		out->remaining =
+		        runs.best == runs.longest ? bits_max(runs.second, runs.best - count) : runs.longest;
 		return;
 	}
+	/* None lies within the chunk: the last run may be long enough with what follows in the next one. */
 	if (edges.count > 0) {
 		last = edges.at[edges.count - 2];
 		end = edges.at[edges.count - 1];
 	}
 	if (end == BUDDY_CHUNK && end - last + continuation(map, chunk, chunks) >= count) {
 		out->found = true;
-		out->start = chunk * BUDDY_CHUNK + last;
+		out->start = first + last;
 		out->length = end - last;
-		out->remaining = end - last == longest ? second : longest;
+		out->remaining = end - last == runs.longest ? runs.second : runs.longest;
 	}
 }
 

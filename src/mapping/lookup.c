@@ -183,46 +183,58 @@ bool space_put(struct space *space, const struct ist_mapping *handle)
 	return had;
 }
 
-static int find_paddr(struct space *space, bool any, uint32_t id, uint64_t paddr, size_t len,
-                      struct ist_mapping *out, void **vaddr)
+static int check_paddr(struct space *space, uint64_t paddr, size_t len)
 {
-	struct found value;
-	bool found = false;
-
 	if (len == 0 || len - 1 > UINT64_MAX - paddr)
 		return -EINVAL;
-	if (!space_is_open(space))
-		return -ENOENT;
-	rcu_enter();
-	if (any) {
-		found = find_by_paddr(space, paddr, len, NULL, &value);
-	} else {
-		struct owner *owner = owner_find(&space->owners, id);
+	return space_is_open(space) ? 0 : -ENOENT;
+}
 
-		found = owner && owner_is_live(owner) && find_by_paddr(space, paddr, len, owner, &value);
-	}
-	/*
-	 * Not whether it is LIVE: while the oldest mapping of a page is being unregistered the next one is registered all the
-	 * time, so there must be an answer; this one linearizes in the page's node, before the removal there.
-	 */
-	if (found) {
-		space_describe(space, value.slot, out);
-		if (vaddr)
-			*vaddr = (void *)(uintptr_t)value.to;
-	}
-	rcu_leave();
-	return found ? 0 : -ENOENT;
+/*
+ * In the read section of the search. Not whether it is LIVE: while the oldest mapping of a page is being unregistered the next
+ * one is registered all the time, so there must be an answer; this one linearizes in the page's node, before the removal there.
+ */
+static void describe_found(struct space *space, const struct found *found, struct ist_mapping *out,
+                           void **vaddr)
+{
+	space_describe(space, found->slot, out);
+	if (vaddr)
+		*vaddr = (void *)(uintptr_t)found->to;
 }
 
 int space_find_paddr(struct space *space, uint64_t paddr, size_t len, struct ist_mapping *out, void **vaddr)
 {
-	return find_paddr(space, true, 0, paddr, len, out, vaddr);
+	int error = check_paddr(space, paddr, len);
+	struct found found;
+
+	if (error)
+		return error;
+	rcu_enter();
+	if (find_by_paddr(space, paddr, len, NULL, &found))
+		describe_found(space, &found, out, vaddr);
+	else
+		error = -ENOENT;
+	rcu_leave();
+	return error;
 }
 
-int space_find_paddr_of(struct space *space, uint32_t owner, uint64_t paddr, size_t len,
-                        struct ist_mapping *out, void **vaddr)
+int space_find_paddr_of(struct space *space, uint32_t id, uint64_t paddr, size_t len, struct ist_mapping *out,
+                        void **vaddr)
 {
-	return find_paddr(space, false, owner, paddr, len, out, vaddr);
+	int error = check_paddr(space, paddr, len);
+	struct owner *owner;
+	struct found found;
+
+	if (error)
+		return error;
+	rcu_enter();
+	owner = owner_find(&space->owners, id);
+	if (owner && owner_is_live(owner) && find_by_paddr(space, paddr, len, owner, &found))
+		describe_found(space, &found, out, vaddr);
+	else
+		error = -ENOENT;
+	rcu_leave();
+	return error;
 }
 
 int space_unguard(struct space *space, const struct ist_mapping *handle)

@@ -110,18 +110,25 @@ static uint64_t position_in(const struct backing *backing, uint64_t page)
 	return backing->view ? (uint64_t)(uintptr_t)backing->view + into : backing->offset + into;
 }
 
+/* A part of a run that is being mapped. */
+struct part {
+	char *where;
+	bool is_first; /* of the run's parts */
+	bool writable;
+	bool lost; /* the place turned out not to be ours any more */
+};
+
 /*
- * Map up to all of `extent`, which is in the backing, at `where`; returns how many pages, or a negative errno value. Host pages may be larger than
- * ours: then the first stretch may begin, and the last one end, in the middle of one. *lost: the place is not ours any more.
+ * Map up to all of `extent`, which is in the backing; returns how many pages, or a negative errno value. Host pages may be larger than
+ * ours: then the first part may begin, and the last one end, in the middle of one.
  */
-static int64_t map_stretch(struct space *space, char *where, struct backing *backing, struct extent extent,
-                           bool first, bool writable, bool *lost)
+static int64_t map_part(struct space *space, struct part *part, struct backing *backing, struct extent extent)
 {
 	uint64_t pages = extent.pages, position = position_in(backing, extent.page);
-	size_t host = space->window.host_page, lead = (size_t)((uintptr_t)where % host), bytes;
+	size_t host = space->window.host_page, lead = (size_t)((uintptr_t)part->where % host), bytes;
 	int error;
 
-	if (position % host != lead || (!first && lead != 0) || backing->large)
+	if (position % host != lead || (!part->is_first && lead != 0) || backing->large)
 		return -ENOTSUP;
 	if (backing->view && !backing->ours) {
 		int64_t alike = backing_seam(backing, position, pages * IST_PAGE_SIZE);
@@ -132,13 +139,14 @@ static int64_t map_stretch(struct space *space, char *where, struct backing *bac
 	}
 	bytes = lead + (size_t)pages * IST_PAGE_SIZE;
 	if (backing->view) /* one system call, where a file takes two */
-		error = platform_map_again_at(where - lead, bytes, (void *)(uintptr_t)(position - lead),
-		                              writable);
+		error = platform_map_again_at(part->where - lead, bytes, (void *)(uintptr_t)(position - lead),
+		                              part->writable);
 	else
-		error = platform_map_shared_at(where - lead, bytes, backing->fd, position - lead, writable);
+		error = platform_map_shared_at(part->where - lead, bytes, backing->fd, position - lead,
+		                               part->writable);
 	if (error == -ESTALE) {
 		window_lose(&space->window);
-		*lost = true;
+		part->lost = true;
 		error = -ENOMEM;
 	}
 	return error ? error : (int64_t)pages;
@@ -146,20 +154,21 @@ static int64_t map_stretch(struct space *space, char *where, struct backing *bac
 
 static int map_all(struct space *space, char *where, const struct mapping *mapping, bool *lost)
 {
-	bool writable = !(mapping->attributes & IST_READ_ONLY);
+	struct part part = {.where = where, .writable = !(mapping->attributes & IST_READ_ONLY)};
 
 	for (uint32_t i = 0; i < mapping->segments; i++) {
 		const struct segment *segment = &mapping_segments(mapping)[i];
 		struct extent extent = {segment->page, segment_pages(mapping, i)};
 
 		while (extent.pages > 0) {
-			bool first = i == 0 && extent.page == segment->page;
-			int64_t pages = map_stretch(space, where, space_backing(space, segment->backing),
-			                            extent, first, writable, lost);
+			int64_t pages;
 
+			part.is_first = i == 0 && extent.page == segment->page;
+			pages = map_part(space, &part, space_backing(space, segment->backing), extent);
+			*lost = part.lost;
 			if (pages < 0)
 				return (int)pages;
-			where += (size_t)pages * IST_PAGE_SIZE;
+			part.where += (size_t)pages * IST_PAGE_SIZE;
 			extent.page += (uint64_t)pages;
 			extent.pages -= (uint64_t)pages;
 		}
@@ -169,11 +178,10 @@ static int map_all(struct space *space, char *where, const struct mapping *mappi
 
 int place_page(struct space *space, void *where, uint64_t page, bool writable)
 {
-	bool lost = false;
-	int64_t pages = map_stretch(space, where, space_find_backing(space, page), (struct extent){page, 1},
-	                            true, writable, &lost);
+	struct part part = {.where = where, .is_first = true, .writable = writable};
+	int64_t pages = map_part(space, &part, space_find_backing(space, page), (struct extent){page, 1});
 
-	return lost ? -ESTALE : pages < 0 ? (int)pages : 0;
+	return part.lost ? -ESTALE : pages < 0 ? (int)pages : 0;
 }
 
 /* What is reusable is covered whole by what is mapped now, unless some of it must stay inaccessible. */

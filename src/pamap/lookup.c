@@ -83,16 +83,16 @@ static inline bool answer_from_cover(struct pamap *map, const struct cover *cove
 	return true;
 }
 
-/* The entry has all pages of the query, in a word; offset: where the first one is in it. */
-static inline bool answer_from_word(struct pamap *map, const struct leaf *leaf, unsigned at, uint64_t word,
-                                    uint64_t offset, const struct query *query, struct pamap_value *out)
+/* The entry, a word and its extra, has all pages of the query; offset: where the first one is in it. */
+static inline bool answer_from_word(struct pamap *map, uint64_t word, uint32_t extra, uint64_t offset,
+                                    const struct query *query, struct pamap_value *out)
 {
 	if (!wanted(map, query, word_owner(word)))
 		return false;
 	out->to = word_to(word) + offset;
 	out->owner = word_owner(word);
-	out->handle = leaf->extra[at] & WORD_HANDLE_MAX;
-	out->attributes = (uint8_t)(leaf->extra[at] >> 24);
+	out->handle = extra & WORD_HANDLE_MAX;
+	out->attributes = (uint8_t)(extra >> 24);
 	return true;
 }
 
@@ -108,7 +108,7 @@ static inline bool find_in_leaf(struct pamap *map, const struct leaf *leaf, unsi
 		return word != 0 && answer_from_cover(map, word_cover(word), query, out);
 	offset = (uint64_t)(x - leaf->key[rank - 1]);
 	return offset + query->more < word_pages(word) &&
-	       answer_from_word(map, leaf, rank - 1, word, offset, query, out);
+	       answer_from_word(map, word, leaf->extra[rank - 1], offset, query, out);
 }
 
 static inline bool find_in_block(struct pamap *map, const struct place *place, int32_t x,
@@ -172,7 +172,7 @@ static inline bool guess_finds(struct pamap *map, node_ref hint, int32_t x, cons
 	word = atomic_load_explicit(&leaf->word[guess], memory_order_acquire); /* [pamap.P1] */
 	offset = (uint32_t)(x - leaf->key[guess]);
 	return offset + query->more < word_pages(word) &&
-	       answer_from_word(map, leaf, guess, word, offset, query, out);
+	       answer_from_word(map, word, leaf->extra[guess], offset, query, out);
 }
 
 static inline __attribute__((always_inline)) bool look_up(struct pamap *map, uint64_t at,

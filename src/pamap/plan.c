@@ -18,13 +18,17 @@ struct planned_segment {
 	uint32_t extra;
 };
 
-/* A segment in the making. Its list is copied, for the scratch space that it comes from is used again. */
+/*
+ * A segment in the making. Its list is copied, for the scratch space that it comes from is used again. The plan has two: `draft` grows
+ * as long as what follows has the same list (`drafting`); what follows is filled into `next_draft`, and either is added to the
+ * first, or the first is finished and the two change their roles.
+ */
 struct draft {
 	int32_t first, last;
 	uint32_t count;
 	struct pamap_entry entry[PAMAP_OVERLAP_MAX + 1];
-	struct cover *
-	        kept; /* its cover in the tree if it stays as it is; then, or if `packed`, word and extra count */
+	/* Its cover in the tree, if that stays as it is; then, or if `packed`, word and extra count. */
+	struct cover *kept;
 	bool packed;
 	uint64_t word;
 	uint32_t extra;

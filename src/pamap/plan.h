@@ -14,8 +14,8 @@ enum plan_kind { PLAN_ADD, PLAN_DROP, PLAN_SWAP };
 
 struct plan_op {
 	enum plan_kind kind;
-	const struct pamap_entry
-	        *entry; /* PLAN_ADD: the new one; else the one that goes: the oldest equal one */
+	/* PLAN_ADD: the new one; else the one that goes: the oldest equal one. */
+	const struct pamap_entry *entry;
 	const struct pamap_entry *with; /* PLAN_SWAP */
 	unsigned flags;
 };

@@ -55,8 +55,8 @@ struct store {
 	pthread_mutex_t elapsed_lock; /* for those who wait for it */
 	pthread_cond_t has_elapsed;
 	uint64_t bytes, limit, refused;
-	uint64_t
-	        leaf_bytes; /* of `bytes`: chunks for leaves, of which there are as many as updates replace */
+	/* Of `bytes`: chunks for leaves, of which there are as many as updates replace. */
+	uint64_t leaf_bytes;
 };
 
 void store_init(struct store *store);

@@ -12,49 +12,62 @@
 #define INNER_JOINED 48u
 #define BLOCK_MIN 96u /* below: leaves again */
 
+/*
+ * The way led to a block, which has fewer pages than the range that leads there: below its first key (`is_below`), or behind its last
+ * page, there is no node yet, and the spot is the place for a new one, beside the block.
+ */
+static void step_off_block(struct spot *spot, int32_t x, bool is_below)
+{
+	int32_t begin = block_start(spot), end = begin + (int32_t)BLOCK_PAGES;
+
+	if (is_below) {
+		spot->high = spot->from - 1;
+	} else if (x - begin >= (int32_t)BLOCK_PAGES) {
+		spot->low = end;
+		spot->at++;
+	} else {
+		if (spot->high > end - 1)
+			spot->high = end - 1;
+		return;
+	}
+	spot->target = 0;
+	spot->old = 0;
+}
+
+/*
+ * From the root down to the leaf or block that page x of the region belongs to. Kept of each inner node on the way: the pages
+ * [low, high] that lead to it, and which child was taken; so that whatever is put in the place of the target can be hung in.
+ */
 void tree_find(struct root *root, int32_t x, struct spot *spot)
 {
 	unsigned rank = 1;
 
 	spot->root = root;
-	spot->depth = 0;
-	spot->target = atomic_load_explicit(&root->top, memory_order_acquire); /* [pamap.P1] */
+	spot->depth = spot->at = 0;
 	spot->from = spot->low = 0;
 	spot->high = REGION_LAST;
-	spot->at = 0;
 	spot->old = 1;
+	spot->target = atomic_load_explicit(&root->top, memory_order_acquire); /* [pamap.P1] */
 	while (node_kind(spot->target) == NODE_INNER) {
 		struct inner *inner = node_inner(spot->target);
 
-		spot->level[spot->depth].low = spot->low;
-		spot->level[spot->depth].high = spot->high;
 		rank = inner_rank(inner, x);
 		spot->at = rank ? rank - 1 : 0; /* pages below the first key belong to the first child */
+		spot->level[spot->depth].low = spot->low;
+		spot->level[spot->depth].high = spot->high;
+		spot->level[spot->depth].node = inner;
+		spot->level[spot->depth].index = spot->at;
+		spot->depth++;
 		spot->from = inner->key[spot->at];
 		if (rank)
 			spot->low = spot->from;
 		if (spot->at + 1 < inner->count)
 			spot->high = inner->key[spot->at + 1] - 1;
-		spot->level[spot->depth].node = inner;
-		spot->level[spot->depth++].index = spot->at;
 		spot->target =
 		        atomic_load_explicit(&inner->child[spot->at], memory_order_acquire); /* [pamap.P1] */
 	}
-	if (node_kind(spot->target) != NODE_BLOCK)
-		return;
-	/* The pages before and behind a block that lead to it have no node yet. */
-	if (rank == 0) {
-		spot->high = spot->from - 1;
-		spot->target = 0;
-		spot->old = 0;
-	} else if (x - block_start(spot) >= (int32_t)BLOCK_PAGES) {
-		spot->low = block_start(spot) + (int32_t)BLOCK_PAGES;
-		spot->target = 0;
-		spot->at++;
-		spot->old = 0;
-	} else if (spot->high > block_start(spot) + (int32_t)BLOCK_PAGES - 1) {
-		spot->high = block_start(spot) + (int32_t)BLOCK_PAGES - 1;
-	}
+	if (node_kind(spot->target) == NODE_BLOCK)
+		step_off_block(spot, x, rank == 0);
 }
 
 void segments_of_leaf(const struct leaf *leaf, struct segments *segments)
@@ -72,7 +85,8 @@ int tree_reserve(struct store *store, const struct spot *spot, size_t leaves)
 	return store_reserve(store, leaves, 2 * ((size_t)spot->depth + 1), 0);
 }
 
-static node_ref make_leaf(struct store *store, const struct segments *segments, unsigned begin, unsigned count)
+static node_ref make_leaf(struct store *store, const struct segments *segments, unsigned begin,
+                          unsigned count)
 {
 	struct leaf *leaf = store_leaf(store);
 
@@ -358,8 +372,8 @@ static struct leaf *neighbour_leaf(const struct spot *spot, unsigned index)
 }
 
 /* Take in the segments of the leaf before or behind, if few come of it. */
-static bool join_leaf(struct store *store, const struct spot *spot, struct segments *segments, struct swap *swap,
-                      unsigned most)
+static bool join_leaf(struct store *store, const struct spot *spot, struct segments *segments,
+                      struct swap *swap, unsigned most)
 {
 	for (unsigned side = 0; side < 2; side++) {
 		struct leaf *other =
@@ -401,8 +415,8 @@ static void retire_target(struct store *store, node_ref target)
 static int32_t separator(const struct segments *segments, unsigned at)
 {
 	uint32_t first = (uint32_t)segments->first[at];
-	uint32_t before =
-	        (uint32_t)segment_last(segments->first[at - 1], segments->word[at - 1], segments->extra[at - 1]);
+	uint32_t before = (uint32_t)segment_last(segments->first[at - 1], segments->word[at - 1],
+	                                         segments->extra[at - 1]);
 
 	return (int32_t)(first & ~(uint32_t)((UINT64_C(1) << bits_highest(first ^ before)) - 1));
 }
@@ -442,7 +456,8 @@ void tree_put(struct store *store, struct spot *spot, struct segments *segments,
 	leaves = (unsigned)bits_ceil_div(segments->count, most);
 	for (unsigned i = 0; i < leaves; i++) {
 		unsigned share = join == JOIN_END ? LEAF_MAX : (segments->count - done) / (leaves - i);
-		unsigned end = i + 1 < leaves ? cut_segments(segments, done, leaves - i, share) : segments->count;
+		unsigned end =
+		        i + 1 < leaves ? cut_segments(segments, done, leaves - i, share) : segments->count;
 
 		if (i > 0)
 			swap.key[i] = separator(segments, done);

@@ -258,19 +258,20 @@ no:
 }
 
 /*
- * percpu_retire. That the loads may be made in any order does not matter: they belong to one
+ * percpu_retire, a function for numbers of one byte and one for those of two: the names of the instructions have the width in
+ * them. That the loads may be made in any order does not matter: they belong to one
  * sequence, and one that was fenced between them does not get to its store.
  */
 #define RETIRE(bytes, width)                                                                                 \
 	static inline __attribute__((always_inline)) bool arch_retire_##bytes(                               \
-	        char *const *table, uint64_t token, _Atomic uint8_t *states, uint64_t place,                  \
+	        char *const *table, uint64_t token, _Atomic uint8_t *states, uint64_t place,                 \
 	        const uint32_t *use, uint32_t base)                                                          \
 	{                                                                                                    \
 		uint64_t t, s, k;                                                                            \
                                                                                                              \
 		__asm__ goto volatile(                                                                       \
 		        ENTER FIND_BLOCK STEP(2) "ldur %[t], [%[t], #-8]\n"                                  \
-		                                 "cmp %[t], %[token]\n"                                       \
+		                                 "cmp %[t], %[token]\n"                                      \
 		                                 "b.ne %l[no]\n"                                             \
 		                                 "ldr" width " %w[k], [%[states], %[place]]\n"               \
 		                                 "cmp %w[k], %w[number]\n"                                   \
@@ -279,7 +280,7 @@ no:
 		                                            "str" width                                      \
 		                                            " %w[k], [%[states], %[place]]\n" LEAVE          \
 		        : [t] "=&r"(t), [s] "=&r"(s), [k] "=&r"(k)                                           \
-		        : PLACE, [token] "r"(token), [states] "r"(states), [place] "r"(place),                 \
+		        : PLACE, [token] "r"(token), [states] "r"(states), [place] "r"(place),               \
 		          [number] "r"(*use + base)                                                          \
 		        : CLOBBERED                                                                          \
 		        : no);                                                                               \

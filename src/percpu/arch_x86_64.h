@@ -241,26 +241,27 @@ no:
 }
 
 /*
- * percpu_retire. The one instruction that clears commits; it is as wide as the number, for what is written in parts is
- * not read at once without delay. The use is compared with all its 32 bits.
+ * percpu_retire, a function for numbers of one byte and one for those of two: the names of the instructions have the width in them.
+ * The one instruction that clears the live bit commits; it is as wide as the number, for what is written in parts is
+ * not read at once without delay. The generation is compared with all its 32 bits.
  */
 #define RETIRE(bytes, suffix, mask)                                                                          \
 	static inline __attribute__((always_inline)) bool arch_retire_##bytes(                               \
-	        char *const *table, uint64_t token, _Atomic uint8_t *states, uint64_t place,                  \
+	        char *const *table, uint64_t token, _Atomic uint8_t *states, uint64_t place,                 \
 	        const uint32_t *use, uint32_t base)                                                          \
 	{                                                                                                    \
 		uint64_t t, s;                                                                               \
                                                                                                              \
 		__asm__ goto volatile(                                                                       \
 		        ENTER FIND_DISTANCE                                                                  \
-		        "cmpq %[token], -8(%[s],%[t])\n"                                                      \
+		        "cmpq %[token], -8(%[s],%[t])\n"                                                     \
 		        "jne %l[no]\n" STEP(2) "movz" suffix "l (%[states],%[place]), %k[s]\n"               \
 		                               "subl %[fixed], %k[s]\n"                                      \
 		                               "cmpl %[use], %k[s]\n"                                        \
 		                               "jne %l[no]\n" STEP(3) "and" suffix " $" mask                 \
 		                                                      ", (%[states],%[place])\n" LEAVE       \
 		        : [t] "=&r"(t), [s] "=&r"(s)                                                         \
-		        : PLACE, [token] "r"(token), [states] "r"(states), [place] "r"(place),                 \
+		        : PLACE, [token] "r"(token), [states] "r"(states), [place] "r"(place),               \
 		          [use] "m"(*use), [fixed] "ri"(base)                                                \
 		        : "memory", "cc"                                                                     \
 		        : no);                                                                               \

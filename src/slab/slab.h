@@ -89,8 +89,8 @@ struct slabs {
 	_Atomic size_t cached; /* granules in magazines, as last reported by their CPUs */
 	_Atomic uint32_t active; /* CPUs that have reported some */
 	_Atomic bool crowded; /* so much is in use that it matters where things lie: no magazines */
-	_Atomic size_t
-	        may_cache; /* of most_cached, for now: less after a drain, which says that it was too much */
+	/* Of most_cached, for now: less after a drain, which says that it was too much. */
+	_Atomic size_t may_cache;
 	_Alignas(CACHE_LINE) _Atomic uint64_t in_transit; /* {version 48, batches being moved 16} */
 };
 

@@ -64,8 +64,8 @@ struct mapping {
 	uint32_t room; /* segments, at `many` */
 	struct segment *many;
 	uint32_t links; /* a list of links, of which `linked` are in use */
-	uint32_t
-	        dead; /* groups of links that went with this mapping: a list, for use again when nobody knows it */
+	/* Groups of links that went with this mapping: a list, for use again when nobody knows it. */
+	uint32_t dead;
 	/* Constant while readers may see it: */
 	uint32_t segments;
 	uint64_t serial; /* the older, the smaller */
@@ -96,8 +96,8 @@ struct mapping {
 	union {
 		struct segment one; /* segments == 1 */
 		struct {
-			_Atomic uint64_t
-			        *range; /* MAPPING_RANGE: what is in each page, and its link (range.c) */
+			/* MAPPING_RANGE: what is in each page, and its link (range_words.h). */
+			_Atomic uint64_t *range;
 			uint32_t *range_link;
 		};
 	};

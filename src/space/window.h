@@ -26,8 +26,8 @@ struct window {
 	struct buddy buddy;
 	size_t host_page; /* bytes; at least a granule */
 	_Atomic uint64_t used; /* granules */
-	_Atomic uint32_t
-	        *level[WINDOW_LEVELS]; /* whose run it is: slots by granule, by 16 of them, and so on */
+	/* Whose run it is: slots by granule, by 16 of them, and so on. */
+	_Atomic uint32_t *level[WINDOW_LEVELS];
 	atomic_bool lost; /* some of it is not ours any more: see window_lose */
 };
 

@@ -55,8 +55,8 @@ struct ist_tee_device {
 
 struct ist_tee_context {
 	struct ist_tee_device *device;
-	_Atomic uint64_t
-	        refs; /* by whoever opened it until it is closed, and by each of its shms and sessions */
+	/* By whoever opened it until it is closed, and by each of its shms and sessions. */
+	_Atomic uint64_t refs;
 	struct session *sessions; /* a list, under device->lock */
 	_Atomic bool closing;
 	bool is_supplicant;

@@ -11,8 +11,8 @@
 
 struct merged {
 	uint64_t events, objects;
-	uint64_t
-	        implied; /* ends that nobody recorded, seen by the next birth at the same place or by the end of an owner */
+	/* Ends that nobody recorded, seen by the next birth at the same place or by the end of an owner. */
+	uint64_t implied;
 	uint64_t unknown; /* ends of what was not born here, or was refused */
 	uint64_t alive; /* at the end */
 };
