@@ -77,7 +77,7 @@ IST_API int ist_backing_find(struct ist_manager *manager, uint64_t paddr, struct
  *
  * protect: waits, as ist_backing_remove does, for what was unregistered to be unmapped. 0; -EBUSY a page of it is registered, or
  * a reference or an owner that is being destroyed still reaches it; -EEXIST it overlaps a protected range; -EINVAL empty or
- * wrapping; -ENOMEM; -EDEADLK. When it fails nothing is protected. unprotect: 0; -ENOENT; -EDEADLK. May block. Source: requirement D11.
+ * wrapping; -ENOMEM; -EDEADLK. When it fails nothing is protected. unprotect: 0; -ENOENT; -EDEADLK. May block. Source: doc/requirements.md, D11.
  */
 IST_API int ist_protect(struct ist_manager *manager, uint64_t paddr, uint64_t size);
 IST_API int ist_unprotect(struct ist_manager *manager, uint64_t paddr, uint64_t size);

@@ -45,7 +45,7 @@ struct ist_client_allocation {
  * The allocation that holds the page of `paddr`. A snapshot: true at one instant of the call.
  *
  * Returns 0; -EINVAL pool or out is null; -ENOENT the address is not in the pool, or its page is free.
- * Wait-free (at most 64 steps), signal safe. Source: requirement P13.
+ * Wait-free (at most 64 steps), signal safe. Source: doc/requirements.md, P13.
  */
 IST_API int ist_client_pool_find(struct ist_client_pool *pool, uint64_t paddr,
                                  struct ist_client_allocation *out);

@@ -51,7 +51,7 @@ IST_API int ist_manager_create(const struct ist_manager_config *config, struct i
  * parent's memory and no part in its bookkeeping: there, every call that allocates, frees or destroys is answered with
  * -ECHILD, and nothing changes. It can make managers of its own.)
  * May block. No other call on this manager or its pools may be running or follow, except ist_shm_free of stale
- * handles once this has returned. Source: requirement P18.
+ * handles once this has returned. Source: doc/requirements.md, P18.
  */
 IST_API int ist_manager_destroy(struct ist_manager *manager);
 

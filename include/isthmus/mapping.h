@@ -195,7 +195,7 @@ IST_API int ist_mapping_segments(struct ist_manager *manager, const struct ist_m
  *
  * map returns 0; -ENOENT it is gone, or about to go; -EINVAL a null argument, a range or registers of a device; -ENOSPC, -ENOTSUP,
  * -ENOMEM, -EAGAIN as of ist_mapping_register; -EACCES, -ENXIO its pages are just being protected, or their backing removed; -EDEADLK.
- * unmap returns 0; -EINVAL null, or not mapped; -EDEADLK. May block. Source: requirement D15.
+ * unmap returns 0; -EINVAL null, or not mapped; -EDEADLK. May block. Source: doc/requirements.md, D15.
  */
 IST_API int ist_mapping_map(struct ist_manager *manager, const struct ist_mapping *mapping, void **vaddr);
 IST_API int ist_mapping_unmap(struct ist_manager *manager, const struct ist_mapping *mapping);
@@ -204,7 +204,7 @@ IST_API int ist_mapping_unmap(struct ist_manager *manager, const struct ist_mapp
  * The physical address of the byte at `offset`, or, with a granule of IST_PAGE_SIZE, of its page.
  *
  * Returns 0; -ENOENT the mapping is gone; -ERANGE not inside it; -ENXIO (range.h) no page is mapped there; -EINVAL a null
- * argument, or another granule than 0 and IST_PAGE_SIZE. Lock-free. Source: requirement D10.
+ * argument, or another granule than 0 and IST_PAGE_SIZE. Lock-free. Source: doc/requirements.md, D10.
  */
 IST_API int ist_mapping_paddr(struct ist_manager *manager, const struct ist_mapping *mapping, uint64_t offset,
                               uint64_t granule, uint64_t *out);

@@ -26,7 +26,7 @@ IST_API int ist_mmio_map(struct ist_manager *manager, uint64_t paddr, size_t len
  * last range inside it has gone).
  *
  * Returns 0; -EINVAL a null argument or len 0; -ENOENT there is no such mapping: both must be exact; -ENOMEM, -EAGAIN,
- * -EDEADLK. May block. Source: requirement M3.
+ * -EDEADLK. May block. Source: doc/requirements.md, M3.
  */
 IST_API int ist_mmio_unmap(struct ist_manager *manager, const void *vaddr, size_t len);
 

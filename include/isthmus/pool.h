@@ -106,7 +106,7 @@ struct ist_pool_stats {
 /*
  * A snapshot; exact when nobody else is at work on the pool, approximate member by member otherwise. A null pool
  * or out is ignored. Reads the pool's bookkeeping from end to end (a 1 GiB client pool: 32 KiB) and visits every live
- * allocation; never blocks, takes no lock, usable in a signal handler. Source: requirement P14.
+ * allocation; never blocks, takes no lock, usable in a signal handler. Source: doc/requirements.md, P14.
  */
 IST_API void ist_driver_pool_stats(struct ist_driver_pool *pool, struct ist_pool_stats *out);
 IST_API void ist_client_pool_stats(struct ist_client_pool *pool, struct ist_pool_stats *out);

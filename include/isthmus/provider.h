@@ -79,7 +79,7 @@ struct ist_provider_cache {
  * freed first and another asked for. Contents are what the last use left. Size 0: *out is zeroed and the cache stays.
  *
  * Errors as of ist_provider_alloc, and of ist_provider_free for the old one, which then stays in the cache. May block.
- * Source: requirement R5.
+ * Source: doc/requirements.md, R5.
  */
 IST_API int ist_provider_cache_get(struct ist_manager *manager, struct ist_provider_cache *cache,
                                    uint32_t type, size_t size, uint32_t owner, struct ist_mapping *out);
@@ -96,7 +96,7 @@ IST_API int ist_provider_cache_clear(struct ist_manager *manager, struct ist_pro
  * is the end at about 10,900 of them (larger chunk_pages make fewer), and then it is -ENOMEM; all that is there goes on.
  *
  * Errors of ist_client_pool_alloc_request and of ist_provider_alloc; -ENOSPC max_pages; -ENOMEM no memory, or the system refuses
- * one more mapping: the provider has its pages back then. May block. Source: requirement R6.
+ * one more mapping: the provider has its pages back then. May block. Source: doc/requirements.md, R6.
  */
 IST_API int ist_provider_client_alloc(struct ist_manager *manager, const struct ist_client_request *request,
                                       struct ist_shm *out);

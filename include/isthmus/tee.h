@@ -183,7 +183,7 @@ IST_API struct ist_tee_device *ist_tee_context_device(const struct ist_tee_conte
  *            the device is detached; a client's memory without context;
  *   -ENOMEM  size 0, the pool is exhausted, or no memory for bookkeeping or no id;
  *   or with EXPORT an error of ist_client_pool_alloc_isolated (share.h). Each undoes exactly what was done before.
- * May block. Source: requirement K1.
+ * May block. Source: doc/requirements.md, K1.
  */
 IST_API int ist_tee_shm_alloc(struct ist_tee_device *device, struct ist_tee_context *context, size_t size,
                               uint32_t flags, struct ist_tee_shm **out);
@@ -195,7 +195,7 @@ IST_API int ist_tee_shm_alloc(struct ist_tee_device *device, struct ist_tee_cont
  *
  * Returns 0; -EINVAL a null argument, detached, memory of a device; -EOPNOTSUPP no IST_TEE_CAP_REG_MEM; -EFAULT the range
  * wraps, leaves user space, or some of it is not there or read-only; -ENOMEM length 0, or no memory for the page list or
- * bookkeeping. May block. Source: requirement K7.
+ * bookkeeping. May block. Source: doc/requirements.md, K7.
  */
 IST_API int ist_tee_shm_register(struct ist_tee_context *context, void *addr, size_t length,
                                  struct ist_tee_shm **out);
@@ -222,7 +222,7 @@ IST_API size_t ist_tee_shm_size(const struct ist_tee_shm *shm);
 
 /*
  * Addresses. -EINVAL: offset >= size; an address that does not lie inside; get_pa: memory that has no one physical address.
- * Of registered memory the physical address is the one that stands for it (config.user_paddr). Source: requirement K8.
+ * Of registered memory the physical address is the one that stands for it (config.user_paddr). Source: doc/requirements.md, K8.
  */
 IST_API int ist_tee_shm_get_va(const struct ist_tee_shm *shm, size_t offset, void **out);
 IST_API int ist_tee_shm_get_pa(const struct ist_tee_shm *shm, size_t offset, uint64_t *out);

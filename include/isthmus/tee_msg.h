@@ -128,7 +128,7 @@ struct ist_msg_read {
  *
  * Returns 0; -EINVAL a null argument, more than IST_MSG_PARAMS_MAX parameters, an attr with an unknown bit or type, or a
  * flag where it has no meaning; -EFAULT paddr is not a multiple of 8, or the whole of the message does not lie in one pool of the
- * carve-out, in `room` bytes. Does not block. Source: requirement R7.
+ * carve-out, in `room` bytes. Does not block. Source: doc/requirements.md, R7.
  */
 IST_API int ist_msg_read(struct ist_manager *manager, uint64_t paddr, size_t room, struct ist_msg_read *out);
 

@@ -21,7 +21,7 @@ struct ist_view {
 /*
  * Whether the address lies in the view. Half-open and exact up to the very top of the address space: a view that
  * ends at 2^64 contains its last byte. An empty view contains nothing. A null view contains nothing.
- * Wait-free, signal safe. Source: requirement P10.
+ * Wait-free, signal safe. Source: doc/requirements.md, P10.
  */
 IST_API bool ist_view_contains_vaddr(const struct ist_view *view, const void *vaddr);
 IST_API bool ist_view_contains_paddr(const struct ist_view *view, uint64_t paddr);
@@ -34,7 +34,7 @@ IST_API bool ist_view_contains_paddr(const struct ist_view *view, uint64_t paddr
  *   -EINVAL  view or out is null;
  *   -ERANGE  [start, end) is empty (start >= end) or does not lie wholly inside the view. The end is exclusive, so
  *            the last byte below 2^64 can be in a view but not in a slice: no end address expresses it.
- * Wait-free, signal safe. Source: requirement P8.
+ * Wait-free, signal safe. Source: doc/requirements.md, P8.
  */
 IST_API int ist_view_slice_by_vaddr(const struct ist_view *view, const void *start, const void *end,
                                     struct ist_view *out);
