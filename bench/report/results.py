@@ -14,6 +14,9 @@ class Result:
         self.part, self.what, self.who = (parts + ['', '', ''])[:3]
         self.arguments = [p for p in parts[3:] if p not in ('real_time', 'process_time', 'manual_time') and
                           not p.startswith(('repeats:', 'threads:', 'iterations:'))]
+        # For who looks it up: what was measured, not how.
+        self.key = '/'.join(p for p in parts if p not in ('real_time', 'process_time', 'manual_time', 'threads:1') and
+                            not p.startswith(('repeats:', 'iterations:')))
         threads = [p for p in parts if p.startswith('threads:')]
         self.threads = int(threads[0].split(':')[1]) if threads else 1
         self.times = []

@@ -12,7 +12,6 @@
 
 #include "lib/clock.h"
 #include "lib/cpu.h"
-#include "lib/gbench.h"
 #include "lib/histogram.h"
 #include "suites.h"
 
@@ -61,9 +60,8 @@ static void report(struct gbench_state *state, const struct histogram *histogram
 
 	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++)
 		gbench_set_counter(state, tails[i].name,
-		                   nanoseconds(histogram_percentile(histogram, tails[i].share)),
-		                   GBENCH_AVERAGE_THREADS);
-	gbench_set_counter(state, "max", nanoseconds(histogram->max), GBENCH_AVERAGE_THREADS);
+		                   nanoseconds(histogram_percentile(histogram, tails[i].share)));
+	gbench_set_counter(state, "max", nanoseconds(histogram->max));
 }
 
 static void latency(struct gbench_state *state, void *context)
@@ -76,7 +74,7 @@ static void latency(struct gbench_state *state, void *context)
 	while (gbench_keep_running(state)) {
 		uint64_t begin = clock_start();
 
-		if (ist_driver_pool_alloc(pool, (size_t)gbench_argument(state, 0), &shm))
+		if (ist_driver_pool_alloc(pool, (size_t)gbench_argument(state), &shm))
 			abort();
 		ist_shm_free(&shm);
 		histogram_add(histogram, clock_stop() - begin);
@@ -135,12 +133,12 @@ static void *consume(void *context)
 static void freed_elsewhere(struct gbench_state *state, void *context)
 {
 	struct ist_driver_pool *pool = ist_manager_driver_pool(context);
-	struct consumer consumer = {pin_cpu_at((enum pin_distance)gbench_argument(state, 0))};
+	struct consumer consumer = {pin_cpu_at((enum pin_distance)gbench_argument(state))};
 	static const char *const labels[] = {"same core", "same cache", "same package, other cache", "other package"};
 	uint64_t head = 0;
 	pthread_t thread;
 
-	gbench_set_label(state, labels[gbench_argument(state, 0)]);
+	gbench_set_label(state, labels[gbench_argument(state)]);
 	if (consumer.cpu < 0) {
 		gbench_skip(state, "this machine has no CPU at that distance");
 		return;
@@ -168,19 +166,13 @@ void suite_latency_register(void)
 
 	scale = clock_calibrate();
 	manager = suites_manager(8 << 20, 0);
-	b = gbench_register("latency/pair/isthmus", latency, manager);
-	gbench_argument_name(b, "bytes");
-	gbench_argument_of(b, 64);
+	b = gbench_register(latency, manager, "latency/pair/isthmus");
+	gbench_over(b, "bytes", 64);
 	suites_thread_counts(b);
 	gbench_use_real_time(b);
-	b = gbench_register("latency/pair_beside_a_stopped_thread/isthmus", latency_with_a_stopped_thread,
-	                    manager);
-	gbench_argument_name(b, "bytes");
-	gbench_argument_of(b, 64);
-	gbench_argument_of(b, 5000);
-	b = gbench_register("latency/freed_elsewhere/isthmus", freed_elsewhere, manager);
-	gbench_argument_name(b, "distance");
-	for (int64_t d = 0; d < PIN_DISTANCES; d++)
-		gbench_argument_of(b, d);
+	b = gbench_register(latency_with_a_stopped_thread, manager, "latency/pair_beside_a_stopped_thread/isthmus");
+	gbench_over(b, "bytes", 64, 5000);
+	b = gbench_register(freed_elsewhere, manager, "latency/freed_elsewhere/isthmus");
+	gbench_over(b, "distance", PIN_SAME_CORE, PIN_SAME_CACHE, PIN_SAME_PACKAGE, PIN_OTHER_PACKAGE);
 	gbench_use_real_time(b);
 }

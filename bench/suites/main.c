@@ -3,18 +3,19 @@
 /*
  * All suites under Google Benchmark.
  *
- * usage: bench-suites [--pin=none|compact|scatter|cores|caches|nodes] [--traces=DIR] [FLAG OF GOOGLE BENCHMARK]...
+ * usage: bench-suites [--pin=none|compact|scatter|cores|caches|nodes] [--traces=DIR] [--pool-map=FILE] [FLAG OF GOOGLE BENCHMARK]...
  *
- * Recordings are replayed from DIR; without it, none.
+ * Recordings are replayed from DIR; without it, none. FILE gets what lives in the client pool as it churns, for report/plots.py.
  */
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <unistd.h>
 
-#include "lib/gbench.h"
 #include "peers/peer.h"
+#include "pool_map.h"
 #include "suites.h"
 
 struct ist_manager *suites_manager(size_t driver_bytes, size_t client_bytes)
@@ -24,11 +25,8 @@ struct ist_manager *suites_manager(size_t driver_bytes, size_t client_bytes)
 
 	config.size = driver_bytes + (client_bytes > driver_bytes ? client_bytes : driver_bytes) +
 	              4 * IST_PAGE_SIZE;
-	config.vaddr = mmap(NULL, config.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (config.vaddr == MAP_FAILED || ist_manager_create(&config, &manager)) {
-		fprintf(stderr, "no memory for a pool\n");
-		exit(1);
-	}
+	config.vaddr = must_map(config.size);
+	must(ist_manager_create(&config, &manager));
 	return manager;
 }
 
@@ -60,21 +58,34 @@ static const char *take_option(int *argc, char **argv, const char *name)
 	return NULL;
 }
 
+/* With a second thread about, however idle, the C library's mutexes really lock, and its malloc does: as in a driver. */
+static void *idle(void *context)
+{
+	for (;;)
+		pause();
+	return context;
+}
+
 int main(int argc, char **argv)
 {
 	const char *why, *policy, *traces;
+	pthread_t idler;
 	bool arenas = peer_jemalloc_available(argv, &why); /* first: it may start the program again */
 
+	pool_map_path = take_option(&argc, argv, "--pool-map=");
 	policy = take_option(&argc, argv, "--pin=");
 	traces = take_option(&argc, argv, "--traces=");
 	if (policy && pin_policy_by_name(policy)) {
 		fprintf(stderr, "--pin=%s: not a policy; see the head of bench/suites/main.c\n", policy);
 		return 2;
 	}
+	must(pthread_create(&idler, NULL, idle, NULL));
 	context_add();
 	suite_driver_register();
+	suite_bulk_register();
 	suite_latency_register();
 	suite_client_register();
+	suite_zeroing_register();
 	suite_map_register();
 	suite_tee_register();
 	if (traces && !arenas)

@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/gbench.h"
 #include "peers/maps.h"
 #include "suites.h"
 
@@ -36,7 +35,7 @@ static void translate_pool(struct gbench_state *state, void *context)
 /* Pages of guest memory, one mapping each, looked up out of order. */
 static void translate_mappings(struct gbench_state *state, void *context)
 {
-	uint64_t count = (uint64_t)gbench_argument(state, 0), at = 0;
+	uint64_t count = (uint64_t)gbench_argument(state), at = 0;
 	void *vaddr;
 
 	if (gbench_thread_index(state) == 0) {
@@ -66,7 +65,7 @@ static void translate_mappings(struct gbench_state *state, void *context)
 static void translate_by_peer(struct gbench_state *state, void *context)
 {
 	const struct map_peer *peer = context;
-	uint64_t count = (uint64_t)gbench_argument(state, 0), at = 0, vaddr;
+	uint64_t count = (uint64_t)gbench_argument(state), at = 0, vaddr;
 	void *map = peer->create(count);
 
 	for (uint64_t i = 0; i < count; i++)
@@ -122,14 +121,11 @@ static struct ist_manager *manager_with_ram(void *vaddr)
 
 static void add_translate(const char *who, gbench_function *function, void *context)
 {
-	char name[96];
 	struct gbench *b;
 
-	snprintf(name, sizeof(name), "map/translate/%s", who);
-	b = gbench_register(name, function, context);
-	gbench_argument_name(b, "mappings");
-	gbench_argument_range(b, 16, 1 << 16, 16);
-	gbench_complexity(b, GBENCH_O_LOG_N);
+	b = gbench_register(function, context, "map/translate/%s", who);
+	gbench_over(b, "mappings", 16, 256, 4096, 1 << 16);
+	gbench_complexity(b);
 }
 
 void suite_map_register(void)
@@ -145,13 +141,13 @@ void suite_map_register(void)
 	manager = manager_with_ram(mapped);
 	registrar = manager_with_ram(NULL);
 
-	b = gbench_register("map/translate_pool/isthmus", translate_pool, manager);
+	b = gbench_register(translate_pool, manager, "map/translate_pool/isthmus");
 	suites_thread_counts(b);
 	gbench_use_real_time(b);
 	add_translate("isthmus", translate_mappings, manager);
 	for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)
 		add_translate(peers[i]->name, translate_by_peer, (void *)(uintptr_t)peers[i]);
-	gbench_register("map/register_mapped/isthmus", registration, manager);
-	gbench_register("map/register/isthmus", registration, registrar);
-	gbench_register("map/register/floor", bare_calls, NULL);
+	gbench_register(registration, manager, "map/register_mapped/isthmus");
+	gbench_register(registration, registrar, "map/register/isthmus");
+	gbench_register(bare_calls, NULL, "map/register/floor");
 }

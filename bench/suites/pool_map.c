@@ -2,64 +2,54 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include "pool_map.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "lib/must.h"
 
-#include "png.h"
+const char *pool_map_path;
 
-enum { BLOCK = 512, GAP = 8, FREE_COLOUR = 0, GAP_COLOUR = 3 };
+static struct ist_client_pool *pool;
+static FILE *file;
+static bool first;
 
-static const struct png_colour palette[] = {
-        {236, 240, 244},
-        {38, 84, 124},
-        {120, 164, 200},
-        {255, 255, 255},
-};
-
-void pool_map_begin(struct pool_map *map, struct ist_client_pool *pool)
+void pool_map_begin(struct ist_client_pool *of)
 {
 	struct ist_pool_stats stats;
 
+	if (!pool_map_path)
+		return;
+	pool = of;
+	first = true;
+	file = fopen(pool_map_path, "w");
+	must(!file);
 	ist_client_pool_stats(pool, &stats);
-	*map = (struct pool_map){.pool = pool, .columns = (uint32_t)(stats.size / IST_PAGE_SIZE / BLOCK)};
+	fprintf(file, "{\"pages\": %zu, \"moments\": [", (size_t)stats.size / IST_PAGE_SIZE);
 }
 
-void pool_map_add(struct pool_map *map)
+void pool_map_add(const char *moment)
 {
-	size_t band = (size_t)map->columns * (BLOCK + GAP);
 	struct ist_client_allocation found;
-	uint64_t first = 0, next = 0;
-	uint8_t *pixels = realloc(map->pixels, band * (map->moments + 1));
+	const char *comma = "";
 
-	if (!pixels)
-		abort();
-	map->pixels = pixels;
-	pixels += band * map->moments++;
-	memset(pixels, FREE_COLOUR, (size_t)map->columns * BLOCK);
-	memset(pixels + (size_t)map->columns * BLOCK, GAP_COLOUR, (size_t)map->columns * GAP);
-	for (unsigned shade = 1; ist_client_pool_next(map->pool, next, &found) == 0; shade ^= 3) {
-		uint64_t page;
+	if (!file)
+		return;
+	fprintf(file, "%s\n{\"moment\": \"%s\", \"runs\": [", first ? "" : ",", moment);
+	first = false;
+	/* First page, and pages, of each. */
+	for (uint64_t next = 0; ist_client_pool_next(pool, next, &found) == 0; comma = ",") {
+		uint64_t page = found.view.paddr / IST_PAGE_SIZE;
 
-		if (first == 0) /* where the pool begins: this benchmark's pool is aligned to its blocks */
-			first = found.view.paddr & ~(uint64_t)(BLOCK * IST_PAGE_SIZE - 1);
-		page = (found.view.paddr - first) / IST_PAGE_SIZE;
 		next = ((found.view.paddr + found.view.size - 1) | (IST_PAGE_SIZE - 1)) + 1;
-		for (; page < (next - first) / IST_PAGE_SIZE && page / BLOCK < map->columns; page++)
-			pixels[page % BLOCK * map->columns + page / BLOCK] = (uint8_t)shade;
+		fprintf(file, "%s[%llu,%llu]", comma, (unsigned long long)page,
+		        (unsigned long long)(next / IST_PAGE_SIZE - page));
 	}
+	fputs("]}", file);
 }
 
-void pool_map_end(struct pool_map *map, const char *out_dir)
+void pool_map_end(const char *moment)
 {
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%s/client-pool-map.png", out_dir);
-	if (png_write(path, map->pixels, map->columns, map->moments * (BLOCK + GAP), palette,
-	              sizeof(palette) / sizeof(palette[0])))
-		fprintf(stderr, "%s: %s\n", path, strerror(errno));
-	else
-		printf("  pool map before, during and after the churn, and when all is freed: %s\n", path);
-	free(map->pixels);
+	pool_map_add(moment);
+	if (!file)
+		return;
+	fputs("]}\n", file);
+	must(fclose(file) != 0);
+	file = NULL;
 }

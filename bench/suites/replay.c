@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "lib/gbench.h"
 #include "replay/recording.h"
 #include "replay/replay.h"
 #include "suites.h"
@@ -59,8 +58,7 @@ static double nanoseconds(const struct histogram *histogram)
 static void report_mean(struct gbench_state *state, const char *name, const struct histogram *histogram)
 {
 	if (histogram->count)
-		gbench_set_counter(state, name, nanoseconds(histogram) / (double)histogram->count,
-		                   GBENCH_PLAIN);
+		gbench_set_counter(state, name, nanoseconds(histogram) / (double)histogram->count);
 }
 
 static void report(struct gbench_state *state, const struct total *total)
@@ -68,7 +66,7 @@ static void report(struct gbench_state *state, const struct total *total)
 	report_mean(state, "driver pool", &total->driver);
 	report_mean(state, "client pool", &total->client);
 	report_mean(state, "translation", &total->translations);
-	gbench_set_counter(state, "refused", (double)total->refused / (double)total->replays, GBENCH_PLAIN);
+	gbench_set_counter(state, "refused", (double)total->refused / (double)total->replays);
 }
 
 static uint64_t operations(const struct plan *plan)
@@ -109,7 +107,7 @@ static void replay(struct gbench_state *state, void *context)
 	struct replay_setup setup = {.peer = subject->peer,
 	                             .plan = plan,
 	                             .region = region,
-	                             .multi = gbench_argument(state, 0) > 1};
+	                             .multi = gbench_argument(state) > 1};
 	static struct replay_result result;
 	static struct total total;
 	struct replay_fault fault;
@@ -135,7 +133,6 @@ static void add(struct recording *recording, const struct peer *peer)
 	uint64_t once = operations(&recording->plan);
 	struct subject *subject =
 	        once ? calloc(1, sizeof(*subject)) : NULL; /* for as long as the program runs */
-	char name[192];
 	struct gbench *b;
 
 	if (!once)
@@ -143,12 +140,9 @@ static void add(struct recording *recording, const struct peer *peer)
 	if (!subject)
 		exit(1);
 	*subject = (struct subject){.peer = peer, .recording = recording};
-	snprintf(name, sizeof(name), "replay/%s/%s", recording->name, peer->name);
-	b = gbench_register(name, replay, subject);
-	gbench_argument_name(b, "workers");
-	gbench_argument_of(b, 1);
-	if (recording->plan.worker_count > 1)
-		gbench_argument_of(b, recording->plan.worker_count);
+	b = gbench_register(replay, subject, "replay/%s/%s", recording->name, peer->name);
+	gbench_arguments(b, "workers", (const int64_t[]){1, recording->plan.worker_count},
+	                 recording->plan.worker_count > 1 ? 2 : 1);
 	gbench_use_manual_time(b);
 	/* The same for all. Until a least time is reached would be minutes where each refusal takes milliseconds. */
 	gbench_iterations(b, (int64_t)(OPERATIONS / once + 1) * (int64_t)once);

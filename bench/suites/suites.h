@@ -9,30 +9,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/gbench.h"
+#include "lib/must.h"
+
 void suite_driver_register(void);
+void suite_bulk_register(void); /* after suite_driver_register, which loads the general allocators */
 void suite_latency_register(void);
 void suite_client_register(void);
+void suite_zeroing_register(void);
 void suite_map_register(void);
 void suite_tee_register(void);
 void suite_replay_register(const char *directory, bool with_jemalloc); /* of the recordings there */
 
-/* Ends the program on an error: what is measured cannot fail. */
-static inline void must(int error)
-{
-	if (error) {
-		fprintf(stderr, "error %d\n", error);
-		exit(1);
-	}
-}
-
-/* A manager over private memory with a driver pool of so many bytes and a client pool of at least `client_bytes`; exits when there is none. */
+/* A manager over private memory with a driver pool of so many bytes and a client pool of at least `client_bytes`; ends the program when there is none. */
 struct ist_manager *suites_manager(size_t driver_bytes, size_t client_bytes);
 
 /* 1, 2, 4 ... and the number of CPUs, and four times that: how many threads scaling is measured with. */
-struct gbench;
 void suites_thread_counts(struct gbench *benchmark);
 
 /* Keep the calling thread, the nth of a run, on the CPU that the policy of --pin gives it. Nothing with policy none. */

@@ -24,7 +24,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/gbench.h"
 #include "peers/malloc_peers.h"
 #include "peers/locked_list.h"
 #include "suites.h"
@@ -149,7 +148,7 @@ static void give_buffers(struct ist_shm *buffers)
 
 static void call_ours(struct gbench_state *state, void *context)
 {
-	unsigned references = (unsigned)gbench_argument(state, 0);
+	unsigned references = (unsigned)gbench_argument(state);
 	struct ist_shm buffers[PARAMS];
 
 	(void)context;
@@ -179,7 +178,7 @@ static void session_ours(struct gbench_state *state, void *context)
 
 static void buffer_ours(struct gbench_state *state, void *context)
 {
-	size_t size = (size_t)gbench_argument(state, 0) * IST_PAGE_SIZE;
+	size_t size = (size_t)gbench_argument(state) * IST_PAGE_SIZE;
 	struct ist_shm shm;
 
 	(void)context;
@@ -203,7 +202,7 @@ static void write_list(const struct ist_shm *list, size_t pages)
 
 static void temporary_ours(struct gbench_state *state, void *context)
 {
-	size_t pages = (size_t)gbench_argument(state, 0);
+	size_t pages = (size_t)gbench_argument(state);
 	size_t list_bytes = (pages + LIST_LINKS - 1) / LIST_LINKS * IST_PAGE_SIZE;
 	uint64_t cookie = __atomic_add_fetch(&cookies, 1, __ATOMIC_RELAXED);
 	struct ist_registration registration = {.size = pages * IST_PAGE_SIZE, .cookie = cookie};
@@ -345,7 +344,7 @@ static void call_by(const struct provider *provider, unsigned references)
 
 static void call_peer(struct gbench_state *state, void *context)
 {
-	unsigned references = (unsigned)gbench_argument(state, 0);
+	unsigned references = (unsigned)gbench_argument(state);
 
 	pin_thread(gbench_thread_index(state));
 	while (gbench_keep_running_batch(state, BATCH)) {
@@ -356,7 +355,7 @@ static void call_peer(struct gbench_state *state, void *context)
 
 static void buffer_floor(struct gbench_state *state, void *context)
 {
-	size_t size = (size_t)gbench_argument(state, 0) * IST_PAGE_SIZE;
+	size_t size = (size_t)gbench_argument(state) * IST_PAGE_SIZE;
 	struct ist_shm shm;
 
 	(void)context;
@@ -371,7 +370,7 @@ static void buffer_floor(struct gbench_state *state, void *context)
 
 static void temporary_floor(struct gbench_state *state, void *context)
 {
-	size_t size = (size_t)gbench_argument(state, 0) * IST_PAGE_SIZE;
+	size_t size = (size_t)gbench_argument(state) * IST_PAGE_SIZE;
 
 	(void)context;
 	while (gbench_keep_running(state)) {
@@ -387,31 +386,21 @@ static void temporary_floor(struct gbench_state *state, void *context)
 
 static void add_calls(const char *who, gbench_function *function, void *context)
 {
-	char name[96];
 	struct gbench *b;
 
-	snprintf(name, sizeof(name), "tee/call/%s", who);
-	b = gbench_register(name, function, context);
-	gbench_argument_name(b, "references");
-	gbench_argument_of(b, 0);
-	gbench_argument_of(b, 1);
-	gbench_argument_of(b, PARAMS);
-	snprintf(name, sizeof(name), "tee/calls/%s", who);
-	b = gbench_register(name, function, context);
-	gbench_argument_name(b, "references");
-	gbench_argument_of(b, PARAMS);
+	b = gbench_register(function, context, "tee/call/%s", who);
+	gbench_over(b, "references", 0, 1, PARAMS);
+	b = gbench_register(function, context, "tee/calls/%s", who);
+	gbench_over(b, "references", PARAMS);
 	suites_thread_counts(b);
 	gbench_use_real_time(b);
 }
 
 static void add_sizes(const char *name, gbench_function *function)
 {
-	struct gbench *b = gbench_register(name, function, NULL);
+	struct gbench *b = gbench_register(function, NULL, "%s", name);
 
-	gbench_argument_name(b, "pages");
-	gbench_argument_of(b, 1);
-	gbench_argument_of(b, BUFFER_PAGES);
-	gbench_argument_of(b, 256);
+	gbench_over(b, "pages", 1, BUFFER_PAGES, 256);
 }
 
 static void make_memory(void)
@@ -438,7 +427,7 @@ void suite_tee_register(void)
 		if (malloc_peers[i].alloc)
 			add_calls(allocators[i].name, call_peer, &allocators[i]);
 	}
-	gbench_register("tee/session/isthmus", session_ours, NULL);
+	gbench_register(session_ours, NULL, "tee/session/isthmus");
 	add_sizes("tee/buffer/isthmus", buffer_ours);
 	add_sizes("tee/buffer/floor", buffer_floor);
 	add_sizes("tee/temporary/isthmus", temporary_ours);
