@@ -93,17 +93,20 @@ def figure_lines(found, pattern=''):
         groups.setdefault((result.part, result.what), []).append(result)
     for (part, what), rows in groups.items():
         yield f'\n{part}/{what}, ns, medians of {max(len(r.times) for r in rows)} [lowest..highest]'
-        yield from map(row, rows)
+        width = max(len(words_of(r)) for r in rows)
+        yield from (f'  {words_of(r):<{width}} {figures_of(r)}'.rstrip() for r in rows)
 
 
-def row(result):
-    words = ' '.join(result.arguments + [f'threads:{result.threads}'] * (result.threads > 1))
-    name = f'  {result.who:<27} {words:<18}'
+def words_of(result):
+    return ' '.join([result.who] + result.arguments + [f'threads:{result.threads}'] * (result.threads > 1))
+
+
+def figures_of(result):
     if result.error:
-        return f'{name} {result.error}'
+        return result.error
     counters = ', '.join(f'{key} {number(statistics.median(values))}' for key, values in result.counters.items())
     figure = f'{number(result.median):>12} [{number(result.low)}..{number(result.high)}]'
-    return f'{name} {figure:<36} {counters}'.rstrip()
+    return f'{figure:<36} {counters}'
 
 
 def main(arguments):

@@ -3,9 +3,11 @@
 /*
  * All suites under Google Benchmark.
  *
- * usage: bench-suites [--pin=none|compact|scatter|cores|caches|nodes] [--traces=DIR] [--pool-map=FILE] [FLAG OF GOOGLE BENCHMARK]...
+ * usage: bench-suites [--pin=none|compact|scatter|cores|caches|nodes] [--traces=DIR] [--pool-map=FILE] [--large]
+ *                     [FLAG OF GOOGLE BENCHMARK]...
  *
  * Recordings are replayed from DIR; without it, none. FILE gets what lives in the client pool as it churns, for report/plots.py.
+ * --large: also what takes a gigabyte, or many seconds.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -17,6 +19,8 @@
 #include "peers/peer.h"
 #include "pool_map.h"
 #include "suites.h"
+
+bool suites_large;
 
 struct ist_manager *suites_manager(size_t driver_bytes, size_t client_bytes)
 {
@@ -72,6 +76,7 @@ int main(int argc, char **argv)
 	pthread_t idler;
 	bool arenas = peer_jemalloc_available(argv, &why); /* first: it may start the program again */
 
+	suites_large = take_option(&argc, argv, "--large") != NULL;
 	pool_map_path = take_option(&argc, argv, "--pool-map=");
 	policy = take_option(&argc, argv, "--pin=");
 	traces = take_option(&argc, argv, "--traces=");
@@ -87,6 +92,7 @@ int main(int argc, char **argv)
 	suite_client_register();
 	suite_zeroing_register();
 	suite_map_register();
+	suite_mapping_register(traces);
 	suite_tee_register();
 	if (traces && !arenas)
 		fprintf(stderr, "recordings are not replayed through jemalloc: %s\n", why);

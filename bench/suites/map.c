@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* Translation of addresses, and registration of guest memory beside the bare system calls. */
+/* Translation of addresses. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -11,12 +11,10 @@
 
 #define RAM_PADDR (UINT64_C(1) << 40)
 #define RAM_BYTES (UINT64_C(1) << 30)
-#define BUFFER ((size_t)64 << 10)
 
 enum { BATCH = 64, STRIDE = 7 };
 
-static struct ist_manager *manager, *registrar;
-static int ram;
+static struct ist_manager *manager;
 
 static void translate_pool(struct gbench_state *state, void *context)
 {
@@ -80,45 +78,6 @@ static void translate_by_peer(struct gbench_state *state, void *context)
 	peer->destroy(map);
 }
 
-static void registration(struct gbench_state *state, void *context)
-{
-	uint64_t turn = 0;
-
-	while (gbench_keep_running(state)) {
-		struct ist_registration r = {.paddr = RAM_PADDR + turn * BUFFER, .size = BUFFER, .cookie = 1};
-		struct ist_mapping mapping;
-
-		turn = (turn + STRIDE) % (RAM_BYTES / BUFFER);
-		must(ist_mapping_register(context, &r, &mapping));
-		must(ist_mapping_unregister(context, 0, 1, 0));
-	}
-}
-
-static void bare_calls(struct gbench_state *state, void *context)
-{
-	uint64_t turn = 0;
-
-	(void)context;
-	while (gbench_keep_running(state)) {
-		void *at =
-		        mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_SHARED, ram, (off_t)(turn * BUFFER));
-
-		turn = (turn + STRIDE) % (RAM_BYTES / BUFFER);
-		must(at == MAP_FAILED);
-		munmap(at, BUFFER);
-	}
-}
-
-static struct ist_manager *manager_with_ram(void *vaddr)
-{
-	struct ist_manager *made = suites_manager(64 << 10, 0);
-	struct ist_backing backing = {
-	        .paddr = RAM_PADDR, .size = RAM_BYTES, .vaddr = vaddr, .fd = vaddr ? -1 : ram};
-
-	must(ist_backing_add(made, &backing));
-	return made;
-}
-
 static void add_translate(const char *who, gbench_function *function, void *context)
 {
 	struct gbench *b;
@@ -134,12 +93,10 @@ void suite_map_register(void)
 	struct gbench *b;
 	void *mapped;
 
-	ram = memfd_create("guest", MFD_CLOEXEC);
-	must(ram < 0 || ftruncate(ram, (off_t)RAM_BYTES));
-	mapped = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, ram, 0);
+	mapped = mmap(NULL, RAM_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	must(mapped == MAP_FAILED);
-	manager = manager_with_ram(mapped);
-	registrar = manager_with_ram(NULL);
+	manager = suites_manager(64 << 10, 0);
+	must(ist_backing_add(manager, &(struct ist_backing){.paddr = RAM_PADDR, .size = RAM_BYTES, .vaddr = mapped}));
 
 	b = gbench_register(translate_pool, manager, "map/translate_pool/isthmus");
 	suites_thread_counts(b);
@@ -147,7 +104,4 @@ void suite_map_register(void)
 	add_translate("isthmus", translate_mappings, manager);
 	for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)
 		add_translate(peers[i]->name, translate_by_peer, (void *)(uintptr_t)peers[i]);
-	gbench_register(registration, manager, "map/register_mapped/isthmus");
-	gbench_register(registration, registrar, "map/register/isthmus");
-	gbench_register(bare_calls, NULL, "map/register/floor");
 }

@@ -1,42 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* What the measurements of dynamic mappings share: guest RAM behind a manager, and rows with goals. */
+/* What the measurements of dynamic mappings share: guest RAM behind a manager. */
 #ifndef BENCH_MAPPING_H
 #define BENCH_MAPPING_H
 
-#include <isthmus/isthmus.h>
+#include "suites.h"
 
-#include "lib/rounds.h"
-
-#define RAM_PADDR UINT64_C(0x100000000)
+#define RAM_PADDR UINT64_C(0x200000000)
 #define RAM_BYTES ((size_t)64 << 20)
+#define RAM_PAGES (RAM_BYTES / IST_PAGE_SIZE)
 
-struct bench_space {
-	struct ist_manager *manager;
-	char *carve_out;
-	char *ram; /* RAM_BYTES, shared, also reached through fd */
-	int fd;
-};
+/* Address space that is never touched stands for guest memory where there must be very much of it. */
+#define WIDE_PADDR UINT64_C(0x10000000000)
+#define WIDE_PAGES ((uint64_t)1 << 22)
+#define WIDE_VADDR ((void *)UINT64_C(0x10000000000))
 
-/* A manager with RAM at RAM_PADDR: behind the file, or (mapped) as memory that the caller has mapped. */
-struct bench_space bench_space_make(bool mapped, uint64_t cache_bytes);
-void bench_space_drop(struct bench_space *space);
+enum ram { RAM_NONE, RAM_FILE, RAM_MAPPED }; /* behind a file, or as memory that the caller has mapped */
 
-/* A measurement in a line. */
-void print_ns(const struct round_values *values);
+/* A manager with a cache of so many bytes and RAM at RAM_PADDR; all share one RAM, every page of it present. */
+struct ist_manager *mapping_manager(enum ram ram, uint64_t cache_bytes);
+int mapping_ram_file(void);
+void mapping_manager_drop(struct ist_manager *manager);
 
-/* Prints a goal and whether it was reached. */
-void goal_most(const char *what, double value, double most, const char *unit);
-void goal_least(const char *what, double value, double least, const char *unit);
+void mapping_add_wide(struct ist_manager *manager); /* WIDE_PAGES */
+void mapping_owner(struct ist_manager *manager, uint32_t id);
 
-void must(int error, const char *what);
 double now_ns(void);
 
-/* The parts of the report; rounds: of each measurement. */
-void bench_pairs(int rounds); /* register and unregister, beside mmap and munmap */
-void bench_segments(int rounds); /* scattered pages */
-void bench_growth(bool large); /* costs as there is more, and beside a hostile guest */
-void bench_many(int rounds, bool large); /* a million live mappings */
-void bench_trace(const char *path); /* the recorded registrations */
+void suite_mapping_growth_register(void);
+void suite_mapping_many_register(void);
+void suite_mapping_trace_register(const char *directory);
 
 #endif

@@ -1,34 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* Very many mappings: what a lookup costs, what they take, and how long a guest's end holds others up. */
+/* Very many mappings: what a look-up costs, what they take, and how long a guest's end holds others up. */
 #include "mapping.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "lib/median.h"
+#include "lib/random.h"
 
-#define GUESTS 16u
-#define SETS 1000u
-#define LOOKUPS 200000
+enum { GUESTS = 16, FEW = 1000, BATCH = 64, STEP = 128 };
 
-/* Mapping i of a guest has cookie i + 1. Many mappings share the pages of the RAM, but each has an address of its own. */
+/* Mapping i of a guest has cookie i + 1. */
 struct many {
 	struct ist_manager *manager;
-	char *ram;
 	size_t count;
-	size_t among; /* look up the first so many */
-	uint64_t seed;
+	double bytes; /* of bookkeeping, each */
 };
-
-#define MANY_PADDR UINT64_C(0x1000000000)
 
 static uint64_t paddr_of(size_t i)
 {
-	return MANY_PADDR + (uint64_t)i * 2 * IST_PAGE_SIZE; /* apart: no two are one stretch */
+	return WIDE_PADDR + (uint64_t)i * 2 * IST_PAGE_SIZE; /* apart: no two are one stretch */
 }
 
 static uint32_t guest_of(size_t i)
@@ -36,172 +29,116 @@ static uint32_t guest_of(size_t i)
 	return (uint32_t)(i % GUESTS) + 1;
 }
 
-static size_t next(struct many *m)
+static void register_one(struct many *m, size_t i)
 {
-	m->seed = m->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (size_t)(m->seed >> 33) % m->among;
+	struct ist_registration r = {
+	        .paddr = paddr_of(i), .size = IST_PAGE_SIZE, .owner = guest_of(i), .cookie = i + 1};
+	struct ist_mapping mapping;
+
+	must(ist_mapping_register(m->manager, &r, &mapping));
 }
 
-static double by_cookie(void *context)
+/* So many live mappings; each number is made once, and stays. */
+static struct many *many_of(size_t count)
 {
-	struct many *m = context;
-	double start = now_ns();
+	static struct many few, many;
+	struct many *m = count == FEW ? &few : &many;
+	struct ist_mapping_stats before, after;
 
-	for (int k = 0; k < LOOKUPS; k++) {
-		size_t i = next(m);
-		struct ist_mapping found;
-
-		must(ist_mapping_find(m->manager, guest_of(i), i + 1, &found), "find");
-	}
-	return (now_ns() - start) / LOOKUPS;
-}
-
-static double by_paddr(void *context)
-{
-	struct many *m = context;
-	double start = now_ns();
-
-	for (int k = 0; k < LOOKUPS; k++) {
-		void *vaddr;
-
-		must(ist_phys_to_virt(m->manager, paddr_of(next(m)), 8, &vaddr), "phys_to_virt");
-	}
-	return (now_ns() - start) / LOOKUPS;
-}
-
-static double by_paddr_with_record(void *context)
-{
-	struct many *m = context;
-	double start = now_ns();
-
-	for (int k = 0; k < LOOKUPS; k++) {
-		struct ist_mapping found;
-
-		must(ist_mapping_find_paddr(m->manager, paddr_of(next(m)), 8, &found, NULL), "find_paddr");
-	}
-	return (now_ns() - start) / LOOKUPS;
-}
-
-/* Address space stands for the pages: nothing is ever touched. */
-static struct many many_make(struct bench_space *space, size_t count)
-{
-	struct many m = {.manager = space->manager, .count = count, .among = SETS, .seed = 1};
-	struct ist_backing backing = {.paddr = MANY_PADDR,
-	                              .size = (uint64_t)count * 2 * IST_PAGE_SIZE,
-	                              .vaddr = (void *)UINT64_C(0x10000000000)};
-
-	must(ist_backing_add(space->manager, &backing), "backing");
-	for (uint32_t guest = 1; guest <= GUESTS; guest++) {
-		struct ist_owner_config config = {.id = guest};
-
-		must(ist_owner_create(space->manager, &config), "owner");
-	}
-	for (size_t i = 0; i < count; i++) {
-		struct ist_registration r = {
-		        .paddr = paddr_of(i), .size = IST_PAGE_SIZE, .owner = guest_of(i), .cookie = i + 1};
-		struct ist_mapping mapping;
-
-		must(ist_mapping_register(space->manager, &r, &mapping), "register");
-	}
+	if (m->manager)
+		return m;
+	*m = (struct many){.manager = mapping_manager(RAM_NONE, 0), .count = count};
+	mapping_add_wide(m->manager);
+	for (uint32_t guest = 1; guest <= GUESTS; guest++)
+		mapping_owner(m->manager, guest);
+	ist_mapping_stats(m->manager, &before);
+	for (size_t i = 0; i < count; i++)
+		register_one(m, i);
+	ist_mapping_drain(m->manager);
+	ist_mapping_stats(m->manager, &after);
+	m->bytes = (double)(after.bookkeeping - before.bookkeeping) / (double)count;
 	return m;
 }
 
-static void print_pair(const char *what, const struct round_values *few, const struct round_values *many,
-                       double goal)
+/* --- look-ups: of the same thousand beside so many, or of any of them ---------------------------------------------- */
+
+static void by_cookie(struct many *m, size_t i)
 {
-	printf("  %-66s             %10.1f ns       [%.1f..%.1f]; at 1000: %.1f\n", what, many->median,
-	       many->low, many->high, few->median);
-	if (goal > 0)
-		goal_most("times its cost at 1000", many->median / few->median, goal, "x");
+	struct ist_mapping found;
+
+	must(ist_mapping_find(m->manager, guest_of(i), i + 1, &found));
 }
 
-static void lookups(int rounds, struct many *few, struct many *many)
+static void by_paddr(struct many *m, size_t i)
 {
-	struct many all = *many;
-	struct round_values values[] = {
-	        {.name = "", .measure = by_cookie, .context = few},
-	        {.name = "", .measure = by_cookie, .context = many},
-	        {.name = "", .measure = by_paddr, .context = few},
-	        {.name = "", .measure = by_paddr, .context = many},
-	        {.name = "", .measure = by_paddr_with_record, .context = few},
-	        {.name = "", .measure = by_paddr_with_record, .context = many},
-	        {.name = "", .measure = by_cookie, .context = &all},
-	        {.name = "", .measure = by_paddr, .context = &all},
-	};
+	void *vaddr;
 
-	all.among = all.count;
-	rounds_run(values, 8, rounds);
-	printf("\nlookups with %zu live mappings of %u guests, ns, medians of %d rounds [lowest..highest]\n",
-	       many->count, GUESTS, rounds);
-	print_pair("the same 1000, by cookie", &values[0], &values[1], 1.5);
-	print_pair("the same 1000, physical to virtual address", &values[2], &values[3], 1.5);
-	print_pair("the same 1000, by physical address with its record", &values[4], &values[5], 1.5);
-	print_pair("any of all, at random, by cookie", &values[0], &values[6], 0);
-	print_pair("any of all, at random, physical to virtual address", &values[2], &values[7], 0);
+	must(ist_phys_to_virt(m->manager, paddr_of(i), 8, &vaddr));
 }
 
-struct observer {
-	struct many many;
-	atomic_bool stop;
-	double worst, mean;
+static void by_paddr_with_record(struct many *m, size_t i)
+{
+	struct ist_mapping found;
+
+	must(ist_mapping_find_paddr(m->manager, paddr_of(i), 8, &found, NULL));
+}
+
+static const struct lookup {
+	const char *what;
+	void (*look_up)(struct many *m, size_t i);
+	bool any;
+} lookups[] = {
+        {"find_by_cookie", by_cookie, false},         {"translate", by_paddr, false},
+        {"find_by_paddr", by_paddr_with_record, false}, {"find_any_by_cookie", by_cookie, true},
+        {"translate_any", by_paddr, true},
 };
 
-/* Lookups of others' mappings by chunks, so that the clock costs little and the tail is seen. */
+static void look_up(struct gbench_state *state, void *context)
+{
+	const struct lookup *lookup = context;
+	struct many *m = many_of((size_t)gbench_argument(state));
+	size_t among = lookup->any ? m->count : FEW;
+	uint64_t random = 1;
+
+	while (gbench_keep_running_batch(state, BATCH)) {
+		for (int i = 0; i < BATCH; i++)
+			lookup->look_up(m, random_below(&random, among));
+	}
+	gbench_set_counter(state, "bytes_each", m->bytes);
+}
+
+/* --- the end of a guest, while another thread looks up others' mappings ---------------------------------------------- */
+
+struct observer {
+	struct many *many;
+	atomic_bool stop;
+	double mean;
+};
+
+/* By chunks, so that the clock costs little. */
 static void *observe(void *context)
 {
-	enum { CHUNK = 64 };
 	struct observer *o = context;
+	uint64_t random = 1;
 	double sum = 0;
 	long chunks = 0;
 
-	o->worst = 0;
 	while (!atomic_load_explicit(&o->stop, memory_order_relaxed)) {
-		double start = now_ns(), took;
+		double start = now_ns();
 
-		for (int k = 0; k < CHUNK; k++) {
-			size_t i = next(&o->many) / GUESTS * GUESTS + 1; /* guest 2 */
-			struct ist_mapping found;
-
-			must(ist_mapping_find(o->many.manager, guest_of(i), i + 1, &found), "find");
-		}
-		took = (now_ns() - start) / CHUNK;
-		o->worst = took > o->worst ? took : o->worst;
-		sum += took;
+		for (int k = 0; k < BATCH; k++)
+			by_cookie(o->many, random_below(&random, FEW) / GUESTS * GUESTS + 1); /* guest 2 */
+		sum += (now_ns() - start) / BATCH;
 		chunks++;
 	}
 	o->mean = sum / (double)chunks;
 	return NULL;
 }
 
-static double observed(struct observer *o, double (*meanwhile)(void *), void *context)
-{
-	pthread_t thread;
-	double result;
-
-	atomic_store_explicit(&o->stop, false, memory_order_relaxed);
-	if (pthread_create(&thread, NULL, observe, o))
-		exit(1);
-	result = meanwhile(context);
-	atomic_store_explicit(&o->stop, true, memory_order_relaxed);
-	pthread_join(thread, NULL);
-	return result;
-}
-
-static double idle(void *context)
-{
-	double until = now_ns() + 1e8;
-
-	(void)context;
-	while (now_ns() < until)
-		;
-	return 0;
-}
-
-struct destruction {
-	struct ist_manager *manager;
-	uint32_t guest;
-	double *steps, *own; /* by the clock on the wall, and of the thread's own time */
+struct steps {
+	double *wall, *own; /* by the clock on the wall, and of the thread's own time */
 	size_t count, room;
+	double sum;
 };
 
 static double own_ns(void)
@@ -212,76 +149,89 @@ static double own_ns(void)
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-static double destroy(void *context)
+static void idle(struct many *m, struct steps *steps)
 {
-	struct destruction *d = context;
+	double until = now_ns() + 1e8;
+
+	(void)m, (void)steps;
+	while (now_ns() < until)
+		;
+}
+
+static void destroy_guest(struct many *m, struct steps *steps)
+{
 	int more = 1;
 
-	must(ist_owner_destroy_begin(d->manager, d->guest), "begin");
-	while (more == 1 && d->count < d->room) {
+	must(ist_owner_destroy_begin(m->manager, 1));
+	while (more == 1 && steps->count < steps->room) {
 		double start = now_ns(), own = own_ns();
 
-		more = ist_owner_destroy_step(d->manager, d->guest, 128);
-		d->own[d->count] = own_ns() - own;
-		d->steps[d->count++] = now_ns() - start;
+		more = ist_owner_destroy_step(m->manager, 1, STEP);
+		steps->own[steps->count] = own_ns() - own;
+		steps->wall[steps->count] = now_ns() - start;
+		steps->sum += steps->wall[steps->count++];
 	}
-	must(more, "step");
-	return 0;
+	must(more);
 }
 
-static void destruction(struct many *many)
+/* What a look-up takes meanwhile. */
+static double observed(struct many *m, void (*meanwhile)(struct many *, struct steps *), struct steps *steps)
 {
-	struct observer o = {.many = *many};
-	struct destruction d = {.manager = many->manager, .guest = 1, .room = many->count};
-	double calm, sum = 0;
+	struct observer o = {.many = m};
+	pthread_t thread;
 
-	o.many.among = SETS;
-	d.steps = malloc(d.room * sizeof(*d.steps));
-	d.own = malloc(d.room * sizeof(*d.own));
-	if (!d.steps || !d.own)
-		exit(1);
-	observed(&o, idle, NULL);
-	calm = o.mean;
-	observed(&o, destroy, &d);
-	for (size_t i = 0; i < d.count; i++)
-		sum += d.steps[i];
-	median_sort(d.steps, d.count);
-	median_sort(d.own, d.count);
-	printf("\ndestroying a guest with %zu mappings, in %zu steps of 128, while another thread looks up others' mappings\n",
-	       many->count / GUESTS, d.count);
-	printf("  %-66s             %10.0f ns\n", "a mapping", sum / (double)(many->count / GUESTS));
-	printf("  %-66s             %10.3f ms       99 %%: %.3f\n", "median of a step",
-	       d.steps[d.count / 2] / 1e6, d.steps[d.count - 1 - d.count / 100] / 1e6);
-	goal_most("longest step", d.steps[d.count - 1] / 1e6, 1, "ms");
-	goal_most("longest step, without the time that others had the processor", d.own[d.count - 1] / 1e6, 1,
-	          "ms");
-	goal_most("others' lookups meanwhile, mean, times that before", o.mean / calm, 2, "x");
-	free(d.steps);
-	free(d.own);
+	must(pthread_create(&thread, NULL, observe, &o));
+	meanwhile(m, steps);
+	atomic_store_explicit(&o.stop, true, memory_order_relaxed);
+	pthread_join(thread, NULL);
+	return o.mean;
 }
 
-void bench_many(int rounds, bool large)
+static void report(struct gbench_state *state, struct steps *steps)
 {
-	size_t count = large ? 1600000 : 160000;
-	struct bench_space small = bench_space_make(true, 0), big = bench_space_make(true, 0);
-	struct ist_mapping_stats before, stats;
-	struct many few, many;
+	median_sort(steps->wall, steps->count);
+	median_sort(steps->own, steps->count);
+	gbench_set_counter(state, "steps", (double)steps->count);
+	gbench_set_counter(state, "step_ms_p50", steps->wall[steps->count / 2] / 1e6);
+	gbench_set_counter(state, "step_ms_p99", steps->wall[steps->count - 1 - steps->count / 100] / 1e6);
+	gbench_set_counter(state, "step_ms_max", steps->wall[steps->count - 1] / 1e6);
+	gbench_set_counter(state, "step_own_ms_max", steps->own[steps->count - 1] / 1e6);
+}
 
-	few = many_make(&small, SETS);
-	ist_mapping_stats(big.manager, &before);
-	many = many_make(&big, count);
-	ist_mapping_drain(big.manager);
-	ist_mapping_stats(big.manager, &stats);
-	printf("\nbookkeeping of %llu mappings of one page each, each a stretch of its own\n",
-	       (unsigned long long)stats.mappings);
-	goal_most("bytes a mapping, all included",
-	          (double)(stats.bookkeeping - before.bookkeeping) / (double)count, 192, "bytes");
-	lookups(rounds, &few, &many);
-	destruction(&many);
-	for (uint32_t guest = 1; guest <= GUESTS; guest++) {
-		must(ist_owner_destroy(small.manager, guest), "destroy");
-		must(ist_owner_destroy(big.manager, guest), "destroy");
+/* The time is that of a mapping. */
+static void end_of_a_guest(struct gbench_state *state, void *context)
+{
+	struct many *m = many_of((size_t)gbench_argument(state));
+	struct steps steps = {.room = m->count};
+
+	(void)context;
+	steps.wall = must_allocate(m->count, sizeof(double));
+	steps.own = must_allocate(m->count, sizeof(double));
+	while (gbench_keep_running(state)) {
+		double calm = observed(m, idle, NULL), meanwhile = observed(m, destroy_guest, &steps);
+
+		gbench_set_iteration_seconds(state, steps.sum * 1e-9 / (double)(m->count / GUESTS));
+		gbench_set_counter(state, "lookups_per_calm", meanwhile / calm);
 	}
-	bench_space_drop(&small);
-	bench_space_drop(&big);
+	report(state, &steps);
+	mapping_owner(m->manager, 1); /* for who comes next */
+	for (size_t i = 0; i < m->count; i += GUESTS)
+		register_one(m, i);
+	free(steps.wall);
+	free(steps.own);
+}
+
+void suite_mapping_many_register(void)
+{
+	const int64_t live[] = {FEW, suites_large ? 1600000 : 160000};
+	struct gbench *b;
+
+	for (size_t i = 0; i < sizeof(lookups) / sizeof(lookups[0]); i++) {
+		b = gbench_register(look_up, (void *)(uintptr_t)&lookups[i], "mapping/%s/isthmus", lookups[i].what);
+		gbench_arguments(b, "live", lookups[i].any ? live + 1 : live, lookups[i].any ? 1 : 2);
+	}
+	b = gbench_register(end_of_a_guest, NULL, "mapping/end_of_a_guest/isthmus");
+	gbench_arguments(b, "live", live + 1, 1);
+	gbench_iterations(b, 1);
+	gbench_use_manual_time(b);
 }

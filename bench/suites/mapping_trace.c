@@ -3,10 +3,6 @@
 /* The registrations of a recording: every register, unregister and lookup of registered memory, in recorded order. */
 #include "mapping.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "replay/trace.h"
 
 struct replayed {
@@ -19,8 +15,8 @@ struct replayed {
 static void do_register(struct ist_manager *manager, const struct trace_event *event, bool spread,
                         struct replayed *out)
 {
-	static uint64_t pages[RAM_BYTES / IST_PAGE_SIZE];
-	size_t all = RAM_BYTES / IST_PAGE_SIZE,
+	static uint64_t pages[RAM_PAGES];
+	size_t all = RAM_PAGES,
 	       count = (size_t)((event->offset + event->size - 1) / IST_PAGE_SIZE + 1);
 	struct ist_registration r = {.pages = pages,
 	                             .page_count = count,
@@ -62,53 +58,90 @@ static void do_lookup(struct ist_manager *manager, const struct trace_event *eve
 	out->wrong += !error && found.vaddr != mapping->vaddr;
 }
 
-static void replay(const struct trace *trace, const char *what, bool spread, uint64_t cache)
-{
-	struct bench_space space = bench_space_make(false, cache);
-	struct replayed out = {.mapping = calloc(trace->object_count, sizeof(struct ist_mapping))};
-	struct ist_mapping_stats stats;
+/* --- one iteration: the whole recording; the time is the mean of all its operations ------------------------------------ */
 
-	for (uint32_t i = 0; i < trace->event_count; i++) {
-		const struct trace_event *event = &trace->events[i];
+static const struct how {
+	const char *name;
+	bool spread;
+	uint64_t cache;
+} hows[] = {
+        {"isthmus, contiguous pages", false, 0},
+        {"isthmus, spread pages", true, 0},
+        {"isthmus, contiguous pages, a cache of 16 MiB", false, 16 << 20},
+};
+static struct trace trace;
+
+static void replay(struct ist_manager *manager, const struct how *how, struct replayed *out)
+{
+	for (uint32_t i = 0; i < trace.event_count; i++) {
+		const struct trace_event *event = &trace.events[i];
 		bool registered = trace_op_class(event->op) != TRACE_NO_OBJECT &&
-		                  trace->objects[event->object].born_by == TRACE_REGISTER;
+		                  trace.objects[event->object].born_by == TRACE_REGISTER;
 
 		if (event->op == TRACE_REGISTER)
-			do_register(space.manager, event, spread, &out);
+			do_register(manager, event, how->spread, out);
 		else if (event->op == TRACE_UNREGISTER)
-			do_unregister(space.manager, event, &out);
+			do_unregister(manager, event, out);
 		else if (registered)
-			do_lookup(space.manager, event, &out);
+			do_lookup(manager, event, out);
 	}
-	ist_mapping_stats(space.manager, &stats);
-	printf("  %s: %llu registered (%.0f MiB), %llu looked up, %llu left at the end, %.0f %% found in the cache\n",
-	       what, (unsigned long long)out.registered, (double)out.bytes / 1048576,
-	       (unsigned long long)out.lookups, (unsigned long long)stats.mappings,
-	       100 * (double)stats.cache_hits / (double)(stats.cache_hits + stats.cache_misses));
-	printf("    ns: register %.0f, unregister %.0f, lookup %.0f\n",
-	       out.register_ns / (double)out.registered, out.unregister_ns / (double)out.unregistered,
-	       out.lookup_ns / (double)(out.lookups ? out.lookups : 1));
-	goal_most("refused or wrong", (double)(out.refused + out.wrong), 0, "");
-	for (uint32_t i = 0; i < trace->object_count; i++)
-		if (out.mapping[i].vaddr)
-			ist_mapping_unregister(space.manager, 0, (uint64_t)i + 1, 0);
-	ist_mapping_flush(space.manager);
-	free(out.mapping);
-	bench_space_drop(&space);
 }
 
-void bench_trace(const char *path)
+static void report(struct gbench_state *state, const struct replayed *out, const struct ist_mapping_stats *stats)
 {
-	struct trace trace = {0};
-	struct trace_error error;
+	double found = (double)stats->cache_hits, all = found + (double)stats->cache_misses;
 
-	if (trace_load(path, &trace, &error)) {
-		fprintf(stderr, "%s\n", error.text);
-		exit(1);
+	gbench_set_counter(state, "register_ns", out->register_ns / (double)out->registered);
+	gbench_set_counter(state, "unregister_ns", out->unregister_ns / (double)out->unregistered);
+	gbench_set_counter(state, "lookup_ns", out->lookup_ns / (double)(out->lookups ? out->lookups : 1));
+	gbench_set_counter(state, "registered", (double)out->registered);
+	gbench_set_counter(state, "registered_MiB", (double)out->bytes / 1048576);
+	gbench_set_counter(state, "looked_up", (double)out->lookups);
+	gbench_set_counter(state, "left_at_end", (double)stats->mappings);
+	gbench_set_counter(state, "cache_hit_percent", all > 0 ? 100 * found / all : 0);
+	gbench_set_counter(state, "refused_or_wrong", (double)(out->refused + out->wrong));
+}
+
+static void recorded(struct gbench_state *state, void *context)
+{
+	const struct how *how = context;
+
+	while (gbench_keep_running(state)) {
+		struct ist_manager *manager = mapping_manager(RAM_FILE, how->cache);
+		struct replayed out = {.mapping = must_allocate(trace.object_count, sizeof(*out.mapping))};
+		struct ist_mapping_stats stats;
+
+		replay(manager, how, &out);
+		ist_mapping_stats(manager, &stats);
+		report(state, &out, &stats);
+		gbench_set_iteration_seconds(state,
+		                             (out.register_ns + out.unregister_ns + out.lookup_ns) * 1e-9 /
+		                                     (double)(out.registered + out.unregistered + out.lookups));
+		for (uint32_t i = 0; i < trace.object_count; i++) {
+			if (out.mapping[i].vaddr)
+				ist_mapping_unregister(manager, 0, (uint64_t)i + 1, 0);
+		}
+		ist_mapping_flush(manager);
+		mapping_manager_drop(manager);
+		free(out.mapping);
 	}
-	printf("\nreplay of %s\n", path);
-	replay(&trace, "contiguous pages", false, 0);
-	replay(&trace, "spread pages", true, 0);
-	replay(&trace, "contiguous pages, a cache of 16 MiB", false, 16 << 20);
-	trace_release(&trace);
+}
+
+void suite_mapping_trace_register(const char *directory)
+{
+	struct trace_error error;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/d_register.istrace", directory);
+	if (trace_load(path, &trace, &error)) {
+		fprintf(stderr, "registrations are not replayed: %s\n", error.text);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(hows) / sizeof(hows[0]); i++) {
+		struct gbench *b = gbench_register(recorded, (void *)(uintptr_t)&hows[i], "mapping/recorded/%s",
+		                                   hows[i].name);
+
+		gbench_iterations(b, 1);
+		gbench_use_manual_time(b);
+	}
 }

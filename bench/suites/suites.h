@@ -20,8 +20,12 @@ void suite_latency_register(void);
 void suite_client_register(void);
 void suite_zeroing_register(void);
 void suite_map_register(void);
+void suite_mapping_register(const char *traces); /* may be null: nothing recorded is replayed */
 void suite_tee_register(void);
 void suite_replay_register(const char *directory, bool with_jemalloc); /* of the recordings there */
+
+/* Also what takes a gigabyte, or many seconds. */
+extern bool suites_large;
 
 /* A manager over private memory with a driver pool of so many bytes and a client pool of at least `client_bytes`; ends the program when there is none. */
 struct ist_manager *suites_manager(size_t driver_bytes, size_t client_bytes);
