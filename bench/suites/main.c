@@ -92,6 +92,7 @@ int main(int argc, char **argv)
 	suite_client_register();
 	suite_zeroing_register();
 	suite_map_register();
+	suite_pamap_register();
 	suite_mapping_register(traces);
 	suite_tee_register();
 	if (traces && !arenas)

@@ -89,7 +89,7 @@ static void add_translate(const char *who, gbench_function *function, void *cont
 
 void suite_map_register(void)
 {
-	const struct map_peer *const peers[] = {&map_peer_tree, &map_peer_std};
+	const struct map_peer *const peers[] = {&map_peer_tree, &map_peer_std, &map_peer_hash};
 	struct gbench *b;
 	void *mapped;
 

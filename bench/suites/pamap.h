@@ -1,68 +1,53 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * The benchmark of the PA map. Latencies are those of dependent accesses: the answer to a lookup is the address of the
- * next one, on a random cycle through all mappings. All are translations (an address in, an address out). The floor beside is a chase over 16 bytes for each mapping,
- * on a random cycle too, in the same process, in turn with what it is compared with.
+ * Maps of many mappings to measure the PA map with. Latencies are those of dependent accesses: the answer to a look-up is the address
+ * of the next one, on a random cycle through all mappings. All are translations (an address in, an address out). The floor is a chase
+ * over 16 bytes for each mapping, on a random cycle too.
  */
 #ifndef BENCH_PAMAP_H
 #define BENCH_PAMAP_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "pamap/pamap.h"
+#include "suites.h"
 
-enum layout { RANDOM, CONTIGUOUS, MIXED };
+enum layout { RANDOM, CONTIGUOUS, MIXED }; /* mixed: of 1, 2, 4 ... 128 pages */
 
 struct link {
 	uint64_t next, pad;
 };
 
 struct set {
+	const char *name;
 	enum layout layout;
 	size_t count;
+	struct pamap *map; /* null: not yet made */
 	struct pamap_entry *entry; /* in a random order, or ascending if contiguous */
-	struct pamap *map;
 	struct link *chase;
-	uint64_t at;   /* where the cycle through the map is */
-	uint64_t link; /* where the chase is */
+	double bytes; /* that the map keeps for a mapping, when all that waited for readers was given back */
 };
 
-uint64_t bench_random(void);
+enum { SET_SMALL, SET_RANDOM, SET_CONTIGUOUS, SET_MIXED, SET_LARGE, SETS };
+extern struct set sets[SETS];
 
-/* Exits with a message when memory is short. */
-void set_make(struct set *set, enum layout layout, size_t count);
-void set_drop(struct set *set);
+/* Made when it is first asked for; it stays. Any thread. */
+struct set *set_get(int which);
 
-/* Nanoseconds for one of `steps` dependent steps. */
-double set_chase(struct set *set, size_t steps);
-double set_follow(struct set *set, size_t steps);
+/* Wait until nothing waits for readers any more. */
+void pamap_settle(struct pamap *map);
 
-/* Independent lookups of mappings drawn at random: nanoseconds for each. */
-struct peer_map {
-	const char *name;
-	void *(*make)(const struct set *set);
-	double (*lookups)(void *made, const uint64_t *at, size_t count);
-	void (*drop)(void *made);
-};
-extern const struct peer_map peer_isthmus, peer_tree, peer_hash;
-
-/* Begin and end of a read section by flavour, inlined or called: nanoseconds for each pair. */
-enum flavour { BP_INLINED, BP_CALLED, MEMB_INLINED, QSBR_INLINED, FLAVOURS };
-double flavour_pair(enum flavour flavour, size_t count);
-extern const char *const flavour_names[FLAVOURS];
+/* `steps` dependent steps from `at` on, an address or the number of a link: where they end. */
+uint64_t set_follow(const struct set *set, uint64_t at, size_t steps);
+uint64_t set_chase(const struct set *set, uint64_t at, size_t steps);
+static inline uint64_t set_start(const struct set *set)
+{
+	return set->entry[0].page << PAMAP_PAGE_SHIFT;
+}
 
 /* Keeps a result from being optimised away. */
 void bench_use(uint64_t value);
 
-/* Everything is measured this many times, in turn; medians count. */
-struct samples {
-	size_t count;
-	double value[128];
-};
-void sample(struct samples *samples, double value);
-double median(struct samples *samples);
+void suite_pamap_updates_register(void);
+void suite_pamap_flavours_register(void);
 
 #endif

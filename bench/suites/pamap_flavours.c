@@ -9,8 +9,6 @@
 
 #include <stdatomic.h>
 
-#include "lib/clock.h"
-
 void urcu_bp_read_lock(void);
 void urcu_bp_read_unlock(void);
 void urcu_memb_register_thread(void);
@@ -18,52 +16,65 @@ void urcu_memb_unregister_thread(void);
 void urcu_qsbr_register_thread(void);
 void urcu_qsbr_unregister_thread(void);
 
-const char *const flavour_names[FLAVOURS] = {"bp, inlined (ours)", "bp, called", "memb, inlined", "qsbr, inlined"};
+enum { BATCH = 1024 };
 
-static void bp_inlined(size_t count)
+static void bp_inlined(void)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (int i = 0; i < BATCH; i++) {
 		_urcu_bp_read_lock();
 		_urcu_bp_read_unlock();
 	}
 }
 
-static void bp_called(size_t count)
+static void bp_called(void)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (int i = 0; i < BATCH; i++) {
 		urcu_bp_read_lock();
 		urcu_bp_read_unlock();
 	}
 }
 
-static void memb_inlined(size_t count)
+static void memb_inlined(void)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (int i = 0; i < BATCH; i++) {
 		_urcu_memb_read_lock();
 		_urcu_memb_read_unlock();
 	}
 }
 
-static void qsbr_inlined(size_t count)
+static void qsbr_inlined(void)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (int i = 0; i < BATCH; i++) {
 		_urcu_qsbr_read_lock();
 		atomic_signal_fence(memory_order_seq_cst);
 		_urcu_qsbr_read_unlock();
 	}
 }
 
-double flavour_pair(enum flavour flavour, size_t count)
+static const struct flavour {
+	const char *name;
+	void (*pairs)(void); /* BATCH */
+} flavours[] = {
+        {"isthmus (bp, inlined)", bp_inlined},
+        {"bp, called", bp_called},
+        {"memb, inlined", memb_inlined},
+        {"qsbr, inlined", qsbr_inlined},
+};
+
+static void section(struct gbench_state *state, void *context)
 {
-	void (*const run[FLAVOURS])(size_t) = {bp_inlined, bp_called, memb_inlined, qsbr_inlined};
-	double begin, end;
+	const struct flavour *flavour = context;
 
 	urcu_memb_register_thread();
 	urcu_qsbr_register_thread();
-	begin = clock_seconds();
-	run[flavour](count);
-	end = clock_seconds();
+	while (gbench_keep_running_batch(state, BATCH))
+		flavour->pairs();
 	urcu_qsbr_unregister_thread();
 	urcu_memb_unregister_thread();
-	return (end - begin) * 1e9 / (double)count;
+}
+
+void suite_pamap_flavours_register(void)
+{
+	for (size_t i = 0; i < sizeof(flavours) / sizeof(flavours[0]); i++)
+		gbench_register(section, (void *)(uintptr_t)&flavours[i], "pamap/section/%s", flavours[i].name);
 }

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-#include "lib/median.h"
 #include "pamap.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <time.h>
 
-#include "lib/clock.h"
+#include "lib/random.h"
 
-uint64_t bench_random(void)
-{
-	static uint64_t state = UINT64_C(88172645463325252);
+enum { MILLION = 1000000 };
 
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
-}
+struct set sets[SETS] = {
+        [SET_SMALL] = {.name = "100", .layout = RANDOM, .count = 100},
+        [SET_RANDOM] = {.name = "1M_random", .layout = RANDOM, .count = MILLION},
+        [SET_CONTIGUOUS] = {.name = "1M_contiguous", .layout = CONTIGUOUS, .count = MILLION},
+        [SET_MIXED] = {.name = "1M_of_1_to_128_pages", .layout = MIXED, .count = MILLION},
+        [SET_LARGE] = {.name = "10M_random", .layout = RANDOM, .count = 10 * MILLION},
+};
+static uint64_t seed = 1;
 
 void bench_use(uint64_t value)
 {
@@ -26,51 +26,23 @@ void bench_use(uint64_t value)
 	atomic_store_explicit(&sink, value, memory_order_relaxed);
 }
 
-void sample(struct samples *samples, double value)
-{
-	if (samples->count < sizeof(samples->value) / sizeof(samples->value[0]))
-		samples->value[samples->count++] = value;
-}
-
-double median(struct samples *samples)
-{
-	if (samples->count == 0)
-		return 0;
-	return median_sort(samples->value, samples->count);
-}
-
-static void *need(void *memory)
-{
-	if (!memory) {
-		fprintf(stderr, "pamap: out of memory\n");
-		exit(1);
-	}
-	return memory;
-}
-
 static size_t *shuffled(size_t count)
 {
-	size_t *order = need(malloc(count * sizeof(*order)));
+	size_t *order = must_allocate(count, sizeof(*order));
 
-	for (size_t i = 0; i < count; i++)
-		order[i] = i;
-	for (size_t i = count; i > 1; i--) {
-		size_t k = bench_random() % i, other = order[k];
-
-		order[k] = order[i - 1];
-		order[i - 1] = other;
-	}
+	random_order(&seed, order, count);
 	return order;
 }
 
-/* One mapping in each of `count` equal parts of 4 TiB, at a random place there; mixed: of 1, 2, 4 ... 128 pages. */
+/* One mapping in each of `count` equal parts of 4 TiB, at a random place there. */
 static struct pamap_entry place(enum layout layout, size_t index, size_t count)
 {
-	uint64_t part = (UINT64_C(1) << 30) / count, pages = layout == MIXED ? UINT64_C(1) << bench_random() % 8 : 1;
+	uint64_t part = (UINT64_C(1) << 30) / count;
+	uint64_t pages = layout == MIXED ? UINT64_C(1) << random_below(&seed, 8) : 1;
 	struct pamap_entry e = {.pages = pages, .handle = (uint32_t)index & 0xffffff, .attributes = 1};
 
 	e.owner = (uint16_t)(index / 60000); /* an owner has neighbours */
-	e.page = layout == CONTIGUOUS ? (1 << 18) + index : index * part + bench_random() % (part - pages);
+	e.page = layout == CONTIGUOUS ? (1 << 18) + index : index * part + random_next(&seed) % (part - pages);
 	return e;
 }
 
@@ -78,78 +50,65 @@ static void make_chase(struct set *set)
 {
 	size_t *order = shuffled(set->count);
 
-	set->chase = need(malloc(set->count * sizeof(*set->chase)));
+	set->chase = must_allocate(set->count, sizeof(*set->chase));
 	for (size_t i = 0; i < set->count; i++)
 		set->chase[order[i]].next = order[(i + 1) % set->count];
 	free(order);
 }
 
-static void fill(struct set *set)
+static void make_entries(struct set *set)
 {
-	if (pamap_create(&set->map)) {
-		fprintf(stderr, "pamap: out of memory\n");
-		exit(1);
-	}
-	for (size_t i = 0; i < set->count; i++) {
-		int error = pamap_insert(set->map, &set->entry[i], 0);
+	size_t *order = shuffled(set->count), *cycle = shuffled(set->count);
 
-		if (error) {
-			fprintf(stderr, "pamap: insert: error %d\n", error);
-			exit(1);
-		}
-	}
-}
-
-void set_make(struct set *set, enum layout layout, size_t count)
-{
-	size_t *order = shuffled(count), *cycle;
-
-	set->layout = layout;
-	set->count = count;
-	set->entry = need(malloc(count * sizeof(*set->entry)));
-	for (size_t i = 0; i < count; i++)
-		set->entry[layout == CONTIGUOUS ? i : order[i]] = place(layout, i, count);
+	set->entry = must_allocate(set->count, sizeof(*set->entry));
+	for (size_t i = 0; i < set->count; i++)
+		set->entry[set->layout == CONTIGUOUS ? i : order[i]] = place(set->layout, i, set->count);
+	for (size_t i = 0; i < set->count; i++)
+		set->entry[cycle[i]].to = set->entry[cycle[(i + 1) % set->count]].page;
 	free(order);
-	cycle = shuffled(count);
-	for (size_t i = 0; i < count; i++)
-		set->entry[cycle[i]].to = set->entry[cycle[(i + 1) % count]].page;
 	free(cycle);
-	fill(set);
-	make_chase(set);
-	set->at = set->entry[0].page << PAMAP_PAGE_SHIFT;
-	set->link = 0;
 }
 
-void set_drop(struct set *set)
+void pamap_settle(struct pamap *map)
 {
-	pamap_destroy(set->map);
-	free(set->chase);
-	free(set->entry);
+	const struct timespec pause = {.tv_nsec = 1000000};
+	struct pamap_stats stats;
+
+	for (pamap_get_stats(map, &stats); stats.backlog_bytes > 0; pamap_get_stats(map, &stats))
+		nanosleep(&pause, NULL);
 }
 
-double set_chase(struct set *set, size_t steps)
+struct set *set_get(int which)
 {
-	double begin = clock_seconds();
-	uint64_t at = set->link;
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	struct set *set = &sets[which];
+	struct pamap_stats stats;
 
+	pthread_mutex_lock(&mutex);
+	if (!set->map) {
+		make_entries(set);
+		make_chase(set);
+		must(pamap_create(&set->map));
+		for (size_t i = 0; i < set->count; i++)
+			must(pamap_insert(set->map, &set->entry[i], 0));
+		pamap_settle(set->map);
+		pamap_get_stats(set->map, &stats);
+		set->bytes = (double)stats.bytes / (double)stats.mappings;
+	}
+	pthread_mutex_unlock(&mutex);
+	return set;
+}
+
+uint64_t set_chase(const struct set *set, uint64_t at, size_t steps)
+{
 	for (size_t i = 0; i < steps; i++)
 		at = set->chase[at].next;
-	set->link = at;
-	bench_use(at);
-	return (clock_seconds() - begin) * 1e9 / (double)steps;
+	return at;
 }
 
-double set_follow(struct set *set, size_t steps)
+uint64_t set_follow(const struct set *set, uint64_t at, size_t steps)
 {
-	double begin = clock_seconds();
-	uint64_t at = set->at;
-
-	for (size_t i = 0; i < steps; i++) {
-		if (!pamap_translate(set->map, at, 1, &at)) {
-			fprintf(stderr, "pamap: a mapping is lost\n");
-			exit(1);
-		}
-	}
-	set->at = at;
-	return (clock_seconds() - begin) * 1e9 / (double)steps;
+	for (size_t i = 0; i < steps; i++)
+		must(!pamap_translate(set->map, at, 1, &at));
+	return at;
 }

@@ -20,6 +20,7 @@ void suite_latency_register(void);
 void suite_client_register(void);
 void suite_zeroing_register(void);
 void suite_map_register(void);
+void suite_pamap_register(void);
 void suite_mapping_register(const char *traces); /* may be null: nothing recorded is replayed */
 void suite_tee_register(void);
 void suite_replay_register(const char *directory, bool with_jemalloc); /* of the recordings there */
