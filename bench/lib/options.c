@@ -4,33 +4,23 @@
 
 #include "replay/recording.h"
 
+#include <argp.h>
 #include <errno.h>
-#include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define POOL_MAX ((size_t)1 << 36)
 
-static const char help[] =
-        "usage: replay [OPTION]... FILE...\n"
-        "\n"
-        "Replays recorded shared-memory traffic through isthmus, a mutexed best-fit region list and jemalloc, and\n"
-        "prints what each operation took, what was refused, and the smallest pool that would have been enough.\n"
-        "\n"
-        "  --threads single|multi  one thread for all events, or one for each recorded CPU; default: both in turn\n"
-        "  --repeat N              repetitions of each measurement, peers interleaved, 1 to 99; default 5\n"
-        "  --quick                 one repetition: shows that all works, its times mean little\n"
-        "  --pool SIZE             the carve-out, bytes or with K, M or G; default 2M, as recorded\n"
-        "  --driver-pool SIZE      its driver pool; default 16K\n"
-        "  --out DIR               write plots (SVG) into DIR\n"
-        "  --help                  this text\n";
-
-static int complain(const char *option, const char *value, const char *wanted)
-{
-	fprintf(stderr, "replay: --%s %s: wanted %s\n", option, value, wanted);
-	return 2;
-}
+static const struct argp_option known[] = {
+        {"threads", 't', "single|multi", 0,
+         "one thread for all events, or one for each recorded CPU; default: both in turn", 0},
+        {"repeat", 'r', "N", 0, "repetitions of each measurement, peers interleaved, 1 to 99; default 5", 0},
+        {"quick", 'q', NULL, 0, "one repetition: shows that all works, its times mean little", 0},
+        {"pool", 'p', "SIZE", 0, "the carve-out, bytes or with K, M or G; default 2M, as recorded", 0},
+        {"driver-pool", 'd', "SIZE", 0, "its driver pool; default 16K", 0},
+        {"out", 'o', "DIR", 0, "write the figures (JSON) into DIR", 0},
+        {0},
+};
 
 static bool parse_number(const char *text, uint64_t *value, char **end)
 {
@@ -63,86 +53,83 @@ static bool parse_size(const char *text, size_t *size)
 	return true;
 }
 
-static int parse_threads(const char *word, struct options *options)
-{
-	options->modes[MODE_SINGLE] = !strcmp(word, "single");
-	options->modes[MODE_MULTI] = !strcmp(word, "multi");
-	if (options->modes[MODE_SINGLE] || options->modes[MODE_MULTI])
-		return -1;
-	return complain("threads", word, "single or multi");
-}
-
-static int parse_repeat(const char *word, struct options *options)
+static bool parse_repeat(const char *text, uint32_t *repeat)
 {
 	uint64_t value;
 	char *end;
 
-	if (!parse_number(word, &value, &end) || *end || value < 1 || value > REPEAT_MAX)
-		return complain("repeat", word, "a number from 1 to 99");
-	options->repeat = (uint32_t)value;
-	return -1;
+	if (!parse_number(text, &value, &end) || *end || value < 1 || value > REPEAT_MAX)
+		return false;
+	*repeat = (uint32_t)value;
+	return true;
 }
 
-static int parse_option(int option, const char *word, struct options *options)
+static bool parse_threads(const char *word, bool modes[MODE_COUNT])
 {
-	switch (option) {
+	modes[MODE_SINGLE] = !strcmp(word, "single");
+	modes[MODE_MULTI] = !strcmp(word, "multi");
+	return modes[MODE_SINGLE] || modes[MODE_MULTI];
+}
+
+static void check(struct argp_state *state, bool good, const char *word, const char *wanted)
+{
+	if (!good)
+		argp_error(state, "%s: wanted %s", word, wanted);
+}
+
+static error_t parse(int key, char *word, struct argp_state *state)
+{
+	static const char pages[] = "whole pages of 4 KiB up to 64G";
+	struct options *options = state->input;
+
+	switch (key) {
 	case 't':
-		return parse_threads(word, options);
+		check(state, parse_threads(word, options->modes), word, "single or multi");
+		return 0;
 	case 'r':
-		return parse_repeat(word, options);
+		check(state, parse_repeat(word, &options->repeat), word, "a number from 1 to 99");
+		return 0;
 	case 'q':
 		options->repeat = 1;
-		return -1;
+		return 0;
 	case 'p':
-		return parse_size(word, &options->pool)
-		               ? -1
-		               : complain("pool", word, "whole pages of 4 KiB up to 64G");
+		check(state, parse_size(word, &options->pool), word, pages);
+		return 0;
 	case 'd':
-		return parse_size(word, &options->driver_pool)
-		               ? -1
-		               : complain("driver-pool", word, "whole pages of 4 KiB up to 64G");
+		check(state, parse_size(word, &options->driver_pool), word, pages);
+		return 0;
 	case 'o':
 		options->out = word;
-		return -1;
-	case 'h':
-		fputs(help, stdout);
+		return 0;
+	case ARGP_KEY_ARGS:
+		options->files = state->argv + state->next;
+		options->file_count = state->argc - state->next;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "no trace given");
+		return 0;
+	case ARGP_KEY_END:
+		if (options->driver_pool > options->pool / 2)
+			argp_error(state, "the driver pool must not be more than half of the carve-out");
 		return 0;
 	default:
-		fprintf(stderr, "replay: --help says what there is\n");
-		return 2;
+		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-int options_parse(int argc, char **argv, struct options *options)
+void options_parse(int argc, char **argv, struct options *options)
 {
-	static const struct option known[] = {
-	        {"threads", required_argument, NULL, 't'},
-	        {"repeat", required_argument, NULL, 'r'},
-	        {"quick", no_argument, NULL, 'q'},
-	        {"pool", required_argument, NULL, 'p'},
-	        {"driver-pool", required_argument, NULL, 'd'},
-	        {"out", required_argument, NULL, 'o'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
+	static const struct argp argp = {
+	        .options = known,
+	        .parser = parse,
+	        .args_doc = "FILE...",
+	        .doc = "Replays recorded shared-memory traffic through isthmus, a mutexed best-fit region list and "
+	               "jemalloc, and prints what each operation took, what was refused, and the smallest pool that "
+	               "would have been enough.",
 	};
-	int option, status;
 
 	*options = (struct options){
 	        .modes = {true, true}, .repeat = 5, .pool = RECORDED_POOL, .driver_pool = RECORDED_DRIVER_POOL};
-	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		status = parse_option(option, optarg, options);
-		if (status >= 0)
-			return status;
-	}
-	options->files = argv + optind;
-	options->file_count = argc - optind;
-	if (options->file_count == 0) {
-		fprintf(stderr, "replay: no trace given; --help says what there is\n");
-		return 2;
-	}
-	if (options->driver_pool > options->pool / 2) {
-		fprintf(stderr, "replay: the driver pool must not be more than half of the carve-out\n");
-		return 2;
-	}
-	return -1;
+	argp_err_exit_status = 2;
+	argp_parse(&argp, argc, argv, 0, NULL, options);
 }

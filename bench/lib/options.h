@@ -10,12 +10,12 @@ struct options {
 	bool modes[MODE_COUNT];
 	uint32_t repeat;
 	size_t pool, driver_pool; /* bytes of the whole carve-out, and of the driver pool in it */
-	const char *out; /* null: no plots */
+	const char *out; /* null: no figures for plots */
 	char **files;
 	int file_count;
 };
 
-/* Returns -1 to go on; otherwise the exit status: 0 after --help, 2 after a message. */
-int options_parse(int argc, char **argv, struct options *options);
+/* Ends the program, after --help with status 0, after a message about what is wrong with 2. */
+void options_parse(int argc, char **argv, struct options *options);
 
 #endif

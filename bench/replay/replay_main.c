@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* The replay program: traces in, tables and plots out. */
+/* The replay program: traces in, tables out, and their figures for plots. */
 #include "lib/cpu.h"
 #include "lib/machine.h"
 #include "lib/options.h"
-#include "plots.h"
 #include "lib/progress.h"
+#include "json.h"
 #include "recording.h"
 #include "table.h"
 
@@ -43,7 +43,7 @@ static int measure_file(const char *path, const struct options *options, const s
 		table_print(stdout, config, report);
 		fflush(stdout);
 		if (options->out)
-			result = plots_write(options->out, config, report);
+			result = json_write(options->out, config, report);
 	}
 	plan_release(&report->plan);
 	return result;
@@ -105,8 +105,6 @@ static int run(const struct options *options, uint32_t peers, const char *why)
 		if (measure_file(options->files[i], options, &config, report))
 			status = 1;
 	}
-	if (options->out && !status)
-		printf("\nplots: %s\n", options->out);
 	free(report);
 	munmap(room, options->pool * ROOM);
 	return status;
@@ -117,10 +115,8 @@ int main(int argc, char **argv)
 	struct options options;
 	const char *why = NULL;
 	uint32_t peers = PEERS_MAX;
-	int status = options_parse(argc, argv, &options);
 
-	if (status >= 0)
-		return status;
+	options_parse(argc, argv, &options);
 	if (!peer_jemalloc_available(argv, &why))
 		peers--;
 	return run(&options, peers, why);
