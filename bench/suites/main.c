@@ -4,10 +4,10 @@
  * All suites under Google Benchmark.
  *
  * usage: bench-suites [--pin=none|compact|scatter|cores|caches|nodes] [--traces=DIR] [--pool-map=FILE] [--large]
- *                     [FLAG OF GOOGLE BENCHMARK]...
+ *                     [--device] [FLAG OF GOOGLE BENCHMARK]...
  *
  * Recordings are replayed from DIR; without it, none. FILE gets what lives in the client pool as it churns, for report/plots.py.
- * --large: also what takes a gigabyte, or many seconds.
+ * --large: also what takes a gigabyte, or many seconds. --device: shared memory through /dev/tee0, with the preloaded library, alone.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -70,12 +70,35 @@ static void *idle(void *context)
 	return context;
 }
 
+static void register_all(const char *traces, bool arenas, const char *why)
+{
+	suite_driver_register();
+	suite_bulk_register();
+	suite_latency_register();
+	suite_client_register();
+	suite_zeroing_register();
+	suite_map_register();
+	suite_pamap_register();
+	suite_mapping_register(traces);
+	suite_guest_register();
+	suite_tee_register();
+	suite_tee_front_register();
+	if (traces && !arenas)
+		fprintf(stderr, "recordings are not replayed through jemalloc: %s\n", why);
+	if (traces) {
+		suite_tee_replay_register(traces);
+		suite_replay_register(traces, arenas);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *why, *policy, *traces;
+	bool device;
 	pthread_t idler;
 	bool arenas = peer_jemalloc_available(argv, &why); /* first: it may start the program again */
 
+	device = take_option(&argc, argv, "--device") != NULL;
 	suites_large = take_option(&argc, argv, "--large") != NULL;
 	pool_map_path = take_option(&argc, argv, "--pool-map=");
 	policy = take_option(&argc, argv, "--pin=");
@@ -86,18 +109,9 @@ int main(int argc, char **argv)
 	}
 	must(pthread_create(&idler, NULL, idle, NULL));
 	context_add();
-	suite_driver_register();
-	suite_bulk_register();
-	suite_latency_register();
-	suite_client_register();
-	suite_zeroing_register();
-	suite_map_register();
-	suite_pamap_register();
-	suite_mapping_register(traces);
-	suite_tee_register();
-	if (traces && !arenas)
-		fprintf(stderr, "recordings are not replayed through jemalloc: %s\n", why);
-	if (traces)
-		suite_replay_register(traces, arenas);
+	if (device)
+		suite_tee_device_register();
+	else
+		register_all(traces, arenas, why);
 	return gbench_run(argc, argv);
 }

@@ -22,7 +22,11 @@ void suite_zeroing_register(void);
 void suite_map_register(void);
 void suite_pamap_register(void);
 void suite_mapping_register(const char *traces); /* may be null: nothing recorded is replayed */
+void suite_guest_register(void);
 void suite_tee_register(void);
+void suite_tee_device_register(void); /* this one alone */
+void suite_tee_front_register(void);
+void suite_tee_replay_register(const char *directory); /* of the recordings there */
 void suite_replay_register(const char *directory, bool with_jemalloc); /* of the recordings there */
 
 /* Also what takes a gigabyte, or many seconds. */

@@ -15,22 +15,16 @@
  * address in a page of messages where none lives) is the same for both. One thread; all events in recorded order. The time is
  * that of the whole replay, over the steps; only what outlives the recording is freed outside it.
  */
-#include "tee_replay.h"
-
-#include <isthmus/isthmus.h>
 #include <isthmus/tee.h>
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
+#include <glob.h>
 
 #include "lib/clock.h"
-#include "lib/median.h"
 #include "replay/recording.h"
+#include "suites.h"
 
-enum { ROUNDS = 15, STEPS_MIN = 400000 };
+enum { STEPS_MIN = 400000 };
 
 struct place {
 	union {
@@ -54,14 +48,6 @@ struct world {
 	uint64_t refused, lookups;
 };
 
-static void need(bool good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "bench-tee: replay: %s\n", what);
-	exit(1);
-}
-
 /* --- bare pools ----------------------------------------------------------------------------------------------- */
 
 static bool bare_alloc(struct world *world, const struct step *step, struct place *place)
@@ -70,13 +56,13 @@ static bool bare_alloc(struct world *world, const struct step *step, struct plac
 	                    ? ist_driver_pool_alloc(world->driver, step->size, &place->bare)
 	                    : ist_client_pool_alloc(world->client, step->size, &place->bare);
 
-	need(!error || error == -ENOSPC, "an allocation failed in a way it must not");
+	must(error && error != -ENOSPC);
 	return !error;
 }
 
 static void bare_free(struct place *place)
 {
-	need(ist_shm_free(&place->bare) == 0, "a free was refused");
+	must(ist_shm_free(&place->bare));
 }
 
 static void bare_lookup(struct world *world, const struct step *step, const struct place *place)
@@ -89,11 +75,11 @@ static void bare_lookup(struct world *world, const struct step *step, const stru
 		int error = ist_virt_to_phys(world->manager, (char *)view->vaddr + step->offset, step->size,
 		                             &paddr);
 
-		need(!error && paddr == view->paddr + step->offset, "a wrong physical address");
+		must(error || paddr != view->paddr + step->offset);
 	} else {
 		int error = ist_phys_to_virt(world->manager, view->paddr + step->offset, step->size, &vaddr);
 
-		need(!error && vaddr == (char *)view->vaddr + step->offset, "a wrong address");
+		must(error || vaddr != (char *)view->vaddr + step->offset);
 	}
 }
 
@@ -106,7 +92,7 @@ static bool tee_alloc(struct world *world, const struct step *step, struct place
 	int error = ist_tee_shm_alloc(world->device, is_client ? world->context : NULL, step->size, flags,
 	                              &place->tee.shm);
 
-	need(!error || error == -ENOMEM, "an allocation failed in a way it must not");
+	must(error && error != -ENOMEM);
 	if (!error)
 		place->tee.id = ist_tee_shm_id(place->tee.shm);
 	return !error;
@@ -125,13 +111,13 @@ static void tee_lookup(struct world *world, const struct step *step, const struc
 	void *vaddr;
 
 	if (by_id) {
-		need(ist_tee_shm_find(world->context, place->tee.id, &shm) == 0, "an id is not found");
-		need(shm == place->tee.shm, "an id leads elsewhere");
+		must(ist_tee_shm_find(world->context, place->tee.id, &shm));
+		must(shm != place->tee.shm); /* the id leads elsewhere */
 	}
 	if (step->kind == STEP_TO_PHYS)
-		need(ist_tee_shm_get_pa(shm, step->offset, &paddr) == 0, "no physical address");
+		must(ist_tee_shm_get_pa(shm, step->offset, &paddr));
 	else
-		need(ist_tee_shm_get_va(shm, step->offset, &vaddr) == 0, "no address");
+		must(ist_tee_shm_get_va(shm, step->offset, &vaddr));
 	if (by_id)
 		ist_tee_shm_put(shm);
 }
@@ -146,14 +132,14 @@ static void world_make(struct world *world, const struct recording *recording)
 	*world = (struct world){.recording = recording};
 	config.vaddr = mmap(NULL, config.size, PROT_READ | PROT_WRITE,
 	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	need(config.vaddr != MAP_FAILED && ist_manager_create(&config, &world->manager) == 0, "no manager");
-	need(ist_tee_device_create(world->manager, NULL, &world->device) == 0, "no device");
-	need(ist_tee_context_open(world->device, &world->context) == 0, "no context");
+	must(config.vaddr == MAP_FAILED);
+	must(ist_manager_create(&config, &world->manager));
+	must(ist_tee_device_create(world->manager, NULL, &world->device));
+	must(ist_tee_context_open(world->device, &world->context));
 	world->driver = ist_manager_driver_pool(world->manager);
 	world->client = ist_manager_client_pool(world->manager);
-	world->places = calloc(recording->plan.slot_count + 1, sizeof(*world->places));
-	need(world->places != NULL, "no memory");
-}
+	world->places = must_allocate(recording->plan.slot_count + 1, sizeof(*world->places));
+	}
 
 static void world_drop(struct world *world)
 {
@@ -161,10 +147,10 @@ static void world_drop(struct world *world)
 
 	ist_driver_pool_stats(world->driver, &driver);
 	ist_client_pool_stats(world->client, &client);
-	need(driver.used == 0 && client.used == 0, "something was not given back");
+	must(driver.used || client.used); /* something was not given back */
 	ist_tee_context_close(world->context);
-	need(ist_tee_device_destroy(world->device, false) == 0, "the device is in use");
-	need(ist_manager_destroy(world->manager) == 0, "the manager is in use");
+	must(ist_tee_device_destroy(world->device, false));
+	must(ist_manager_destroy(world->manager));
 	free(world->places);
 }
 
@@ -199,64 +185,77 @@ static inline void carry_out(struct world *world, const struct way *way, const s
 	}
 }
 
-/* Nanoseconds a step, of as many replays as take some time. */
+/* Once from its start to its end: seconds. */
 static double replay(struct world *world, const struct way *way)
 {
 	const struct plan *plan = &world->recording->plan;
-	uint32_t times = STEPS_MIN / (plan->step_count + 1) + 1;
-	double seconds = 0;
+	double seconds = -clock_seconds();
 
-	for (uint32_t n = 0; n < times; n++) {
-		double begin = clock_seconds();
-
-		for (uint32_t i = 0; i < plan->step_count; i++)
-			carry_out(world, way, &plan->steps[i]);
-		seconds += clock_seconds() - begin;
-		for (uint32_t i = 0; i < plan->slot_count; i++) {
-			if (world->places[i].live)
-				way->end(&world->places[i]);
-			world->places[i].live = false;
-		}
+	for (uint32_t i = 0; i < plan->step_count; i++)
+		carry_out(world, way, &plan->steps[i]);
+	seconds += clock_seconds();
+	for (uint32_t i = 0; i < plan->slot_count; i++) {
+		if (world->places[i].live)
+			way->end(&world->places[i]);
+		world->places[i].live = false;
 	}
-	return seconds * 1e9 / ((double)plan->step_count * times);
+	return seconds;
 }
 
-static void compare(const struct recording *recording)
+struct subject {
+	const struct recording *recording;
+	const struct way *way;
+	uint64_t *refused; /* in each replay, by both; UINT64_MAX: not yet known */
+};
+
+/* An iteration is a step. */
+static void run(struct gbench_state *state, void *context)
 {
-	double one[ROUNDS], other[ROUNDS], ratio[ROUNDS];
-	uint64_t refused;
+	const struct subject *subject = context;
 	struct world world;
 
-	world_make(&world, recording);
-	replay(&world, &bare);
-	refused = world.refused;
-	replay(&world, &front);
-	need(world.refused == 2 * refused, "one refuses what the other serves");
-	for (int i = 0; i < ROUNDS; i++) {
-		other[i] = replay(&world, &bare);
-		one[i] = replay(&world, &front);
-		ratio[i] = one[i] / other[i];
-	}
+	world_make(&world, subject->recording);
+	replay(&world, subject->way); /* to warm up */
+	must(*subject->refused != UINT64_MAX && *subject->refused != world.refused); /* both serve the same */
+	*subject->refused = world.refused;
+	while (gbench_keep_running_batch(state, subject->recording->plan.step_count))
+		gbench_set_iteration_seconds(state, replay(&world, subject->way));
+	gbench_set_counter(state, "refused", (double)*subject->refused);
 	world_drop(&world);
-	median_sort(one, ROUNDS);
-	median_sort(other, ROUNDS);
-	median_sort(ratio, ROUNDS);
-	printf("replay %-28s %6.1f (%.1f to %.1f) ns a step; bare pools %6.1f (%.1f to %.1f): %.2f times (%.2f to %.2f), goal 2\n",
-	       recording->name, one[ROUNDS / 2], one[0], one[ROUNDS - 1], other[ROUNDS / 2], other[0],
-	       other[ROUNDS - 1], ratio[ROUNDS / 2], ratio[0], ratio[ROUNDS - 1]);
 }
 
-void tee_replay(char *const *paths, int count)
+static void add(const struct recording *recording, const char *who, const struct way *way, uint64_t *refused)
 {
-	for (int i = 0; i < count; i++) {
-		struct recording recording;
-		struct trace_error error;
+	int64_t steps = recording->plan.step_count;
+	struct subject *subject = must_allocate(1, sizeof(*subject)); /* for as long as the program runs */
+	struct gbench *b = gbench_register(run, subject, "tee/replay_%s/%s", recording->name, who);
 
-		if (recording_load(paths[i], &recording, &error)) {
+	*subject = (struct subject){recording, way, refused};
+	gbench_iterations(b, (STEPS_MIN / steps + 1) * steps);
+	gbench_use_manual_time(b);
+}
+
+void suite_tee_replay_register(const char *directory)
+{
+	struct trace_error error;
+	char pattern[4096];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/*.istrace", directory);
+	must(glob(pattern, 0, NULL, &found) != 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		struct recording *recording = must_allocate(1, sizeof(*recording));
+		uint64_t *refused = must_allocate(1, sizeof(*refused));
+
+		*refused = UINT64_MAX;
+		if (recording_load(found.gl_pathv[i], recording, &error)) {
 			fprintf(stderr, "%s\n", error.text);
 			exit(1);
 		}
-		compare(&recording);
-		plan_release(&recording.plan);
+		if (!recording->plan.step_count)
+			continue;
+		add(recording, "isthmus", &front, refused);
+		add(recording, "isthmus, bare pools", &bare, refused);
 	}
+	globfree(&found);
 }
