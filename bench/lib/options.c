@@ -128,8 +128,10 @@ void options_parse(int argc, char **argv, struct options *options)
 	               "would have been enough.",
 	};
 
-	*options = (struct options){
-	        .modes = {true, true}, .repeat = 5, .pool = RECORDED_POOL, .driver_pool = RECORDED_DRIVER_POOL};
+	*options = (struct options){.modes = {true, true},
+	                            .repeat = 5,
+	                            .pool = RECORDED_POOL,
+	                            .driver_pool = RECORDED_DRIVER_POOL};
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, options);
 }

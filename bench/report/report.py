@@ -14,6 +14,7 @@ import pathlib
 import statistics
 import sys
 
+import goals
 import results
 
 COLOURS = {'isthmus': '#0b6e99', 'floor': '#9aa5ab'}
@@ -31,13 +32,28 @@ TITLES = {
     'tee': ('Calls of a TEE driver', 'What such a driver asks of shared memory in a call, without the world switch. isthmus translates '
             'every address that crosses, for peers a constant is added. "floor" writes and reads one message that is always there, and '
             'clears or maps the pages where there are any.'),
-    'map': ('Address translation and registration', '"floor" is mmap and munmap of the same pages and nothing else.'),
+    'map': ('Address translation', 'Physical to virtual addresses, in the carve-out and of registered pages.'),
+    'pamap': ('PA map', 'The map behind translation by itself: a million mappings, or ten. "floor" is a chase of pointers on a random cycle, or '
+              'a subtraction within bounds.'),
+    'mapping': ('Registration of shared memory', '"floor" is mmap and munmap of the same pages and nothing else.'),
+    'guest': ('Addresses of a guest', 'Beside tables of its regions that a back end would search itself.'),
 }
 WHATS = {'pair': 'Allocate and free at once', 'burst': '1000 allocated, freed in random order (per object)',
          'scaling': 'Allocate and free at once, several threads (time on the wall for one, all together)',
          'refusal': 'A request that cannot be met', 'translate': 'Physical to virtual, one of many mappings',
          'translate_pool': 'Physical to virtual, in the carve-out', 'register': 'Register and unregister 64 KiB of a file',
          'register_mapped': 'Register and unregister memory that is mapped already',
+         'scattered': 'Register and unregister scattered pages', 'scattered_by_two': 'The same by two threads (time on the wall, both together)',
+         'stretch_over': 'One stretch more over registered pages', 'growth': 'The last thousand of very many',
+         'beside_a_hostile_guest': 'Registration while another guest does its worst', 'end_of_a_guest': 'The end of a guest, each mapping',
+         'recorded': 'Recorded registrations, mean of all operations', 'pool_size': 'Pairs in a small pool and a larger one',
+         'pass': 'Allocated by one thread, freed by another', 'swap': 'A free and an allocation, 8 threads, 1000 live each (CPU time)',
+         'bulk': 'Messages in bulk, each', 'bulk_by_two': 'The same by two threads (time on the wall, both together)',
+         'churn': 'A free and an allocation of 1 to 64 pages, half of the pool in use (time on the wall, all together)',
+         'refusal_when_full': 'A request of one page when none is free', 'merging': 'Fill, churn, free all (how long; and what comes back)',
+         'usable': 'Requests until the first refusal (how long; and what share of the pool)', 'zeroed': 'Zeroed memory, beside the zeroing alone',
+         'bookkeeping': 'A pool made, filled, emptied (how long; and what it keeps)', 'allocate': 'Client API: allocate and release',
+         'four_temporary': 'Client API: invoke with 4 temporary references', 'look_up': 'Shared memory by id, a physical address',
          'pair_beside_a_stopped_thread': 'The same while another thread is stopped in the middle of an operation',
          'a_xtest_regression': 'The regression suite of OP-TEE', 'b_session': 'Sessions',
          'd_register': 'Registered buffers (the messages about them; bench/run mapping registers)',
@@ -147,6 +163,7 @@ def curves(rows, peers, x_of, x_name):
 
 
 TAILS = ['p50', 'p99', 'p99.9', 'max']
+TIMES = TAILS + ['driver pool', 'client pool', 'translation']  # the counters that are nanoseconds and do not say so
 
 
 def tails(rows):
@@ -184,7 +201,7 @@ def tails(rows):
 def table(rows):
     counters = sorted(dict.fromkeys(key for r in rows for key in r.counters), key=lambda c: (TAILS + [c]).index(c))
     out = ['<div class="wide"><table><tr><th>who</th><th>what</th><th>threads</th><th>median, ns</th><th>lowest to highest</th>'
-           + ''.join(f'<th>{html.escape(c)}{"" if c == REFUSED else ", ns"}</th>' for c in counters) + '</tr>']
+           + ''.join(f'<th>{html.escape(c)}{", ns" if c in TIMES else ""}</th>' for c in counters) + '</tr>']
     for r in rows:
         what = heading(r.arguments) + (f' ({r.label})' if r.label else '')
         cells = f'<td>{html.escape(r.who)}</td><td>{html.escape(what)}</td><td>{r.threads}</td>'
@@ -236,6 +253,15 @@ def in_short(rows):
         words = ', '.join([heading(arguments)] * bool(arguments) + [f'{threads} threads'] * (threads > 1))
         out.append(f'<tr><td>{html.escape(name)}</td><td>{html.escape(words)}</td><td>{figure(ours.median)}</td>'
                    f'<td>{html.escape(other.who)}</td><td>{figure(other.median)}</td><td>{ours.median / other.median:.2f}</td></tr>')
+    return '\n'.join(out + ['</table>'])
+
+
+def goal_table(rows):
+    out = ['<h2>Goals</h2><p>Medians, with the lowest and the highest of the repetitions; ratios (x) are of this run. The table is '
+           'bench/report/goals.toml.</p><table class="short"><tr><th>what</th><th></th><th>figure</th><th>lowest to highest</th><th>goal</th></tr>']
+    for what, median, low, high, unit, sign, met in goals.judge({r.key: r for r in rows}):
+        out.append(f'<tr><td>{html.escape(what)}</td><td>{"met" if met else "missed"}</td><td>{goals.number(median)} {unit}</td>'
+                   f'<td>{goals.number(low)} to {goals.number(high)}</td><td>{html.escape(sign)}</td></tr>')
     return '\n'.join(out + ['</table>'])
 
 
@@ -302,6 +328,7 @@ def main(source, target, extras):
                    f'one case of ten; in the run, half of all figures spread by more than {spread:.1%} to either side. Differences '
                    'of that size mean nothing.</p>')
     out.append(in_short(rows))
+    out.append(goal_table(rows))
     for part in dict.fromkeys(r.part for r in rows):
         out.append(section(part, [r for r in rows if r.part == part]))
     out += [appendix(*extra.split('=', 1)) for extra in extras]

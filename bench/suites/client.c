@@ -24,9 +24,8 @@ struct subject {
 	void *full; /* the same, and nothing is free in it; null: not yet made */
 };
 
-static struct subject subjects[PEERS] = {{.peer = &page_peer_isthmus},
-                                         {.peer = &page_peer_first_fit},
-                                         {.peer = &page_peer_buddy}};
+static struct subject subjects[PEERS] = {
+        {.peer = &page_peer_isthmus}, {.peer = &page_peer_first_fit}, {.peer = &page_peer_buddy}};
 
 /* A page before the pool, for what the peers want to have in front. */
 static void *make_pool(const struct page_peer *peer)

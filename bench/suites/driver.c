@@ -105,8 +105,9 @@ INLINE void floors(struct gbench_state *state, struct percpu *percpu, bool exact
 		for (int i = 0; i < BATCH; i++) {
 			uint8_t live = 1;
 
-			if ((exact && !atomic_compare_exchange_strong_explicit(
-			                      &occupied, &live, 0, memory_order_acquire, memory_order_relaxed)) ||
+			if ((exact && !atomic_compare_exchange_strong_explicit(&occupied, &live, 0,
+			                                                       memory_order_acquire,
+			                                                       memory_order_relaxed)) ||
 			    !percpu_push(percpu, PERCPU_AT(0), value) ||
 			    !percpu_pop(percpu, PERCPU_AT(0), &value))
 				percpu_put(percpu, 0, &value, 1, true);

@@ -134,7 +134,8 @@ static void freed_elsewhere(struct gbench_state *state, void *context)
 {
 	struct ist_driver_pool *pool = ist_manager_driver_pool(context);
 	struct consumer consumer = {pin_cpu_at((enum pin_distance)gbench_argument(state))};
-	static const char *const labels[] = {"same core", "same cache", "same package, other cache", "other package"};
+	static const char *const labels[] = {"same core", "same cache", "same package, other cache",
+	                                     "other package"};
 	uint64_t head = 0;
 	pthread_t thread;
 
@@ -170,7 +171,8 @@ void suite_latency_register(void)
 	gbench_over(b, "bytes", 64);
 	suites_thread_counts(b);
 	gbench_use_real_time(b);
-	b = gbench_register(latency_with_a_stopped_thread, manager, "latency/pair_beside_a_stopped_thread/isthmus");
+	b = gbench_register(latency_with_a_stopped_thread, manager,
+	                    "latency/pair_beside_a_stopped_thread/isthmus");
 	gbench_over(b, "bytes", 64, 5000);
 	b = gbench_register(freed_elsewhere, manager, "latency/freed_elsewhere/isthmus");
 	gbench_over(b, "distance", PIN_SAME_CORE, PIN_SAME_CACHE, PIN_SAME_PACKAGE, PIN_OTHER_PACKAGE);

@@ -96,7 +96,8 @@ void suite_map_register(void)
 	mapped = mmap(NULL, RAM_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	must(mapped == MAP_FAILED);
 	manager = suites_manager(64 << 10, 0);
-	must(ist_backing_add(manager, &(struct ist_backing){.paddr = RAM_PADDR, .size = RAM_BYTES, .vaddr = mapped}));
+	must(ist_backing_add(manager,
+	                     &(struct ist_backing){.paddr = RAM_PADDR, .size = RAM_BYTES, .vaddr = mapped}));
 
 	b = gbench_register(translate_pool, manager, "map/translate_pool/isthmus");
 	suites_thread_counts(b);

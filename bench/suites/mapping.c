@@ -205,7 +205,8 @@ static void make_scattered(void)
 	scatter(&neighbour[1], 4, RAM_PADDR);
 }
 
-static void register_scattered(struct gbench_state *state, const struct scattered *s, size_t pages, uint32_t flags)
+static void register_scattered(struct gbench_state *state, const struct scattered *s, size_t pages,
+                               uint32_t flags)
 {
 	size_t turn = 0;
 
@@ -282,13 +283,15 @@ void suite_mapping_register(const char *traces)
 		void *kind = (void *)(uintptr_t)&kinds[i];
 
 		if (i < IN_MAPPED)
-			gbench_over(gbench_register(register_buffers, kind, "%s", kinds[i].name), "touched", 0, 1);
+			gbench_over(gbench_register(register_buffers, kind, "%s", kinds[i].name), "touched",
+			            0, 1);
 		else
 			gbench_register(register_mapped, kind, "%s", kinds[i].name);
 	}
 	gbench_over(gbench_register(bare_scattered, NULL, "mapping/scattered/floor"), "pages", 16);
 	gbench_over(gbench_register(segments, NULL, "mapping/scattered/isthmus, segments"), "pages", 16, 256);
-	gbench_over(gbench_register(side_by_side, NULL, "mapping/scattered/isthmus, side by side"), "pages", 16);
+	gbench_over(gbench_register(side_by_side, NULL, "mapping/scattered/isthmus, side by side"), "pages",
+	            16);
 	add_by_two("isthmus, two guests", guest);
 	add_by_two("isthmus, two owners in one memory", neighbour);
 	suite_mapping_growth_register();

@@ -39,7 +39,8 @@ static void stretch_over_pages(struct gbench_state *state, void *context)
 {
 	uint64_t pages = (uint64_t)gbench_argument(state);
 	struct ist_manager *manager = wide_manager();
-	struct ist_registration r = {.paddr = WIDE_PADDR + IST_PAGE_SIZE, .size = (pages - 2) * IST_PAGE_SIZE};
+	struct ist_registration r = {.paddr = WIDE_PADDR + IST_PAGE_SIZE,
+	                             .size = (pages - 2) * IST_PAGE_SIZE};
 	struct ist_mapping_stats before = {0}, after = {0};
 	struct ist_mapping mapping;
 

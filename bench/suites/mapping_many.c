@@ -88,8 +88,10 @@ static const struct lookup {
 	void (*look_up)(struct many *m, size_t i);
 	bool any;
 } lookups[] = {
-        {"find_by_cookie", by_cookie, false},         {"translate", by_paddr, false},
-        {"find_by_paddr", by_paddr_with_record, false}, {"find_any_by_cookie", by_cookie, true},
+        {"find_by_cookie", by_cookie, false},
+        {"translate", by_paddr, false},
+        {"find_by_paddr", by_paddr_with_record, false},
+        {"find_any_by_cookie", by_cookie, true},
         {"translate_any", by_paddr, true},
 };
 
@@ -227,7 +229,8 @@ void suite_mapping_many_register(void)
 	struct gbench *b;
 
 	for (size_t i = 0; i < sizeof(lookups) / sizeof(lookups[0]); i++) {
-		b = gbench_register(look_up, (void *)(uintptr_t)&lookups[i], "mapping/%s/isthmus", lookups[i].what);
+		b = gbench_register(look_up, (void *)(uintptr_t)&lookups[i], "mapping/%s/isthmus",
+		                    lookups[i].what);
 		gbench_arguments(b, "live", lookups[i].any ? live + 1 : live, lookups[i].any ? 1 : 2);
 	}
 	b = gbench_register(end_of_a_guest, NULL, "mapping/end_of_a_guest/isthmus");

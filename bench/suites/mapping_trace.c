@@ -16,8 +16,7 @@ static void do_register(struct ist_manager *manager, const struct trace_event *e
                         struct replayed *out)
 {
 	static uint64_t pages[RAM_PAGES];
-	size_t all = RAM_PAGES,
-	       count = (size_t)((event->offset + event->size - 1) / IST_PAGE_SIZE + 1);
+	size_t all = RAM_PAGES, count = (size_t)((event->offset + event->size - 1) / IST_PAGE_SIZE + 1);
 	struct ist_registration r = {.pages = pages,
 	                             .page_count = count,
 	                             .offset = event->offset,
@@ -87,7 +86,8 @@ static void replay(struct ist_manager *manager, const struct how *how, struct re
 	}
 }
 
-static void report(struct gbench_state *state, const struct replayed *out, const struct ist_mapping_stats *stats)
+static void report(struct gbench_state *state, const struct replayed *out,
+                   const struct ist_mapping_stats *stats)
 {
 	double found = (double)stats->cache_hits, all = found + (double)stats->cache_misses;
 
@@ -114,9 +114,9 @@ static void recorded(struct gbench_state *state, void *context)
 		replay(manager, how, &out);
 		ist_mapping_stats(manager, &stats);
 		report(state, &out, &stats);
-		gbench_set_iteration_seconds(state,
-		                             (out.register_ns + out.unregister_ns + out.lookup_ns) * 1e-9 /
-		                                     (double)(out.registered + out.unregistered + out.lookups));
+		gbench_set_iteration_seconds(
+		        state, (out.register_ns + out.unregister_ns + out.lookup_ns) * 1e-9 /
+		                       (double)(out.registered + out.unregistered + out.lookups));
 		for (uint32_t i = 0; i < trace.object_count; i++) {
 			if (out.mapping[i].vaddr)
 				ist_mapping_unregister(manager, 0, (uint64_t)i + 1, 0);
@@ -138,8 +138,8 @@ void suite_mapping_trace_register(const char *directory)
 		return;
 	}
 	for (size_t i = 0; i < sizeof(hows) / sizeof(hows[0]); i++) {
-		struct gbench *b = gbench_register(recorded, (void *)(uintptr_t)&hows[i], "mapping/recorded/%s",
-		                                   hows[i].name);
+		struct gbench *b = gbench_register(recorded, (void *)(uintptr_t)&hows[i],
+		                                   "mapping/recorded/%s", hows[i].name);
 
 		gbench_iterations(b, 1);
 		gbench_use_manual_time(b);

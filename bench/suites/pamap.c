@@ -19,7 +19,8 @@ static int which(const void *context)
 static void follow(struct gbench_state *state, void *context)
 {
 	const struct set *set = set_get(which(context));
-	static uint64_t at[SETS]; /* a cycle is much longer than a run: the next goes on where this one ends */
+	static uint64_t
+	        at[SETS]; /* a cycle is much longer than a run: the next goes on where this one ends */
 	uint64_t *from = &at[which(context)];
 
 	*from = *from ? *from : set_start(set);
@@ -99,7 +100,8 @@ static void look_up_by_peer(struct gbench_state *state, void *context)
 		subject->map = subject->peer->create(set->count);
 		for (size_t k = 0; k < set->count; k++)
 			subject->peer->insert(subject->map, set->entry[k].page << PAMAP_PAGE_SHIFT,
-			                      (uint64_t)set->entry[k].pages << PAMAP_PAGE_SHIFT, set->entry[k].to);
+			                      (uint64_t)set->entry[k].pages << PAMAP_PAGE_SHIFT,
+			                      set->entry[k].to);
 	}
 	while (gbench_keep_running_batch(state, BATCH)) {
 		for (int k = 0; k < BATCH; k++)
@@ -120,8 +122,8 @@ static void readers(struct gbench_state *state, void *context)
 	while (gbench_keep_running_batch(state, BATCH)) {
 		for (int i = 0; i < BATCH; i++) {
 			pamap_lookup(set->map,
-			             set->entry[random_below(&random, set->count)].page << PAMAP_PAGE_SHIFT, 1,
-			             &value);
+			             set->entry[random_below(&random, set->count)].page << PAMAP_PAGE_SHIFT,
+			             1, &value);
 			sum += value.to;
 		}
 	}
@@ -186,7 +188,8 @@ void suite_pamap_register(void)
 	gbench_register(look_up, NULL, "pamap/look_up_1M_random/isthmus");
 	gbench_register(look_up_many, NULL, "pamap/look_up_1M_random/isthmus, batches of 16");
 	for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++)
-		gbench_register(look_up_by_peer, &peers[i], "pamap/look_up_1M_random/%s", peers[i].peer->name);
+		gbench_register(look_up_by_peer, &peers[i], "pamap/look_up_1M_random/%s",
+		                peers[i].peer->name);
 	b = gbench_register(readers, NULL, "pamap/readers/isthmus");
 	gbench_threads(b, 1);
 	gbench_threads(b, 2);

@@ -76,5 +76,6 @@ static void section(struct gbench_state *state, void *context)
 void suite_pamap_flavours_register(void)
 {
 	for (size_t i = 0; i < sizeof(flavours) / sizeof(flavours[0]); i++)
-		gbench_register(section, (void *)(uintptr_t)&flavours[i], "pamap/section/%s", flavours[i].name);
+		gbench_register(section, (void *)(uintptr_t)&flavours[i], "pamap/section/%s",
+		                flavours[i].name);
 }

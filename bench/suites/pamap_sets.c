@@ -42,7 +42,8 @@ static struct pamap_entry place(enum layout layout, size_t index, size_t count)
 	struct pamap_entry e = {.pages = pages, .handle = (uint32_t)index & 0xffffff, .attributes = 1};
 
 	e.owner = (uint16_t)(index / 60000); /* an owner has neighbours */
-	e.page = layout == CONTIGUOUS ? (1 << 18) + index : index * part + random_next(&seed) % (part - pages);
+	e.page =
+	        layout == CONTIGUOUS ? (1 << 18) + index : index * part + random_next(&seed) % (part - pages);
 	return e;
 }
 

@@ -60,7 +60,8 @@ static void *write_on(void *argument)
 	uint64_t random = 1;
 
 	for (unsigned i = 0; !atomic_load_explicit(&writer->stop, memory_order_relaxed); i += 2) {
-		e.page = (UINT64_C(1) << 30) + random_below(&random, 1000000); /* the next region: none of the set's */
+		e.page = (UINT64_C(1) << 30) +
+		         random_below(&random, 1000000); /* the next region: none of the set's */
 		if (i % 4 == 0)
 			e.page = random_next(&random) % (1 << 30);
 		if (pamap_insert(writer->map, &e, PAMAP_EXCLUSIVE) == 0)

@@ -104,10 +104,8 @@ static void replay(struct gbench_state *state, void *context)
 {
 	struct subject *subject = context;
 	const struct plan *plan = &subject->recording->plan;
-	struct replay_setup setup = {.peer = subject->peer,
-	                             .plan = plan,
-	                             .region = region,
-	                             .multi = gbench_argument(state) > 1};
+	struct replay_setup setup = {
+	        .peer = subject->peer, .plan = plan, .region = region, .multi = gbench_argument(state) > 1};
 	static struct replay_result result;
 	static struct total total;
 	struct replay_fault fault;

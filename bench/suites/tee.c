@@ -423,7 +423,8 @@ void suite_tee_register(void)
 	for (size_t i = 0; i < sizeof(providers) / sizeof(providers[0]); i++)
 		add_calls(providers[i].name, call_peer, (void *)(uintptr_t)&providers[i]);
 	for (int i = 0; i < MALLOC_PEERS; i++) {
-		allocators[i] = (struct provider){.name = malloc_peers[i].name, .allocator = &malloc_peers[i]};
+		allocators[i] =
+		        (struct provider){.name = malloc_peers[i].name, .allocator = &malloc_peers[i]};
 		if (malloc_peers[i].alloc)
 			add_calls(allocators[i].name, call_peer, &allocators[i]);
 	}

@@ -186,7 +186,8 @@ void suite_tee_device_register(void)
 
 		gbench_use_real_time(gbench_register(in_a_row, way, "tee/device/%s", ways[i].who));
 		if (ways[i].apart)
-			gbench_use_manual_time(gbench_register(apart, way, "tee/device_apart/%s", ways[i].who));
+			gbench_use_manual_time(
+			        gbench_register(apart, way, "tee/device_apart/%s", ways[i].who));
 	}
 }
 

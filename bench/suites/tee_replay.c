@@ -139,7 +139,7 @@ static void world_make(struct world *world, const struct recording *recording)
 	world->driver = ist_manager_driver_pool(world->manager);
 	world->client = ist_manager_client_pool(world->manager);
 	world->places = must_allocate(recording->plan.slot_count + 1, sizeof(*world->places));
-	}
+}
 
 static void world_drop(struct world *world)
 {

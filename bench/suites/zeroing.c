@@ -18,7 +18,8 @@ static size_t bytes_of(const struct gbench_state *state)
 {
 	size_t bytes = (size_t)gbench_argument(state) * IST_PAGE_SIZE;
 
-	memset(zeroed.memory, 1, bytes); /* after a hole was punched, nobody shall pay for the system's new pages */
+	memset(zeroed.memory, 1,
+	       bytes); /* after a hole was punched, nobody shall pay for the system's new pages */
 	return bytes;
 }
 
@@ -61,7 +62,8 @@ static void by_punching(struct gbench_state *state, void *context)
 
 static void add(const char *who, gbench_function *function)
 {
-	gbench_over(gbench_register(function, NULL, "client/zeroed/%s", who), "pages", 1, 4, 16, 64, 1024, 16384);
+	gbench_over(gbench_register(function, NULL, "client/zeroed/%s", who), "pages", 1, 4, 16, 64, 1024,
+	            16384);
 }
 
 void suite_zeroing_register(void)
