@@ -6,8 +6,7 @@
 
 #include "maps.h"
 
-#include <stdlib.h>
-
+#include "lib/must.h"
 #include "rcu/rcu.h"
 
 enum { PAGE_SHIFT = 12 };
@@ -37,18 +36,15 @@ static int match(struct cds_lfht_node *node, const void *key)
 
 static void *create(size_t most)
 {
-	struct hash *hash = calloc(1, sizeof(*hash));
+	struct hash *hash = must_allocate(1, sizeof(*hash));
 	size_t buckets = 1;
 
-	if (!hash)
-		abort();
 	while (buckets < most)
 		buckets *= 2;
 	hash->table = cds_lfht_new(buckets, buckets, buckets, 0, NULL);
-	hash->entries = calloc(most, sizeof(*hash->entries));
+	must(!hash->table);
+	hash->entries = must_allocate(most, sizeof(*hash->entries));
 	hash->most = most;
-	if (!hash->table || !hash->entries)
-		abort();
 	return hash;
 }
 
@@ -58,8 +54,7 @@ static void insert(void *map, uint64_t paddr, uint64_t bytes, uint64_t vaddr)
 	struct entry *entry;
 
 	(void)bytes;
-	if (hash->count == hash->most)
-		abort();
+	must(hash->count == hash->most);
 	entry = &hash->entries[hash->count++];
 	entry->page = paddr >> PAGE_SHIFT;
 	entry->vaddr = vaddr;

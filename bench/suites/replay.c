@@ -129,14 +129,11 @@ static void replay(struct gbench_state *state, void *context)
 static void add(struct recording *recording, const struct peer *peer)
 {
 	uint64_t once = operations(&recording->plan);
-	struct subject *subject =
-	        once ? calloc(1, sizeof(*subject)) : NULL; /* for as long as the program runs */
+	struct subject *subject = must_allocate(1, sizeof(*subject)); /* for as long as the program runs */
 	struct gbench *b;
 
 	if (!once)
 		return; /* nothing but registrations: there is nothing to compare */
-	if (!subject)
-		exit(1);
 	*subject = (struct subject){.peer = peer, .recording = recording};
 	b = gbench_register(replay, subject, "replay/%s/%s", recording->name, peer->name);
 	gbench_arguments(b, "workers", (const int64_t[]){1, recording->plan.worker_count},
@@ -148,10 +145,10 @@ static void add(struct recording *recording, const struct peer *peer)
 
 static void add_file(const char *path, bool with_jemalloc)
 {
-	struct recording *recording = calloc(1, sizeof(*recording));
-	struct trace_error error = {"no memory"};
+	struct recording *recording = must_allocate(1, sizeof(*recording));
+	struct trace_error error;
 
-	if (!recording || recording_load(path, recording, &error)) {
+	if (recording_load(path, recording, &error)) {
 		fprintf(stderr, "%s\n", error.text);
 		exit(1);
 	}
