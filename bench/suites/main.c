@@ -85,10 +85,8 @@ static void register_all(const char *traces, bool arenas, const char *why)
 	suite_tee_front_register();
 	if (traces && !arenas)
 		fprintf(stderr, "recordings are not replayed through jemalloc: %s\n", why);
-	if (traces) {
-		suite_tee_replay_register(traces);
+	if (traces)
 		suite_replay_register(traces, arenas);
-	}
 }
 
 int main(int argc, char **argv)

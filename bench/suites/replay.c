@@ -152,6 +152,7 @@ static void add_file(const char *path, bool with_jemalloc)
 		fprintf(stderr, "%s\n", error.text);
 		exit(1);
 	}
+	suite_tee_replay_register(recording);
 	add(recording, &peer_isthmus);
 	add(recording, &peer_bestfit);
 	if (with_jemalloc)

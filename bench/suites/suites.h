@@ -26,7 +26,8 @@ void suite_guest_register(void);
 void suite_tee_register(void);
 void suite_tee_device_register(void); /* this one alone */
 void suite_tee_front_register(void);
-void suite_tee_replay_register(const char *directory); /* of the recordings there */
+struct recording;
+void suite_tee_replay_register(const struct recording *recording); /* which stays */
 void suite_replay_register(const char *directory, bool with_jemalloc); /* of the recordings there */
 
 /* Also what takes a gigabyte, or many seconds. */

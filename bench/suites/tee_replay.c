@@ -18,7 +18,6 @@
 #include <isthmus/tee.h>
 
 #include <errno.h>
-#include <glob.h>
 
 #include "lib/clock.h"
 #include "replay/recording.h"
@@ -235,27 +234,13 @@ static void add(const struct recording *recording, const char *who, const struct
 	gbench_use_manual_time(b);
 }
 
-void suite_tee_replay_register(const char *directory)
+void suite_tee_replay_register(const struct recording *recording)
 {
-	struct trace_error error;
-	char pattern[4096];
-	glob_t found;
+	uint64_t *refused = must_allocate(1, sizeof(*refused));
 
-	snprintf(pattern, sizeof(pattern), "%s/*.istrace", directory);
-	must(glob(pattern, 0, NULL, &found) != 0);
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		struct recording *recording = must_allocate(1, sizeof(*recording));
-		uint64_t *refused = must_allocate(1, sizeof(*refused));
-
-		*refused = UINT64_MAX;
-		if (recording_load(found.gl_pathv[i], recording, &error)) {
-			fprintf(stderr, "%s\n", error.text);
-			exit(1);
-		}
-		if (!recording->plan.step_count)
-			continue;
-		add(recording, "isthmus", &front, refused);
-		add(recording, "isthmus, bare pools", &bare, refused);
-	}
-	globfree(&found);
+	*refused = UINT64_MAX;
+	if (!recording->plan.step_count)
+		return;
+	add(recording, "isthmus", &front, refused);
+	add(recording, "isthmus, bare pools", &bare, refused);
 }
