@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 #include <pthread.h>
-#include <stdlib.h>
 
+#include "lib/must.h"
 #include "maps.h"
 #include "tree.h"
 
@@ -20,14 +20,10 @@ struct locked_tree {
 
 static void *create(size_t most)
 {
-	struct locked_tree *map = calloc(1, sizeof(*map));
+	struct locked_tree *map = must_allocate(1, sizeof(*map));
 
-	if (!map)
-		abort();
-	map->entries = calloc(most, sizeof(*map->entries));
+	map->entries = must_allocate(most, sizeof(*map->entries));
 	map->most = most;
-	if (!map->entries)
-		abort();
 	pthread_rwlock_init(&map->lock, NULL);
 	map->tree.random = 1;
 	return map;
@@ -39,8 +35,7 @@ static void insert(void *context, uint64_t paddr, uint64_t bytes, uint64_t vaddr
 	struct entry *entry;
 
 	pthread_rwlock_wrlock(&map->lock);
-	if (map->used == map->most)
-		abort();
+	must(map->used == map->most);
 	entry = &map->entries[map->used++];
 	entry->node.first = paddr;
 	entry->bytes = bytes;

@@ -21,8 +21,8 @@ struct map_peer {
 	void (*destroy)(void *map);
 };
 
-/* A balanced tree under a reader-writer lock; std::map under std::shared_mutex. */
-extern const struct map_peer map_peer_tree, map_peer_std;
+/* A balanced tree under a reader-writer lock; std::map under std::shared_mutex; liburcu's hash table, of single pages. */
+extern const struct map_peer map_peer_tree, map_peer_std, map_peer_hash;
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-#include "peers/mempool.h"
+#include "mempool.h"
 
 #include <rte_eal.h>
 #include <rte_mempool.h>

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "lib/must.h"
 #include "page_peers.h"
 
 enum { ORDERS = 40 };
@@ -46,11 +47,9 @@ static void unlink_block(struct buddy *pool, uint32_t page)
 static void *create(char *base, size_t bytes)
 {
 	size_t pages = bytes / IST_PAGE_SIZE;
-	struct buddy *pool = calloc(1, sizeof(*pool) + pages * sizeof(struct page));
+	struct buddy *pool = must_allocate(1, sizeof(*pool) + pages * sizeof(struct page));
 
 	(void)base;
-	if (!pool)
-		abort();
 	pthread_mutex_init(&pool->mutex, NULL);
 	pool->pages = pages;
 	for (int order = 0; order < ORDERS; order++)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/must.h"
 #include "page_peers.h"
 
 struct first_fit {
@@ -17,11 +18,9 @@ struct first_fit {
 static void *create(char *base, size_t bytes)
 {
 	size_t pages = bytes / IST_PAGE_SIZE, words = (pages + 63) / 64;
-	struct first_fit *pool = calloc(1, sizeof(*pool) + (words + 1) * sizeof(uint64_t));
+	struct first_fit *pool = must_allocate(1, sizeof(*pool) + (words + 1) * sizeof(uint64_t));
 
 	(void)base;
-	if (!pool)
-		abort();
 	pthread_mutex_init(&pool->mutex, NULL);
 	pool->pages = pages;
 	if (pages % 64)

@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "lib/must.h"
 #include "page_peers.h"
-
-static void die(const char *what, int error)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(-error));
-	exit(1);
-}
 
 static void *create(char *base, size_t bytes)
 {
@@ -22,10 +13,8 @@ static void *create(char *base, size_t bytes)
 	        .driver_pool_size = IST_PAGE_SIZE,
 	};
 	struct ist_manager *manager;
-	int error = ist_manager_create(&config, &manager);
 
-	if (error)
-		die("ist_manager_create", error);
+	must(ist_manager_create(&config, &manager));
 	return manager;
 }
 
@@ -37,11 +26,8 @@ static bool alloc(void *pool, size_t pages, struct page_run *out)
 
 static void release(void *pool, struct page_run *run)
 {
-	int error = ist_shm_free(&run->shm);
-
 	(void)pool;
-	if (error)
-		die("ist_shm_free", error);
+	must(ist_shm_free(&run->shm));
 }
 
 static size_t free_blocks(void *pool)
@@ -54,10 +40,7 @@ static size_t free_blocks(void *pool)
 
 static void destroy(void *pool)
 {
-	int error = ist_manager_destroy(pool);
-
-	if (error)
-		die("ist_manager_destroy", error);
+	must(ist_manager_destroy(pool));
 }
 
 struct ist_manager *page_peer_manager(void *pool)

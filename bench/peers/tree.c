@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
+#include "lib/random.h"
 #include "tree.h"
 
 #include <stdbool.h>
@@ -36,11 +37,7 @@ void tree_insert(struct tree *tree, struct tree_node *node)
 {
 	struct tree_node **place = &tree->root;
 
-	/* xorshift: the quality needed here is only that callers do not order it. */
-	tree->random ^= tree->random << 13;
-	tree->random ^= tree->random >> 17;
-	tree->random ^= tree->random << 5;
-	node->priority = tree->random;
+	node->priority = (uint32_t)random_next(&tree->random);
 	node->parent = node->child[0] = node->child[1] = NULL;
 	while (*place) {
 		node->parent = *place;

@@ -17,7 +17,7 @@ struct tree_node {
 
 struct tree {
 	struct tree_node *root;
-	uint32_t random; /* state of the priorities; any number but 0 */
+	uint64_t random; /* state of the priorities; any number */
 };
 
 /* The keys of the node are set by the caller, the rest here. */

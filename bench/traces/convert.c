@@ -5,7 +5,7 @@
  *
  *   trace-convert IN OUT [TITLE]
  */
-#include "../trace.h"
+#include "replay/trace.h"
 
 #include <stdio.h>
 #include <string.h>
