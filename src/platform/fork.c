@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Held from before a fork until after it, so that no hook is added in the middle of one. */
 static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -53,4 +56,29 @@ int fork_hook_add(enum fork_turn turn, const struct fork_hook *hook)
 		atomic_store_explicit(&fork_hooks[turn], hook, memory_order_release);
 	pthread_mutex_unlock(&fork_lock);
 	return hook_at(turn) ? 0 : -ENOMEM;
+}
+
+/*
+ * Copies know nothing of each other's variables. What they share is the thread that forks, and its signal mask: the claim is a
+ * signal that the C library keeps for itself (to cancel threads) and lets no program block, blocked by the system call
+ * itself. A thread that is cancelled meanwhile is so after its fork.
+ */
+#define CLAIM (UINT64_C(1) << 31) /* signal 32 */
+
+static uint64_t change_mask(int how, uint64_t signals)
+{
+	uint64_t before = 0;
+
+	syscall(SYS_rt_sigprocmask, how, &signals, &before, sizeof(signals));
+	return before;
+}
+
+bool fork_claim(void)
+{
+	return !(change_mask(SIG_BLOCK, CLAIM) & CLAIM);
+}
+
+void fork_unclaim(void)
+{
+	change_mask(SIG_UNBLOCK, CLAIM);
 }

@@ -10,6 +10,8 @@
 #ifndef PLATFORM_FORK_H
 #define PLATFORM_FORK_H
 
+#include <stdbool.h>
+
 enum fork_turn {
 	FORK_RELEASES, /* no deferred release is half done: waits for one, which may take any of the locks below (rcu) */
 	FORK_HANDLES, /* descriptors of a TEE front (tee) */
@@ -30,5 +32,12 @@ struct fork_hook {
  * takes.
  */
 int fork_hook_add(enum fork_turn turn, const struct fork_hook *hook);
+
+/*
+ * For hooks around what a process has once, while it may have this library several times: in a program, and in what was preloaded
+ * for it. True for the first copy that asks before a fork; the others leave it to that one. It gives the claim back after the fork.
+ */
+bool fork_claim(void);
+void fork_unclaim(void);
 
 #endif

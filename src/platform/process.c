@@ -17,8 +17,10 @@ static void known_make(void)
 
 	if (page == MAP_FAILED)
 		return;
-	platform_wipe_on_fork(&wiped, page, bytes, page);
-	known = page;
+	if (platform_wipe_on_fork(&wiped, page, bytes, page))
+		munmap(page, bytes);
+	else
+		known = page;
 }
 
 int platform_pid(void)

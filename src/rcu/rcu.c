@@ -179,16 +179,28 @@ static void resume_releases(void)
 	pthread_mutex_unlock(&reclaimer.releasing);
 }
 
+static bool
+        has_claim; /* between the hooks: liburcu's locks are ours to take, and not another copy's of this library */
+
+/* liburcu blocks signals, and the mask that it puts back must not have the claim in it. */
 static void before_fork(void)
 {
-	urcu_bp_before_fork();
+	has_claim = fork_claim();
+	if (has_claim) {
+		fork_unclaim();
+		urcu_bp_before_fork();
+		fork_claim();
+	}
 	pthread_mutex_lock(&reclaimer.lock);
 }
 
 static void after_fork_in_parent(void)
 {
 	pthread_mutex_unlock(&reclaimer.lock);
-	urcu_bp_after_fork_parent();
+	if (has_claim) {
+		fork_unclaim();
+		urcu_bp_after_fork_parent();
+	}
 }
 
 /* The thread is gone, and with it the grace period it was in: its items wait again. It was not releasing any. */
@@ -196,7 +208,10 @@ static void after_fork_in_child(void)
 {
 	struct rcu_item *item = reclaimer.grace;
 
-	urcu_bp_after_fork_child();
+	if (has_claim) {
+		fork_unclaim();
+		urcu_bp_after_fork_child();
+	}
 	reclaimer.grace = NULL;
 	reclaimer.running = false;
 	pthread_cond_init(&reclaimer.work, NULL);

@@ -20,7 +20,8 @@
  * enough to be inlined into any program.
  *
  * fork: hooks (platform/fork.h) call liburcu's urcu_bp_before_fork and its two
- * counterparts, so a child may read and update. A program that installs them itself must not do so twice. A release
+ * counterparts, so a child may read and update; once, also where a process has this library several times. A program must not
+ * call them itself. A release
  * that is running is waited for: what was queued runs to its end in the parent, or from its beginning in both.
  */
 #ifndef RCU_RCU_H
