@@ -28,6 +28,7 @@ model() {
 	transit) echo genmc/transit.c 7 "$sequences" ;;
 	pamap) echo genmc/pamap.c 12 ;;
 	registry) echo genmc/registry.c 2 -DPERCPU_FALLBACK_ONLY ;;
+	sequence) echo genmc/sequence.c 2 ;;
 	record) echo genmc/record.c 2 -DPERCPU_FALLBACK_ONLY -DRECORD_LINK_PAGES=2u ;;
 	tags) echo genmc/tags.c 1 -DPERCPU_FALLBACK_ONLY -DTAGS_PAGES=2u -DTAGS_FROM=1u -DTAGS=1u ;;
 	room) echo genmc/room.c 1 -DPERCPU_FALLBACK_ONLY ;;
@@ -35,7 +36,7 @@ model() {
 	*) return 1 ;;
 	esac
 }
-models='magazine count plug token record tags room rest registry buddy index references pamap transit page_tree'
+models='magazine count plug token record tags room rest registry sequence buddy index references pamap transit page_tree'
 
 # The mutants of each model, and the scenario that must find them.
 mutants() {
