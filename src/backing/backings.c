@@ -260,7 +260,7 @@ bool backings_are_used(struct space *space, const struct range *range)
 	struct pamap_entry entry;
 	bool used = false;
 
-	/* After the mark, if there is one: see is_contested in register.c. */
+	/* After the mark, if there is one: see is_contested in mapping/register.c. */
 	fence_full();
 	rcu_enter();
 	while (!used) {
@@ -316,7 +316,7 @@ static bool is_backing_used(struct space *space, uint64_t paddr)
 	return all.pages && backings_are_used(space, &all);
 }
 
-/* What holds a backing that is `leaving`: nothing, and then it is out of the maps. */
+/* Of a backing that is `leaving`: out of the maps, if nothing holds it; else -EBUSY, and it is not leaving any more. */
 static int finish_removal(struct space *space, struct backing *backing)
 {
 	struct range all = {backing->page, backing->pages};

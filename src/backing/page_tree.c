@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* The tree itself, and a mapping's way into it and out. What several mappings share is in sharing.c, lookups in find.c. */
+/* The tree itself, and a mapping's way into it and out. What several mappings share is in sharing.c, lookups in mapping/find.c. */
 #include "backing/page_tree.h"
 
 #include <errno.h>

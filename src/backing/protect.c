@@ -18,7 +18,7 @@ static int check_range(uint64_t paddr, uint64_t size, struct range *out)
 	return 0;
 }
 
-/* See begin_removal. */
+/* As begin_removal in backings.c: first nothing new may come there. */
 static int begin_protection(struct space *space, const struct range *wanted)
 {
 	struct ranges *old = atomic_load_explicit(&space->protections, memory_order_relaxed), *with;

@@ -21,7 +21,7 @@
  * that was freed, whose place was used again, or whose size was changed is refused. Where the allocation starts is in
  * the handle once more, so that a changed address is told as well.
  *
- * What is behind the number of a live allocation is what begin_life wrote, as long as it lives. So it may be read before
+ * What is behind the number of a live allocation is what driver_begin_life wrote, as long as it lives. So it may be read before
  * the number: if that then tells of the handle's life, it was of this life. It is written before the number: who finds the
  * number without having been given a handle (bulk.h) finds what belongs to it.
  *

@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * Lookups and references: no lock, no waiting, but for the last put of a mapping that was unregistered meanwhile. See [space.S1]
- * to [space.S4] in space.h.
+ * to [space.S4] in space/record.h.
  */
 #include "mapping/lookup.h"
 

@@ -66,7 +66,7 @@ int space_create_owner(struct space *space, const struct ist_owner_config *confi
 	return error;
 }
 
-/* With the keeper's lock held. */
+/* With space.lock held. */
 static struct ist_owner_stats stats_of(struct owner *owner)
 {
 	struct ist_owner_stats stats;

@@ -47,7 +47,7 @@ static inline int pages_add(struct page_list *list, uint64_t page, uint64_t page
 
 /*
  * The pages whose addresses stand in an array of somebody else's, which may change at any time: each word is read once, here and nowhere
- * else. Added to a list, or as an array of page numbers for free(). -EINVAL: one is no multiple of IST_PAGE_SIZE; -ENOMEM.
+ * else (of OP-TEE's lists wire.c has made a copy before). Added to a list, or as an array of page numbers for free(). -EINVAL: one is no multiple of IST_PAGE_SIZE; -ENOMEM.
  */
 int pages_copy(struct page_list *list, const uint64_t *from, uint64_t count);
 int pages_copy_numbers(const uint64_t *from, uint64_t count, uint64_t **out);

@@ -12,7 +12,7 @@
  */
 struct placing {
 	uint64_t segments;
-	uint64_t protections; /* their number when it was looked for protected pages [space.E1] */
+	uint64_t protections; /* space.protections_changed as it was before the look [space.E1] */
 	uint8_t attributes;
 	bool in_views;
 	bool needs_lock; /* to be mapped again: what is not known yet of a backing is found out under space.lock */

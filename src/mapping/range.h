@@ -7,7 +7,7 @@
 
 #include "space/space.h"
 
-/* For MAPPING_RANGE, in the place of place: nothing accessible yet (range.c). */
+/* What place() is for other kinds: reserves addresses; nothing is accessible yet. */
 int range_reserve(struct space *space, uint32_t slot, unsigned flags);
 /* Its pages out of their nodes, some of them, as page_tree_withdraw (range.c). */
 void range_withdraw(struct space *space, uint32_t slot, uint32_t *budget);

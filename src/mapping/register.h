@@ -6,6 +6,7 @@
 #include "mapping/request.h"
 #include "space/space.h"
 
+/* *slot: a mapping that is LIVE, of the given kind. Under space.lock. */
 int space_register(struct space *space, const struct request *request, uint32_t *slot);
 /* The same without the lock, and once more where there is room to be made. */
 int space_register_and_describe(struct space *space, const struct request *request, struct ist_mapping *out);

@@ -6,9 +6,7 @@
 #include "mapping/pages.h"
 #include "space/record.h"
 
-/*
- * What a registration wants, copied and checked for itself. out: a mapping that is LIVE, of the given kind. Under the lock.
- */
+/* What a registration wants, copied and checked for itself. */
 struct request {
 	struct page_list list;
 	uint64_t offset, size, cookie;

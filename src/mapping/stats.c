@@ -4,7 +4,7 @@
 
 #include "reclaim/resting.h"
 
-static uint64_t covers_bytes(struct space *space)
+static uint64_t page_trees_bytes(struct space *space)
 {
 	uint64_t bytes = 0;
 
@@ -40,7 +40,7 @@ static uint64_t bookkeeping(struct space *space)
 	       atomic_load_explicit(&space->owners.index.bytes, memory_order_relaxed) +
 	       atomic_load_explicit(&space->segment_bytes, memory_order_relaxed) +
 	       space->backings.slots.bytes + space->links.slots.bytes + space->groups.slots.bytes +
-	       covers_bytes(space);
+	       page_trees_bytes(space);
 }
 
 void space_stats(struct space *space, struct ist_mapping_stats *out)

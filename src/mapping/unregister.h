@@ -6,8 +6,8 @@
 #include "space/space.h"
 
 /*
- * End a mapping (unregister.c). Under the lock, and not its owner's. try: -EBUSY if it is referenced. After success *last says whether it has gone
- * into the limbo (or the cache); otherwise whoever has the last reference will put it there.
+ * End a mapping. Under space.lock, without its owner's, which it takes. try: -EBUSY if it is referenced. After success *last says whether
+ * it has gone into the limbo, the cache or to rest (reclaim/); otherwise whoever has the last reference will put it there.
  */
 int space_end(struct space *space, uint32_t slot, bool try, bool *last);
 /* The same of an owner who is being destroyed, in steps: *budget is what is left of so many stretches. */

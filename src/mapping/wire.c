@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * OP-TEE's list of pages, as it lies in shared memory. The other side may write there while we read: each word is copied
- * exactly once, into a buffer of our own, and everything that is decided is decided about the buffer [space.S5]. The system copies:
+ * OP-TEE's list of pages, as it lies in shared memory. The other side may write there while we read: a page is
+ * copied into a buffer of our own, and everything that is decided is decided about the buffer [space.S5]. The system copies:
  * a page that is not there (a file that was truncated) is an error, and one that comes late holds up nobody else.
  */
 #include "mapping/wire.h"

@@ -6,7 +6,7 @@
 #include "mapping/request.h"
 #include "space/space.h"
 
-/* A list page of the wire format into a private copy (wire.c). */
+/* The whole list into request->list, page by page, each by way of a private copy; and the request's offset. Errors as of the registration. */
 int wire_read(struct space *space, uint64_t list, struct request *request);
 
 #endif

@@ -8,8 +8,8 @@
  * that count for the quota or are still referenced, and one for everything else until the teardown has walked through.
  *   [owner.O1] Who brings it to 0 has ended the owner's life: the linearization point of that is this decrement.
  *
- * A GONE owner stays findable by id until somebody who holds the mutex clears it away; a grace period later its number is used
- * again. All but owner_put and the reading of `state` is under the mutex of whoever has the table.
+ * A GONE owner stays findable by id until somebody who holds space.lock clears it away; a grace period later its number is used
+ * again. All but owner_put and the reading of `state` is under space.lock.
  *
  * A thread that stops between its decrement to 0 and the store of GONE keeps that one id busy, nothing else.
  */
@@ -50,7 +50,7 @@ struct owner {
 	struct index cookies; /* its mappings */
 	_Atomic uint32_t state;
 	uint64_t ticket; /* not 0: cleared away, waiting for readers */
-	_Atomic uint32_t hidden; /* when its end began: a number that its keeper counts */
+	_Atomic uint32_t hidden; /* when its end began: a number that the space counts (space.hiding) */
 	bool shown_again; /* nothing of it is hidden any more: there is nothing */
 	bool walked; /* teardown has been everywhere */
 	bool client_done; /* teardown has walked through the client pool */
@@ -63,7 +63,7 @@ struct owner {
 	uint64_t owed; /* mappings that have ended and are still to be put */
 	uint32_t next_owed;
 	uint32_t first,
-	        first_cached; /* of its mappings, a list through their slots; and of those in the cache, under the keeper's lock */
+	        first_cached; /* of its mappings, a list through their slots; and of those in the cache, under space.lock */
 	uint32_t next; /* of unused ones, of those that are gone, of those that wait for readers */
 	struct owner_table *table;
 	struct ist_owner_config config;
@@ -92,7 +92,7 @@ static inline bool owner_is_live(struct owner *owner)
 	return atomic_load_explicit(&owner->state, memory_order_relaxed) == OWNER_LIVE;
 }
 
-/* By id, in whatever state; null: none. In a read section for those without the mutex. */
+/* By id, in whatever state; null: none. In a read section for those without the lock. */
 struct owner *owner_find(struct owner_table *table, uint32_t id);
 
 /* Errors as of ist_owner_create. */

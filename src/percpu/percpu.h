@@ -102,7 +102,7 @@ struct percpu {
 	size_t table_bytes, all_bytes;
 	struct platform_wiped wiped; /* the table */
 	bool sequences; /* rseq is in use */
-	bool has_tokens; /* blocks have words of token.h */
+	bool has_tokens; /* blocks have owner tokens (token.h) */
 	const uint16_t *slots; /* of each class */
 	_Atomic uint8_t *ready; /* a byte a block: 1 before it is plugged, 0 when drained */
 	_Alignas(64) _Atomic uint32_t drainers;
@@ -189,7 +189,7 @@ percpu_replace(struct percpu *percpu, uint64_t token, _Atomic uint64_t *at, uint
 	return token & TOKEN_ON && arch_replace(&percpu->table, token, at, expected, next);
 }
 
-/* To be called before anybody else knows it: give words to blocks. Nothing without rseq. */
+/* To be called before anybody else knows it: give tokens to blocks. Nothing without rseq. */
 void percpu_use_tokens(struct percpu *percpu);
 void percpu_begin_token(struct percpu *percpu, uint32_t block);
 

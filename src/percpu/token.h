@@ -6,10 +6,10 @@
  * Guaranteed: of several who end one object at once, on whatever CPUs, exactly one is told that it did.
  *
  * A compare-exchange tells who was first, and costs more than all the rest of a free. As long as only one CPU ends an object, a
- * sequence that compares and then stores tells as well. So each block has a token, a word {check 12, block 10, epoch 31, block 6,
+ * sequence that compares and then stores tells as well. So each block has a token, which is a word {check 12, block 10, epoch 31, block 6,
  * on 1}. A pop brings it along (percpu_token_here for what is not popped), and it stays with the object (in the handle
  * of an allocation, for one).
- *  - An object with the token of the CPU that we are on, and on: percpu_retire compares the block's
+ *  - An object whose token is that of the CPU that we run on, and is on: percpu_retire compares the block's
  *    token and the object's state, and stores the state, in one sequence.
  *  - Any other: percpu_revoke takes that right away from the object's CPU; from then on a compare-exchange decides.
  *

@@ -59,7 +59,7 @@ int fork_hook_add(enum fork_turn turn, const struct fork_hook *hook)
 }
 
 /*
- * Copies know nothing of each other's variables. What they share is the thread that forks, and its signal mask: the claim is a
+ * Several copies of this library in a process know nothing of each other's variables. What they share is the thread that forks, and its signal mask: the claim is a
  * signal that the C library keeps for itself (to cancel threads) and lets no program block, blocked by the system call
  * itself. A thread that is cancelled meanwhile is so after its fork.
  */

@@ -15,7 +15,7 @@
 enum fork_turn {
 	FORK_RELEASES, /* no deferred release is half done: waits for one, which may take any of the locks below (rcu) */
 	FORK_HANDLES, /* descriptors of a TEE front (tee) */
-	FORK_MANAGERS, /* the locks of mappings and providers, manager by manager */
+	FORK_MANAGERS, /* of all managers: all locks of mappings, then those of providers */
 	FORK_MAPS, /* PA maps */
 	FORK_REGISTRY, /* of pools */
 	FORK_READERS, /* liburcu's own */

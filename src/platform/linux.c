@@ -262,14 +262,20 @@ int platform_reserve_at(void *where, size_t bytes)
 
 int platform_map_again_at(void *where, size_t bytes, void *from, int writable)
 {
+	int error;
+
 	if (planned_failure())
 		return -ENOMEM;
 	/* An old size of 0 asks for another mapping of the same pages. */
 	if (mremap(from, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, where) == MAP_FAILED)
 		return close_hole(where, bytes, -errno);
-	if (!writable && mprotect(where, bytes, PROT_READ))
-		return -errno;
-	return 0;
+	if (writable || mprotect(where, bytes, PROT_READ) == 0)
+		return 0;
+	error = -errno;
+	/* What is to be read only must not stay writable. */
+	if (mmap(where, bytes, PROT_NONE, RESERVED | MAP_FIXED, -1, 0) == where)
+		return error;
+	return close_hole(where, bytes, error);
 }
 
 /* Where a sandbox forbids process_vm_readv: the kernel copies into a pipe, and answers EFAULT as well. */

@@ -15,7 +15,7 @@ enum slab_note {
 	NOTE_STOCKED, /* objects put into a magazine by a refill */
 	NOTE_FLUSHED, /* taken out by a flush or a drain */
 	NOTE_CACHED, /* granules in the block's magazines when last looked at, as changed since by slow paths */
-	NOTE_LOOK, /* where the look at the block's magazines is: look_on in slab.c */
+	NOTE_LOOK, /* where the look at the block's magazines is: look_on in keep.c */
 	NOTE_SEEN, /* granules in those that it has come by */
 	NOTE_LARGEST, /* {granules 48, class 16} of the one that holds most, of those */
 	NOTE_CLOSED, /* its magazines have no capacity, because the pool is crowded */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * Backings: records in slots, found by physical and by virtual address in the PA maps, whose handle is the slot's number; in a read
- * section, or under the space's mutex. A record is used again a grace period after it left the maps.
+ * Backings: records in slots, found by physical and by virtual address in the PA maps, which have the slot's number as their handle.
+ * They are looked at in a read section, or under space.lock. A record is used again a grace period after it left the maps.
  */
 #ifndef SPACE_BACKING_H
 #define SPACE_BACKING_H
@@ -28,10 +28,11 @@ struct backing {
 	bool ours; /* the view */
 	bool large; /* a file of larger pages than the host's: no piece of it can be mapped */
 	atomic_bool leaving; /* it is being removed: nothing new */
-	/* Under the mutex: */
+	/* Under space.lock: */
 	bool listed; /* in the maps */
 	atomic_bool seams_known; /* with release: from then on they are constant */
-	uint64_t *seam; /* of the caller's memory (seams.c): addresses where another file begins, ascending */
+	uint64_t *
+	        seam; /* of the caller's memory (backing/seams.c): addresses where another file begins, ascending */
 	size_t seams;
 	uint64_t offset;
 	uint32_t next; /* of unused or abandoned ones */
@@ -42,7 +43,8 @@ struct backing {
 struct backings {
 	struct slots slots;
 	uint32_t unused;
-	uint32_t abandoned; /* adding failed, and what had been done could not be undone yet (backings.c) */
+	uint32_t
+	        abandoned; /* adding failed, and what had been done could not be undone yet (backing/backings.c) */
 	uint64_t count; /* in the maps, but for the abandoned */
 };
 
@@ -66,7 +68,7 @@ static inline bool backing_needs_lock(const struct backing *backing)
 static inline bool backing_pin(struct backing *backing)
 {
 	atomic_fetch_add_explicit(&backing->uses, 1, memory_order_relaxed);
-	fence_full(); /* pairs with that of is_used in backings.c, between `leaving` and the reading of `uses` */
+	fence_full(); /* pairs with that of backings_are_used in backing/backings.c, between `leaving` and the reading of `uses` */
 	if (!backing_is_leaving(backing))
 		return true;
 	atomic_fetch_sub_explicit(&backing->uses, 1, memory_order_release);

@@ -2,15 +2,15 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * What is protected: ranges of physical pages, sorted and disjoint. Few and rarely changed: an array, which is copied to add to it,
- * so that whoever registers looks through it in a read section without a lock. Changes are made under the space's mutex.
+ * so that whoever registers looks through it in a read section without a lock. Changes are made under space.lock.
  *
- *   [space.E1] Who protects publishes the array (release), then the next number of `changes` (release), then a full fence, then looks
+ *   [space.E1] Who protects publishes the array (release), then the next number, space.protections_changed (release), then a full fence, then looks
  *        whether something there is in use. Who registers without the lock reads the number (acquire), then the array; links
  *        his pages; then a full fence; then reads the number again. If it is the same, the second fence came before the
  *        first, and the links are found; else it is done over under the lock. If the number that was read first is of this
  *        change already, so is the array.
  *   [space.E2] A range is taken out by a mark (relaxed), so that it takes no memory and cannot fail: who registers at the same time
- *        may be refused or not. The next copy leaves it out. No ABA: nothing is compared but `changes`, which only grows.
+ *        may be refused or not. The next copy leaves it out. No ABA: nothing is compared but space.protections_changed, which only grows.
  *
  * A thread that stops in a read section keeps the arrays that were replaced since, and holds up nobody.
  */

@@ -4,13 +4,13 @@
  * What there is to know of a mapping, and how it comes to be found, kept and unmapped.
  *
  * A mapping is a record in a slot. It is found by cookie (table/index.h); by physical address, through the PA map, which has the
- * backings, and the tree of the backing's pages (page_tree.h); and by virtual address, through the other map, which has the backings that are
+ * backings, and the tree of the backing's pages (backing/page_tree.h); and by virtual address, through the other map, which has the backings that are
  * mapped as a whole, or the owners of the window's runs (window.h). The record says whether it is alive:
  *
  *   refs = {LIVE 1, ENDED 1, holds 31, references 31}
  *
  * References are what users have; holds are the library's own: of an unregister under way, of ranges that lie in the pages of
- * this one (mmio.c), of who has it mapped side by side (contiguous.c), of a range that is being changed. A put takes back a reference and never a hold.
+ * this one (mapping/mmio.c), of who has it mapped side by side (mapping/contiguous.c), of a range that is being changed. A put takes back a reference and never a hold.
  *
  *   [space.S1] Registration makes everything ready, enters the indexes, and stores LIVE with release last: its linearization
  *        point for lookups by cookie and for references. Lookups by address do not ask for LIVE and see each stretch from
@@ -24,7 +24,7 @@
  *        generation. So inside a read section a record that an index led to stays the same mapping, its address stays
  *        mapped, and no handle is mistaken (generations have 32 bits; a stale handle is mistaken only for the use of the
  *        same slot 2^32 uses later, at a million a second for one slot after more than an hour of nothing else).
- *   [space.S5] Nothing of ours lies in shared memory; whatever is read there is copied once (wire.c).
+ *   [space.S5] Nothing of ours lies in shared memory; whatever is read there is copied once (mapping/wire.c).
  *
  * A thread that stops:
  *   in a lookup: holds back the limbo, by its read section; nothing else;
@@ -52,9 +52,9 @@
 #define REFS_ANY (REFS_ENDED - 1) /* references and holds */
 #define REFS_HOLDS (REFS_ANY & ~REFS_COUNT)
 
-/* AGAIN: the pages of another one, side by side (contiguous.c). */
+/* AGAIN: the pages of another one, side by side (mapping/contiguous.c). */
 enum mapping_kind { MAPPING_PAGES, MAPPING_MMIO, MAPPING_RANGE, MAPPING_PROVIDED, MAPPING_AGAIN };
-/* Where its pages are: nowhere; in a run of the window; in the views of their backings; in the run of another one (mmio.c). */
+/* Where its pages are: nowhere; in a run of the window; in the views of their backings; in the run of another one (mapping/mmio.c). */
 enum mapping_place { PLACE_NONE, PLACE_RUN, PLACE_VIEW, PLACE_PARENT };
 
 struct mapping {
@@ -81,14 +81,14 @@ struct mapping {
 	atomic_bool held; /* unregistered, but referenced: its links stay [backing.C3] */
 	/* Under the lock, and after its end the limbo's: */
 	bool cached; /* unregistered, in the cache */
-	bool rested; /* ended, and its generation is still to change: resting.h */
+	bool rested; /* ended, and its generation is still to change: reclaim/resting.h */
 	bool changing; /* MAPPING_RANGE: pages are leaving, without the lock */
 	uint32_t linked;
 	uint32_t left, out, out_link; /* links to withdraw, from this segment and link on */
 	uint32_t previous, next; /* of the owner's mappings; next: also in the limbo, and of unused ones */
 	/*
-	 * In the cache. Otherwise older counts how often it was mapped (mmio.c, contiguous.c), or is the slot of the first one: of
-	 * AGAIN, and constant then.
+	 * In the cache. Otherwise older counts how often it was mapped (mapping/mmio.c, mapping/contiguous.c), or is the slot of the first one: of
+	 * AGAIN, and constant then. In a slot that nobody has, the next list (mapping/slots.c).
 	 */
 	uint32_t older, newer;
 	uint64_t pages;
@@ -102,7 +102,7 @@ struct mapping {
 		};
 	};
 	/* Under the lock. PLACE_RUN: none any more if its count is 0; PLACE_PARENT: first is the slot of the one whose pages these
-	 * are (mmio.c); PLACE_VIEW: it is that of AGAIN, if there is one. */
+	 * are (mapping/mmio.c); PLACE_VIEW: it is that of AGAIN, if there is one. */
 	struct run run;
 };
 

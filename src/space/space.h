@@ -6,13 +6,13 @@
  * What is used where its backings are mapped comes and goes under the lock of its owner alone: his cookies, his list, his quota,
  * his slots. Everything else of the control path is under space.lock, and takes the owner's for what is his. So from the moment an
  * owner is DYING, which is set under both, all of his is under space.lock. What is protected or `leaving` is marked under space.lock;
- * who has the owner's alone looks for marks after its links are in their nodes (register.c), and if there is one asks again
+ * who has the owner's alone looks for marks after its links are in their nodes (mapping/register.c), and if there is one asks again
  * under space.lock.
  *
- * Locks, in the order in which they nest: space.lock (control path; never taken inside a read section), pamap's, owners' (never
- * two), space.making (a few instructions), those of
- * sharing.c (log n of a node's links, also by the last put), those of stocks, limbo.working (the reclaimer, while it unmaps), limbo.lock
- * (a few instructions, also by the last put), the reclaimer's own.
+ * Locks, in the order in which they nest: space.lock (control path; never taken inside a read section); in it, none of them inside
+ * another, provider.lock (provider/provider.h), pamap's, owners' (two at once only around a fork); in an owner's space.making (a few
+ * instructions), those of backing/sharing.c (log n of a node's links, also by the last put), those of stocks, limbo.working (the
+ * reclaimer, while it unmaps), limbo.lock (a few instructions, also by the last put), the reclaimer's own.
  *
  * Whoever holds space.lock or an owner's does not wait for readers (but for the 100 ms of pamap.h [pamap.A5], when backings come and go and
  * too much waits for them), for references or for foreign pages, and calls nobody outside the library. What needs such a wait has two halves: what it takes

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * The begin hides all that he has: by his state, which all lookups ask. The steps then end his mappings one by one, as unregister
- * does, and last comes his client memory.
+ * does; then his client memory, last that in regions of a provider. What a provider handed out for his mappings goes back to it with the
+ * next trim (return_ended in provider/provider.c).
  *
  * If the thread that steps stops for good, another one goes on where it was: progress is in the owner's record.
  */
@@ -15,7 +16,7 @@
 #include "mapping/unregister.h"
 #include "reclaim/cache.h"
 
-/* Hide all that he has at once: see owner_is_shown, which reads in the opposite order. */
+/* Hide all that he has at once: see owner_is_shown in mapping/find.c, which reads in the opposite order. */
 static void begin(struct space *space, struct owner *owner)
 {
 	uint64_t hiding = atomic_load_explicit(&space->hiding, memory_order_relaxed);

@@ -17,6 +17,7 @@
 
 #include <isthmus/stat.h>
 
+#include "platform/platform.h"
 #include "support/failing_system.h"
 #include "support/guest.h"
 
@@ -529,10 +530,33 @@ static void each_call_and_all_after_it(void **state)
 	all(true);
 }
 
+/* What is to be read only is mapped, and then made so: when that is refused it does not stay, writable. */
+static void read_only_or_nothing(void **state)
+{
+	size_t bytes = platform_page_size();
+	char *from = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *where = platform_reserve(bytes), byte = 0;
+
+	(void)state;
+	assert_true(from != MAP_FAILED && where);
+	memset(from, 7, bytes);
+	system_fail(2, false); /* the first is mremap */
+	assert_int_equal(platform_map_again_at(where, bytes, from, false), -ENOMEM);
+	assert_string_equal(system_failed(), "mprotect");
+	system_fail(0, false);
+	assert_int_not_equal(platform_copy(&byte, where, 1), 0);
+	assert_int_equal(platform_map_again_at(where, bytes, from, false), 0);
+	assert_int_equal(platform_copy(&byte, where, 1), 0);
+	assert_int_equal(byte, 7);
+	platform_release(where, bytes);
+	munmap(from, bytes);
+}
+
 /* With the name of a scenario: only that. */
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(read_only_or_nothing),
 	        cmocka_unit_test(each_call_alone),
 	        cmocka_unit_test(each_call_and_all_after_it),
 	};
