@@ -24,7 +24,7 @@ int ist_driver_pool_alloc_bulk(struct ist_driver_pool *pool, size_t size, unsign
 
 int ist_driver_pool_free_bulk(struct ist_driver_pool *pool, void *const *vaddrs, unsigned count)
 {
-	if (__builtin_expect(!pool || !vaddrs, 0) && (!pool || count > 0))
+	if (__builtin_expect(!pool || (!vaddrs && count > 0), 0))
 		return -EINVAL;
 	return driver_pool_free_bulk(pool, vaddrs, count);
 }
