@@ -2,14 +2,14 @@
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
  * The record of a page: {live 1, isolated 1, generation 20, size - 1 in bytes 42}. Live while an allocation starts at the
- * page; otherwise it keeps only the generation for the next one. Only the owner of the page (by the buddy) makes it
+ * page; otherwise it keeps only the generation for the next one. Only who has the page out of the buddy makes it
  * live. What makes it not live, in client_pool_free, is the linearization point that decides which of several frees is
  * obeyed: percpu_replace on the CPU that gave out the allocation's token, else a compare-exchange (percpu/token.h says why
  * these two never meet). A generation that comes round is the only ABA, and shm.h states it.
  *
  * The owner word of the page that an allocation starts at is its owner's tag. Inside an allocation, the owner word of
  * every page whose number is a multiple of RECORD_LINK_PAGES is a link: the distance in pages down to the start.
- *   [client.R1] Both are written by the owner of the page before the record is made live with release: who finds a live
+ *   [client.R1] Both are written by who has the page before the record is made live with release: who finds a live
  *        record with acquire finds these or later ones.
  *   [client.R2] And they are written with release, after the free of what was at the page before: who finds them with
  *        acquire finds the record of that no more.

@@ -322,8 +322,8 @@ static bool run_to_paddr(struct space *space, const struct mapping *mapping, uin
 }
 
 /*
- * The owner of a run, who may be unregistered and stay for the sake of others in his pages (mmio.c): as long as one of these is
- * there, all of the run is found. What is there for the sake of another one (contiguous.c) is found as long as that is, which it
+ * The mapping that has a run. It may be unregistered and stay for the sake of others in its pages (mapping/mmio.c): as long as one of these is
+ * there, all of the run is found. What is there for the sake of another one (mapping/contiguous.c) is found as long as that is, which it
  * keeps. The record is readable as long as it is LIVE or somebody has it: acquire, [space.S1].
  */
 static bool window_to_paddr(struct space *space, uint64_t at, uint64_t len, uint64_t *to)

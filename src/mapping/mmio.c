@@ -3,11 +3,9 @@
 /*
  * MMIO mappings: found by {physical range} when they are mapped, by {vaddr, len} when they are unmapped. Each distinct range that
  * somebody asked for is a mapping; one that lies inside another's pages (same device, older) has no run of its own but a
- * reference to that one, its `parent`.
+ * hold on that one, its parent (PLACE_PARENT, whose slot is in run.first).
  */
 #include "mapping/mmio.h"
-
-#include <isthmus/mmio.h>
 
 #include <errno.h>
 

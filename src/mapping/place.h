@@ -15,7 +15,7 @@ struct placing {
 	uint64_t protections; /* space.protections_changed as it was before the look [space.E1] */
 	uint8_t attributes;
 	bool in_views;
-	bool needs_lock; /* to be mapped again: what is not known yet of a backing is found out under space.lock */
+	bool needs_lock; /* its seams are not known yet (backing/seams.h): they are found out under space.lock */
 };
 /* In a read section or under the lock. */
 int place_check(struct space *space, const struct request *request, struct placing *plan);

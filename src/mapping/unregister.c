@@ -93,8 +93,8 @@ static void end_last(struct space *space, uint32_t slot)
 }
 
 /*
- * Clear LIVE and take a hold: [space.S2]. Whoever has references then, and nobody else, keeps the pages in their nodes: there is
- * none but those, for nobody gets one any more.
+ * Clear LIVE and take a hold: [space.S2]. Who has references now keeps the pages in their nodes (`held`); nobody gets one
+ * after this.
  */
 static int claim(struct mapping *mapping, bool try)
 {

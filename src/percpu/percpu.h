@@ -84,7 +84,7 @@ struct percpu_head {
 	_Atomic uint32_t ended,
 	        threshold; /* how many objects ended here while the token was off, how many turn it on */
 	_Atomic uint32_t revoked; /* the last epoch that ended, with a fence */
-	_Atomic uint64_t note[PERCPU_NOTES]; /* the owner's, relaxed: counters of its slow paths */
+	_Atomic uint64_t note[PERCPU_NOTES]; /* its CPU's, relaxed: counters of its slow paths */
 	_Atomic uint64_t token; /* last, where arch_*.h looks for it; token.h says what it is */
 };
 _Static_assert(sizeof(struct percpu_head) % 16 == 0 &&
