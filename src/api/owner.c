@@ -22,32 +22,23 @@ int ist_owner_create(struct ist_manager *manager, const struct ist_owner_config 
 
 int ist_owner_destroy_begin(struct ist_manager *manager, uint32_t id)
 {
-	struct teardown of;
-
 	if (!manager)
 		return -EINVAL;
-	of = parts_of(manager);
-	return teardown_begin(&of, id);
+	return teardown_begin(parts_of(manager), id);
 }
 
 int ist_owner_destroy_step(struct ist_manager *manager, uint32_t id, uint32_t budget)
 {
-	struct teardown of;
-
 	if (!manager)
 		return -EINVAL;
-	of = parts_of(manager);
-	return teardown_step(&of, id, budget);
+	return teardown_step(parts_of(manager), id, budget);
 }
 
 int ist_owner_destroy(struct ist_manager *manager, uint32_t id)
 {
-	struct teardown of;
-
 	if (!manager)
 		return -EINVAL;
-	of = parts_of(manager);
-	return teardown_owner(&of, id);
+	return teardown_owner(parts_of(manager), id);
 }
 
 int ist_owner_stats(struct ist_manager *manager, uint32_t id, struct ist_owner_stats *out)

@@ -129,8 +129,6 @@ bool memory_is(struct ist_manager *manager, uint32_t types, uint64_t paddr, uint
 	struct ist_memory memory;
 	uint64_t last = last_of(paddr, size);
 
-	if (size == 0)
-		return true;
 	if (last < paddr)
 		return false;
 	while (find(manager, paddr, &memory) && (memory.type & types)) {

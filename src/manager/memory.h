@@ -13,6 +13,7 @@
 int memory_find(struct ist_manager *manager, uint64_t paddr, struct ist_memory *out);
 int memory_next(struct ist_manager *manager, uint64_t paddr, struct ist_memory *out);
 int memory_only(struct ist_manager *manager, uint32_t types, uint64_t size, struct ist_memory *out);
+/* Of one byte at least. */
 bool memory_is(struct ist_manager *manager, uint32_t types, uint64_t paddr, uint64_t size);
 
 #endif

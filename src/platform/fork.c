@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -59,26 +60,32 @@ int fork_hook_add(enum fork_turn turn, const struct fork_hook *hook)
 }
 
 /*
- * Several copies of this library in a process know nothing of each other's variables. What they share is the thread that forks, and its signal mask: the claim is a
- * signal that the C library keeps for itself (to cancel threads) and lets no program block, blocked by the system call
- * itself. A thread that is cancelled meanwhile is so after its fork.
+ * Several copies of this library in a process know nothing of each other's variables. What they share is the thread that forks, and
+ * its signal mask: the claim is a signal that the C library keeps for itself (to cancel threads) and lets no program block,
+ * blocked by the system call itself. A thread that is cancelled meanwhile is so after its fork.
  */
 #define CLAIM (UINT64_C(1) << 31) /* signal 32 */
 
-static uint64_t change_mask(int how, uint64_t signals)
+/* Returns the mask as it was. signals null: nothing changes. */
+static uint64_t change_mask(int how, const uint64_t *signals)
 {
 	uint64_t before = 0;
 
-	syscall(SYS_rt_sigprocmask, how, &signals, &before, sizeof(signals));
+	syscall(SYS_rt_sigprocmask, how, signals, &before, sizeof(before));
 	return before;
 }
 
-bool fork_claim(void)
+bool fork_is_claimed(void)
 {
-	return !(change_mask(SIG_BLOCK, CLAIM) & CLAIM);
+	return (change_mask(SIG_BLOCK, NULL) & CLAIM) != 0;
+}
+
+void fork_claim(void)
+{
+	change_mask(SIG_BLOCK, &(uint64_t){CLAIM});
 }
 
 void fork_unclaim(void)
 {
-	change_mask(SIG_UNBLOCK, CLAIM);
+	change_mask(SIG_UNBLOCK, &(uint64_t){CLAIM});
 }

@@ -35,9 +35,11 @@ int fork_hook_add(enum fork_turn turn, const struct fork_hook *hook);
 
 /*
  * For hooks around what a process has once, while it may have this library several times: in a program, and in what was preloaded
- * for it. True for the first copy that asks before a fork; the others leave it to that one. It gives the claim back after the fork.
+ * for it. The first copy that comes there before a fork finds it unclaimed, and claims it until after the fork; the others leave it
+ * to that one. The claim is in the thread's signal mask.
  */
-bool fork_claim(void);
+bool fork_is_claimed(void);
+void fork_claim(void);
 void fork_unclaim(void);
 
 #endif

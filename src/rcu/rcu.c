@@ -179,16 +179,14 @@ static void resume_releases(void)
 	pthread_mutex_unlock(&reclaimer.releasing);
 }
 
-static bool
-        has_claim; /* between the hooks: liburcu's locks are ours to take, and not another copy's of this library */
+/* Between the hooks: liburcu's locks are ours to take, and not another copy's of this library. */
+static bool has_claim;
 
-/* liburcu blocks signals, and the mask that it puts back must not have the claim in it. */
 static void before_fork(void)
 {
-	has_claim = fork_claim();
+	has_claim = !fork_is_claimed();
 	if (has_claim) {
-		fork_unclaim();
-		urcu_bp_before_fork();
+		urcu_bp_before_fork(); /* first: it remembers the thread's mask, which the claim must not be in */
 		fork_claim();
 	}
 	pthread_mutex_lock(&reclaimer.lock);

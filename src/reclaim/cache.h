@@ -5,8 +5,7 @@
 
 #include "space/space.h"
 
-/* The cache (cache.c). Under the lock. */
-/* may_be_there: what the slot is for has no guard pages, and is no range. */
+/* All under space.lock. may_be_there: what the slot is for has no guard pages, and is no range. */
 bool cache_take(struct space *space, bool may_be_there, uint32_t to);
 bool cache_keep(struct space *space, uint32_t slot); /* false: it does not belong there */
 void cache_drop(struct space *space, uint32_t slot);

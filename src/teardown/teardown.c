@@ -68,18 +68,18 @@ static int free_client(struct ist_client_pool *client, struct owner *owner, uint
 }
 
 /* 1: more to do. */
-static int step(const struct teardown *of, struct owner *owner, uint32_t budget)
+static int step(struct teardown of, struct owner *owner, uint32_t budget)
 {
 	int error = 0;
 
-	end_mappings(of->space, owner, &budget);
+	end_mappings(of.space, owner, &budget);
 	if (budget > 0 && !owner->client_done)
-		error = free_client(of->client, owner, &budget);
+		error = free_client(of.client, owner, &budget);
 	if (error)
 		return error;
 	if (budget > 0 && owner->client_done && !owner->regions_done)
 		owner->regions_done =
-		        !regions_free_owner(of->provider, owner->id, &owner->regions_at, &budget);
+		        !regions_free_owner(of.provider, owner->id, &owner->regions_at, &budget);
 	return owner->first || owner->first_cached || !owner->client_done || !owner->regions_done ? 1 : 0;
 }
 
@@ -92,9 +92,9 @@ static struct owner *find_dying(struct space *space, uint32_t id)
 	                                                                                         : NULL;
 }
 
-int teardown_begin(const struct teardown *of, uint32_t id)
+int teardown_begin(struct teardown of, uint32_t id)
 {
-	struct space *space = of->space;
+	struct space *space = of.space;
 	struct owner *owner;
 	int error = id == 0 ? -EINVAL : space_enter(space);
 
@@ -107,9 +107,9 @@ int teardown_begin(const struct teardown *of, uint32_t id)
 	return error;
 }
 
-int teardown_step(const struct teardown *of, uint32_t id, uint32_t budget)
+int teardown_step(struct teardown of, uint32_t id, uint32_t budget)
 {
-	struct space *space = of->space;
+	struct space *space = of.space;
 	struct owner *owner;
 	bool ended = false;
 	int error = id == 0 ? -EINVAL : space_enter(space);
@@ -138,7 +138,7 @@ int teardown_step(const struct teardown *of, uint32_t id, uint32_t budget)
 	return error;
 }
 
-int teardown_owner(const struct teardown *of, uint32_t id)
+int teardown_owner(struct teardown of, uint32_t id)
 {
 	int error = teardown_begin(of, id);
 

@@ -19,8 +19,8 @@ struct teardown {
 };
 
 /* As ist_owner_destroy_begin, ist_owner_destroy_step and ist_owner_destroy. */
-int teardown_begin(const struct teardown *of, uint32_t id);
-int teardown_step(const struct teardown *of, uint32_t id, uint32_t budget);
-int teardown_owner(const struct teardown *of, uint32_t id);
+int teardown_begin(struct teardown of, uint32_t id);
+int teardown_step(struct teardown of, uint32_t id, uint32_t budget);
+int teardown_owner(struct teardown of, uint32_t id);
 
 #endif

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
-/* The order in which hooks run around a fork, and what happens to one that is added meanwhile. */
+/*
+ * The order in which hooks run around a fork, what happens to one that is added meanwhile, and what is refused where the C library has
+ * no memory for one. The program is linked with --wrap=pthread_atfork.
+ */
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include <isthmus/manager.h>
 
 #include "platform/fork.h"
 
@@ -19,6 +26,15 @@ enum { UNUSED = 1, LATE = 2 };
 
 static unsigned before[FORK_TURNS], after[FORK_TURNS], before_count, after_count;
 static _Atomic int is_forking, was_added;
+
+static bool refuses;
+
+int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+	return refuses ? ENOMEM : __real_pthread_atfork(prepare, parent, child);
+}
 
 static void note_before(unsigned turn)
 {
@@ -69,6 +85,41 @@ static bool fork_runs(const unsigned *turns, unsigned count)
 	if (child == 0)
 		_exit(ran_in_order(turns, count) ? 0 : 1);
 	return waitpid(child, &status, 0) == child && status == 0 && ran_in_order(turns, count);
+}
+
+/* In a child, for the library adds hooks of its own. 0 if all was as it must be. */
+static int make_managers(void)
+{
+	void *memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct ist_manager_config config = {.vaddr = memory, .paddr = 0x40000000, .size = 1 << 20};
+	struct ist_manager *untouched = (struct ist_manager *)memory, *manager = untouched;
+
+	refuses = true;
+	if (ist_manager_create(&config, &manager) != -ENOMEM || manager != untouched)
+		return 1;
+	refuses = false;
+	return ist_manager_create(&config, &manager) || ist_manager_destroy(manager) ? 2 : 0;
+}
+
+static void no_manager_without_hooks(void **state)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(make_managers());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void refused_hook_can_be_added_later(void **state)
+{
+	(void)state;
+	refuses = true;
+	assert_int_equal(fork_hook_add((enum fork_turn)5, &hook_5), -ENOMEM);
+	assert_true(fork_runs(NULL, 0));
+	refuses = false;
 }
 
 static void hooks_run_in_turn(void **state)
@@ -131,6 +182,8 @@ static void hook_added_in_a_fork_waits_for_the_next(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(no_manager_without_hooks),
+	        cmocka_unit_test(refused_hook_can_be_added_later),
 	        cmocka_unit_test(hooks_run_in_turn),
 	        cmocka_unit_test(hook_added_in_a_fork_waits_for_the_next),
 	};
