@@ -44,7 +44,8 @@
  * The counter of aborts is bumped without an atomic operation, and loses one when two CPUs do it at once. With exclusives a debugger
  * that steps, which aborts each sequence, would never come to the end of the stub: a step between the two takes the monitor away.
  */
-#define ENTER                                                                                                \
+#define ENTER ENTER_OR("b %l[no]\n")
+#define ENTER_OR(aborted)                                                                                    \
 	".pushsection __rseq_cs, \"aw\"\n"                                                                   \
 	".balign 32\n"                                                                                       \
 	"901: .word 0, 0\n"                                                                                  \
@@ -59,8 +60,7 @@
 	"add x16, x16, :lo12:percpu_aborts\n"                                                                \
 	"ldr x17, [x16]\n"                                                                                   \
 	"add x17, x17, #1\n"                                                                                 \
-	"str x17, [x16]\n"                                                                                   \
-	"b %l[no]\n"                                                                                         \
+	"str x17, [x16]\n" aborted                                                                           \
 	".popsection\n"                                                                                      \
 	"adrp %[t], 901b\n"                                                                                  \
 	"add %[t], %[t], :lo12:901b\n" ANNOUNCE "902:\n" STEP(1)
@@ -293,7 +293,48 @@ RETIRE(1, "b")
 RETIRE(2, "h")
 #undef RETIRE
 
-/* One by one: no store of this machine also counts in a register that no other instruction changes. */
+/* percpu_retire_push. As there: a store that moves its address on says whether it was made. */
+#define RETIRE_PUSH(bytes, width)                                                                            \
+	static inline __attribute__((always_inline)) enum arch_retired arch_retire_push_##bytes(             \
+	        char *const *table, uint64_t token, size_t at, _Atomic uint8_t *states, uint64_t place,      \
+	        const uint32_t *use, uint32_t base)                                                          \
+	{                                                                                                    \
+		_Atomic uint8_t *to = states + place;                                                        \
+		uint64_t t, s, c, k;                                                                         \
+                                                                                                             \
+		__asm__ volatile(                                                                            \
+		        ENTER_OR("mov %[t], xzr\n"                                                           \
+		                 "b 907f\n") FIND_BLOCK                                                      \
+		        STEP(2) "ldur %[c], [%[t], #-8]\n"                                                   \
+		                "cmp %[c], %[token]\n"                                                       \
+		                "b.ne 907f\n"                                                                \
+		                "tbz %[token], #0, 907f\n" /* on */                                          \
+		                "ldr" width " %w[c], [%[to]]\n"                                              \
+		                "cmp %w[c], %w[number]\n"                                                    \
+		                "b.ne 907f\n"                                                                \
+		                "add %[t], %[t], %[at]\n"                                                    \
+		                "ldr %[c], [%[t]]\n"                                                         \
+		                "and %[k], %[c], #0xffff\n"                                                  \
+		                "ldr %w[s], [%[t], #8]\n" /* limit */                                        \
+		                "cmp %w[k], %w[s]\n"                                                         \
+		                "b.hs 907f\n"                                                                \
+		                "str %w[place], [%[t], %[k], lsl #2]\n"                                      \
+		                "add %[c], %[c], #16, lsl #12\n"                                             \
+		                "add %[c], %[c], #1\n"                                                       \
+		                "str" width " %w[dead], [%[to]], #" #bytes "\n" STEP(3) "str %[c], [%[t]]\n" \
+		        LEAVE "907:\n"                                                                       \
+		        : [t] "=&r"(t), [s] "=&r"(s), [c] "=&r"(c), [k] "=&r"(k), [to] "+&r"(to)             \
+		        : PLACE, [token] "r"(token), [at] "r"(at), [place] "r"(place),                       \
+		          [number] "r"(*use + base), [dead] "r"(*use + base - PERCPU_LIVE)                   \
+		        : CLOBBERED);                                                                        \
+		if (to == states + place)                                                                    \
+			return ARCH_REFUSED;                                                                 \
+		return t ? ARCH_PUSHED : ARCH_RETIRED;                                                       \
+	}
+RETIRE_PUSH(1, "b")
+RETIRE_PUSH(2, "h")
+#undef RETIRE_PUSH
+
 #include "percpu/arch_each.h"
 
 static inline __attribute__((always_inline)) bool
@@ -344,6 +385,7 @@ no:
 #undef STEP
 #undef ANNOUNCE
 #undef ENTER
+#undef ENTER_OR
 #undef FIND_BLOCK
 #undef FIND_MAGAZINE
 #undef LOOK

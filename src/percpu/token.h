@@ -99,10 +99,16 @@ static inline bool token_is_word(uint64_t word)
 	return word >> 52 == token_check(word) && (word & 0x80808080) == 0;
 }
 
-/* Half of a word; 0, which is none: there is no word, or its block is not to be told from its half. */
+/* Whether its block is to be told from its half, which is the lower one then: 0 if there is no word. */
+static inline bool token_has_half(uint64_t word)
+{
+	return (word >> 42 & 0x3ff) == 0;
+}
+
+/* Half of a word, or 0. */
 static inline uint32_t token_half(uint64_t word)
 {
-	return (word >> 42 & 0x3ff) == 0 ? (uint32_t)word : 0;
+	return token_has_half(word) ? (uint32_t)word : 0;
 }
 
 #endif
