@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* SPDX-FileCopyrightText: 2026 the isthmus authors */
 /*
- * A batch of lives that end one by one, each by a sequence of its own: behind arch_retire_push_2 of whoever has no better.
+ * A batch of lives that end one by one, each by a sequence of its own, in C: the counterpart of arch_retire_push_batch of arch_*.h, for
+ * models, behind their arch_retire_push_2.
  * A pointer is read once; of a state the number first, then what belongs to it, and the sequence reads the number again.
  */
 #ifndef PERCPU_ARCH_EACH_H

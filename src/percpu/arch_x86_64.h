@@ -329,21 +329,8 @@ RETIRE_PUSH(2, "w")
 #undef RETIRE_PUSH
 
 /*
- * How many of a batch were ended by a sequence that was aborted: `done` for certain, and the next if `to` was moved on from its
- * number. stos stores and does that in one instruction. But `to` may be still at the one before, if that is the same place;
- * then it was not: of two in a row the second is not found alive.
- */
-static inline unsigned arch_retired_of(const struct arch_batch *batch, unsigned done, uint64_t count,
-                                       const _Atomic uint8_t *to)
-{
-	if (done == count || to != batch->states + batch->at[done] + 2)
-		return done;
-	return done == 0 || batch->at[done] != batch->at[done - 1] ? done + 1 : done;
-}
-
-/*
  * percpu_retire_push_batch: one by one, as each number has a commit of its own, until one is not like the others or there is
- * no room; then all of them are in the magazine with one store.
+ * no room; then all of them are in the magazine with one store. stos moves `to` on (arch_retired_of).
  */
 static inline struct arch_done arch_retire_push_batch(char *const *table, uint64_t token, size_t at,
                                                       struct arch_batch *batch, void *const *vaddrs,
@@ -402,8 +389,8 @@ static inline struct arch_done arch_retire_push_batch(char *const *table, uint64
 	                   [fixed] "i"(ARCH_NUMBER_FIXED)
 	                 : "memory", "cc");
 	if (t)
-		return (struct arch_done){(unsigned)i, (unsigned)i};
-	return (struct arch_done){arch_retired_of(batch, (unsigned)i, count, to), 0};
+		return (struct arch_done){(uint32_t)i, (uint32_t)i};
+	return (struct arch_done){arch_retired_of(batch, (uint32_t)i, count, to), 0};
 }
 
 static inline __attribute__((always_inline)) bool
