@@ -40,7 +40,13 @@ MODELS = {
     'src/client/query.c': ['record', 'tags'],
     'src/client/tags.c': ['tags'],
     'src/client/tags.h': ['tags'],
+    'src/backing/backings.c': ['protect'],
     'src/backing/page_tree.c': ['page_tree'],
+    'src/backing/protect.c': ['protect'],
+    'src/mapping/place.c': ['protect'],
+    'src/mapping/register.c': ['protect'],
+    'src/space/backing.h': ['protect'],
+    'src/space/space.h': ['protect'],
     'src/space/nodes.h': ['page_tree'],
     'src/mapping/find.c': ['page_tree'],
     'src/mapping/handle.h': ['references'],
@@ -96,7 +102,7 @@ HEAD = '''<!-- Written by tests/model/orders.py. -->
 Each order in `src` that is stronger than relaxed was weakened alone, and the models of `tests/model` that have the file in them were
 checked with GenMC under C11's memory model. "nobody" means that no model fails without it; the reason why it stays is beside it
 (`tests/model/orders.txt`). Line numbers are those of the commit that is named; files have been moved since then, and stand here
-where they are now.
+where they are now. A file with orders that is missing here has no model, for the reason that `orders.txt` gives, or was not run.
 '''
 
 
