@@ -116,10 +116,14 @@ static uint32_t wait_for_cancel(const struct ist_tee_call *call)
 static uint32_t watch(const struct ist_tee_call *call)
 {
 	const struct timespec moment = {.tv_nsec = 1000000};
+	const uint8_t begun = 1;
 	uint8_t byte = 0;
 
 	if (call->count < 1 || !param_goes_in(&call->param[0]) || !call->param[0].size)
 		return IST_TEE_ERROR_BAD_PARAMETERS;
+	if (param_goes_out(&call->param[0]) && call->param[0].size > 1 &&
+	    ist_tee_copy((uint8_t *)call->param[0].vaddr + 1, &begun, 1) != 0)
+		return IST_TEE_ERROR_GENERIC;
 	for (;;) {
 		if (ist_tee_copy(&byte, call->param[0].vaddr, 1) != 0)
 			return IST_TEE_ERROR_GENERIC;

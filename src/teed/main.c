@@ -48,12 +48,17 @@ static void stop(int signal)
 	atomic_store_explicit(&stopped, 1, memory_order_relaxed);
 }
 
+/* 0: it is none, or too large. */
 static size_t parse_size(const char *text)
 {
 	char *end;
-	unsigned long long size = strtoull(text, &end, 0);
+	unsigned long long size = text[0] == '-' ? 0 : strtoull(text, &end, 0);
+	unsigned power;
 
-	return size << (*end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0);
+	if (size == 0)
+		return 0;
+	power = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+	return end[power != 0] == 0 && size <= SIZE_MAX >> power ? (size_t)size << power : 0;
 }
 
 static bool parse(int argc, char **argv, struct options *out)
@@ -87,11 +92,11 @@ static int open_carve_out(const struct options *options)
 	int fd = options->file ? open(options->file, O_RDWR | O_CREAT | O_CLOEXEC, 0600)
 	                       : memfd_create("tee carve-out", MFD_CLOEXEC);
 
-	if (fd >= 0 && ftruncate(fd, (off_t)options->size) != 0) {
+	int error = fd < 0 || ftruncate(fd, (off_t)options->size) != 0 ? -errno : 0;
+
+	if (error && fd >= 0)
 		close(fd);
-		return -errno;
-	}
-	return fd < 0 ? -errno : fd;
+	return error ? error : fd;
 }
 
 static int make_manager(const struct options *options, struct ist_manager **out)
@@ -120,7 +125,15 @@ static int make_devices(const struct options *options, struct server *server)
 	return error;
 }
 
-/* A socket that a server left behind, dead, is taken away; of a living one we keep our hands. */
+/* To a file that is no socket nobody can connect either. */
+static bool is_socket(const char *path)
+{
+	struct stat file;
+
+	return lstat(path, &file) == 0 && S_ISSOCK(file.st_mode);
+}
+
+/* A socket that a server left behind, dead, is taken away; of a living one, and of all other files, we keep our hands. */
 static int listen_at(const char *path)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
@@ -133,7 +146,7 @@ static int listen_at(const char *path)
 		strcpy(name.sun_path, path);
 		if (connect(fd, (struct sockaddr *)&name, sizeof(name)) == 0)
 			answer = -EADDRINUSE;
-		else if (errno == ECONNREFUSED)
+		else if (errno == ECONNREFUSED && is_socket(path))
 			unlink(path);
 		if (answer != -EADDRINUSE)
 			answer = bind(fd, (struct sockaddr *)&name, sizeof(name)) || listen(fd, 128) ? -errno

@@ -219,7 +219,35 @@ static void tiles_check(void)
 	MODEL_ASSERT(buddy_largest(&buddy) >= TILE);
 }
 
-/* 7. Rollback: a claim over two words meets somebody in the second, and what it had taken of the first comes back. */
+/*
+ * 7. The last granule of a chunk is free and its bound is higher; somebody lowers that while the first of the next chunk is freed:
+ * what he has seen of the next one counts.
+ */
+static void seam_set_up(void)
+{
+	set_up_full(2 * BUDDY_CHUNK);
+	buddy_free(&buddy, BUDDY_CHUNK - 1, 1);
+}
+
+static void seam_searcher(void)
+{
+	result[0] = buddy_alloc(&buddy, 2, BUDDY_ANYWHERE, &got[0]);
+}
+
+static void seam_releaser(void)
+{
+	buddy_free(&buddy, BUDDY_CHUNK, 1);
+	result[1] = buddy_alloc(&buddy, 2, BUDDY_ANYWHERE, &got[1]);
+}
+
+static void seam_check(void)
+{
+	MODEL_ASSERT((result[0] == 0) + (result[1] == 0) == 1 && !serves(1));
+	buddy_free(&buddy, BUDDY_CHUNK - 1, 2);
+	MODEL_ASSERT(serves(2));
+}
+
+/* 8. Rollback: a claim over two words meets somebody in the second, and what it had taken of the first comes back. */
 static void rollback_set_up(void)
 {
 	set_up_full(GRANULES);
@@ -242,7 +270,7 @@ static void rollback_check(void)
 	MODEL_ASSERT(result[1] == 0 ? serves(1) && !serves(2) : serves(4));
 }
 
-/* 8. The bounds are higher than what is there; somebody lowers them while a granule is freed under him. */
+/* 9. The bounds are higher than what is there; somebody lowers them while a granule is freed under him. */
 static void stale_set_up(void)
 {
 	size_t start;
@@ -287,6 +315,7 @@ const struct model_scenario model_scenarios[] = {
          nested_check},
         {"all want the same run", same_set_up, {same_low, same_high, same_search}, same_check},
         {"the free tile moves", tiles_set_up, {tiles_mover, tiles_taker, NULL}, tiles_check},
+        {"the first of the next chunk is freed", seam_set_up, {seam_searcher, seam_releaser, NULL}, seam_check},
         {"rollback", rollback_set_up, {rollback_claimer, rollback_searcher, NULL}, rollback_check},
         {"bounds lowered under a release", stale_set_up, {stale_searcher, stale_releaser, NULL}, stale_check},
         {NULL, NULL, {NULL, NULL, NULL}, NULL},

@@ -21,7 +21,7 @@ model() {
 	count) echo count_genmc.c 3 ;;
 	plug) echo genmc/plug.c 4 "$sequences" ;;
 	token) echo genmc/token.c 5 "$sequences" ;;
-	buddy) echo genmc/buddy.c 6 -DBUDDY_CHUNK_POWER=6 -DBUDDY_FIT_TRIES=0 ;;
+	buddy) echo genmc/buddy.c 7 -DBUDDY_CHUNK_POWER=6 -DBUDDY_FIT_TRIES=0 ;;
 	index) echo index_genmc.c 3 -DINDEX_STEP=2 -DINDEX_PLACES_MIN=8u ;;
 	references) echo references_genmc.c 2 ;; # the third takes minutes
 	page_tree) echo genmc/page_tree.c 7 -DPERCPU_FALLBACK_ONLY --disable-load-annotation --disable-confirmation-annotation --disable-loop-jump-threading --disable-assume-propagation ;; # which fail on conditions with addresses
@@ -33,10 +33,11 @@ model() {
 	tags) echo genmc/tags.c 1 -DPERCPU_FALLBACK_ONLY -DTAGS_PAGES=2u -DTAGS_FROM=1u -DTAGS=1u ;;
 	room) echo genmc/room.c 1 -DPERCPU_FALLBACK_ONLY ;;
 	rest) echo genmc/rest.c 3 -DPERCPU_FALLBACK_ONLY ;;
+	protect) echo genmc/protect.c 2 -DPERCPU_FALLBACK_ONLY ;;
 	*) return 1 ;;
 	esac
 }
-models='magazine count plug token record tags room rest registry sequence buddy index references pamap transit page_tree'
+models='magazine count plug token record tags room rest protect registry sequence buddy index references pamap transit page_tree'
 
 # The mutants of each model, and the scenario that must find them.
 mutants() {
@@ -51,6 +52,7 @@ mutants() {
 	tags) echo 322:0 ;;
 	room) echo 330:0 331:0 ;;
 	rest) echo 217:1 218:0 ;;
+	protect) echo 219:0 ;;
 	page_tree) echo 214:3 215:2 360:6 ;;
 	transit) echo 350:3 351:1 352:6 ;;
 	pamap) echo 1:0 2:0 3:2 4:3 340:0 341:7 342:1 ;;

@@ -3,7 +3,7 @@
 # SPDX-FileCopyrightText: 2026 the isthmus authors
 """Weakens the memory orders of the source one by one, and says which model finds each.
 
-usage: orders.py [--list | --check] [--write FILE.md] ROOT [FILE...]
+usage: orders.py [--list | --check] [--write FILE.md | --line N] ROOT [FILE...]
 
 Of each acquire, release, acq_rel and seq_cst in FILE (default: all of src) makes mutants with the weaker orders that are left, the
 weakest first, and of each fence one without it, in a copy of the tree. The models that have the file in them run with
@@ -11,7 +11,7 @@ GenMC (genmc.sh) until one finds the mutant. A line a mutant: where, from which 
 
 A mutant that nobody finds must stand in tests/model/orders.txt with a reason, or the exit status is 1. So must each file with
 orders and without a model. --list prints the mutants alone, --check those that no model could find and that have no reason, without
-running any. --write puts the tables into FILE.md, in the place of those of the same
+running any. --line N takes those of one line alone. --write puts the tables into FILE.md, in the place of those of the same
 files that are there.
 """
 import argparse
@@ -27,7 +27,7 @@ import tempfile
 # Which models have a file in them, the quickest first.
 MODELS = {
     'src/base/bytes.h': ['token'],
-    'src/base/fence.h': ['room', 'rest'],
+    'src/base/fence.h': ['room', 'rest', 'transit'],
     'src/buddy/bitmap.c': ['buddy'],
     'src/buddy/bound.c': ['buddy'],
     'src/buddy/bound.h': ['buddy'],
@@ -40,7 +40,13 @@ MODELS = {
     'src/client/query.c': ['record', 'tags'],
     'src/client/tags.c': ['tags'],
     'src/client/tags.h': ['tags'],
+    'src/backing/backings.c': ['protect'],
     'src/backing/page_tree.c': ['page_tree'],
+    'src/backing/protect.c': ['protect'],
+    'src/mapping/place.c': ['protect'],
+    'src/mapping/register.c': ['protect'],
+    'src/space/backing.h': ['protect'],
+    'src/space/space.h': ['protect'],
     'src/space/nodes.h': ['page_tree'],
     'src/mapping/find.c': ['page_tree'],
     'src/mapping/handle.h': ['references'],
@@ -96,7 +102,7 @@ HEAD = '''<!-- Written by tests/model/orders.py. -->
 Each order in `src` that is stronger than relaxed was weakened alone, and the models of `tests/model` that have the file in them were
 checked with GenMC under C11's memory model. "nobody" means that no model fails without it; the reason why it stays is beside it
 (`tests/model/orders.txt`). Line numbers are those of the commit that is named; files have been moved since then, and stand here
-where they are now.
+where they are now. A file with orders that is missing here has no model, for the reason that `orders.txt` gives, or was not run.
 '''
 
 
@@ -192,12 +198,14 @@ def write(path, sections, source):
     path.write_text(HEAD + ''.join(f'\n## `{name}`\n\n{old[name]}\n' for name in sorted(old)))
 
 
-def check_file(root, name, allowed, only_list):
+def check_file(root, name, allowed, only_list, only_line):
     """The rows of a file's table, and how many mutants nobody finds and nobody has a reason for."""
     text = (root / name).read_text()
     rows, unexplained = [], 0
     for position, length, put, order, weaker, call in mutants(text):
         line = text.count('\n', 0, position) + 1
+        if only_line not in (None, line):
+            continue
         source = text.splitlines()[line - 1]
         where = f'{name}:{line} {call}: {order} -> {weaker}'
         if only_list:
@@ -234,6 +242,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument('--list', action='store_true')
     parser.add_argument('--check', action='store_true')
+    parser.add_argument('--line', type=int)
     parser.add_argument('--write', type=pathlib.Path)
     parser.add_argument('root', type=pathlib.Path)
     parser.add_argument('files', nargs='*')
@@ -249,7 +258,7 @@ def main():
         for part in ['src', 'include', 'tests/model']:
             shutil.copytree(source / part, root / part)
         for name in options.files or every:
-            rows, more = check_file(root, name, allowed, options.list)
+            rows, more = check_file(root, name, allowed, options.list, options.line)
             unexplained += more
             if rows and options.write:
                 write(options.write, {name: rows}, source)

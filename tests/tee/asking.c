@@ -70,7 +70,7 @@ static void *work(void *of)
 	uint32_t in = session(device);
 	struct ist_tee_ioc_close closing = {.session = in};
 
-	for (int i = 0; i < TIMES; i++)
+	for (int i = 0; i < times(TIMES); i++)
 		ask(device, in, byte);
 	CHECK(ioctl(device, IST_TEE_IOC_CLOSE_SESSION, &closing) == 0);
 	pthread_barrier_wait(&barrier); /* all have what they have at one time */
@@ -128,11 +128,11 @@ static void parent_and_child(bool is_server)
 		int own = is_server ? device : open("/dev/tee0", O_RDWR);
 		uint32_t of_child = is_server ? in : session(own);
 
-		for (int i = 0; i < 300; i++)
+		for (int i = 0; i < times(300); i++)
 			ask(own, of_child, 3);
 		_exit(faults != 0);
 	}
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < times(300); i++)
 		ask(device, in, 5);
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int faults;
 
@@ -18,5 +19,14 @@ static inline void check(bool good, int line, const char *what)
 	faults++;
 }
 #define CHECK(condition) check(condition, __LINE__, #condition)
+
+/* How often, of so many times as there are at full speed: slow tools say how much of it (ISTHMUS_TEST_SCALE, in percent). */
+static inline int times(int most)
+{
+	const char *scale = getenv("ISTHMUS_TEST_SCALE");
+	int percent = scale ? atoi(scale) : 100;
+
+	return percent >= 100 || percent <= 0 ? most : most * percent / 100 + 1;
+}
 
 #endif

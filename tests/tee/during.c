@@ -65,7 +65,9 @@ static void close_during(bool with_memory)
 	CHECK(pthread_create(&thread, NULL, invoke, &call) == 0);
 	while (!atomic_load(&call.begun))
 		usleep(1000);
-	usleep(100000); /* it is over there by now, as a rule; if not, the close comes before, which is EBADF or so */
+	for (int i = 0; i < 30000 && atomic_load((_Atomic unsigned char *)at + 1) == 0; i++)
+		usleep(1000); /* until it is over there, which it says */
+	CHECK(atomic_load((_Atomic unsigned char *)at + 1) == 1);
 	if (with_memory)
 		CHECK(close(fd) == 0);
 	CHECK(close(tee) == 0);

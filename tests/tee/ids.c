@@ -157,10 +157,10 @@ int main(int argc, char **argv)
 	mode = argc > 2 ? argv[2] : "full";
 	if (argc == 5)
 		return hold(atoi(argv[4]));
-	for (int round = 0; round < ROUNDS && is_server; round++)
+	for (int round = 0; round < times(ROUNDS) && is_server; round++)
 		for (int way = 0; way < WAYS; way++)
 			end_and_begin(way);
-	for (int round = 0; round < ROUNDS; round++)
+	for (int round = 0; round < times(ROUNDS); round++)
 		unseen();
 	return faults != 0;
 }

@@ -4,6 +4,7 @@
 # usage: run.sh PRELOAD SERVER CLIENT (local|server) (full|pool)
 # The client with the preloaded library: with devices of its own, or with a server's, which is killed and begun again once.
 set -u
+patience=${ISTHMUS_TEE_PATIENCE:-100} # seconds a client may take
 preload=$1 server=$2 client=$3 where=$4 mode=$5
 folder=$(mktemp -d)
 pid=
@@ -14,7 +15,7 @@ finish() {
 trap finish EXIT
 
 if [ "$where" = local ]; then
-	ISTHMUS_TEE_MODE=$mode LD_PRELOAD=$preload timeout 100 "$client" local "$mode"
+	ISTHMUS_TEE_MODE=$mode LD_PRELOAD=$preload timeout "$patience" "$client" local "$mode"
 	exit
 fi
 
@@ -33,11 +34,11 @@ begin() {
 }
 
 begin
-ISTHMUS_TEE_SERVER=$folder/socket LD_PRELOAD=$preload timeout 100 "$client" server "$mode" || exit
+ISTHMUS_TEE_SERVER=$folder/socket LD_PRELOAD=$preload timeout "$patience" "$client" server "$mode" || exit
 kill -9 "$pid" # its socket stays behind
 wait "$pid" 2>/dev/null
 begin
-ISTHMUS_TEE_SERVER=$folder/socket LD_PRELOAD=$preload timeout 100 "$client" server "$mode" || exit
+ISTHMUS_TEE_SERVER=$folder/socket LD_PRELOAD=$preload timeout "$patience" "$client" server "$mode" || exit
 "$server" "$folder/socket" >/dev/null 2>&1 && exit 1 # there is one already
 kill "$pid"
 wait "$pid"

@@ -63,6 +63,13 @@ static inline uint64_t genmc_token(char *block)
 	return atomic_load_explicit((_Atomic uint64_t *)(void *)block - 1, memory_order_relaxed);
 }
 
+/* Slots begin behind the magazine: there where its layout is not seen yet, this would be the magazine itself. */
+static inline _Atomic uint32_t *genmc_slot(struct magazine *magazine, uint32_t position)
+{
+	assert(position >= sizeof(*magazine) / sizeof(uint32_t));
+	return magazine_slot(magazine, position);
+}
+
 static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint64_t *token)
 {
 	bool done = false;
@@ -76,7 +83,7 @@ static inline bool arch_pop(char *const *table, size_t at, uint64_t *value, uint
 	magazine = (struct magazine *)(void *)(block + at);
 	word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
 	if (magazine_position(word) != magazine_base(magazine)) {
-		*value = atomic_load_explicit(magazine_slot(magazine, magazine_position(word) - 1),
+		*value = atomic_load_explicit(genmc_slot(magazine, magazine_position(word) - 1),
 		                              memory_order_relaxed);
 		atomic_store_explicit(&magazine->word, word - 1 + MAGAZINE_OPERATION, memory_order_relaxed);
 		done = true;
@@ -95,7 +102,7 @@ static inline bool arch_push(char *const *table, size_t at, uint32_t value)
 	magazine = (struct magazine *)(void *)(genmc_block(table) + at);
 	word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
 	if (magazine_position(word) < atomic_load_explicit(&magazine->limit, memory_order_relaxed)) {
-		atomic_store_explicit(magazine_slot(magazine, magazine_position(word)), value,
+		atomic_store_explicit(genmc_slot(magazine, magazine_position(word)), value,
 		                      memory_order_relaxed);
 		atomic_store_explicit(&magazine->word, word + 1 + MAGAZINE_OPERATION, memory_order_relaxed);
 		done = true;
@@ -134,9 +141,9 @@ static inline bool genmc_retire(char *const *table, uint64_t token, _Atomic uint
 	return done;
 }
 
-#define arch_retire_1(table, token, states, place, use, base)                                                 \
+#define arch_retire_1(table, token, states, place, use, base)                                                \
 	genmc_retire(table, token, &(states)[place], 1, *(use) + (base))
-#define arch_retire_2(table, token, states, place, use, base)                                                 \
+#define arch_retire_2(table, token, states, place, use, base)                                                \
 	genmc_retire(table, token, &(states)[place], 2, *(use) + (base))
 
 static inline enum arch_retired genmc_retire_push(char *const *table, uint64_t token, size_t at,

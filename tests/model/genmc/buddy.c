@@ -163,6 +163,29 @@ static void check_one_left(void)
 	MODEL_ASSERT(serves(1));
 }
 
+/* The last granule of a chunk is free, and the bounds are higher. */
+static void bounds_too_high(void)
+{
+	two_chunks();
+	buddy_free(&buddy, BUDDY_CHUNK - 1, 1);
+}
+
+static void release_next(void)
+{
+	buddy_free(&buddy, BUDDY_CHUNK, 1);
+}
+
+/* Lowers the bound of the first chunk to what it sees, of the next one too. */
+static void search_two(void)
+{
+	result[1] = buddy_alloc(&buddy, 2, BUDDY_ANYWHERE, &got[1]);
+}
+
+static void check_seam(void)
+{
+	MODEL_ASSERT(result[1] == 0 || is_bounded(2));
+}
+
 const struct model_scenario model_scenarios[] = {
         {"released and claimed across a border",
          two_chunks,
@@ -179,6 +202,10 @@ const struct model_scenario model_scenarios[] = {
          two_chunks_lowered,
          {release_low, release_and_look, NULL},
          check_one_left},
+        {"the first of the next chunk is released",
+         bounds_too_high,
+         {release_next, search_two, NULL},
+         check_seam},
         {NULL, NULL, {NULL, NULL, NULL}, NULL},
 };
 

@@ -457,10 +457,16 @@ static void check_first(void)
 /* A block, which gets a word of an owner that it has not had. */
 static void set_up_block(void)
 {
+	const struct inner *top;
+
 	set_up_empty();
-	for (uint64_t page = 4; page < 8; page++) /* a leaf that is full becomes one */
+	insert_page(1);
+	insert_page(2);
+	for (uint64_t page = 4; page < 8; page++) /* a leaf that is full, and not alone, becomes one */
 		insert_page(page);
 	remove_page(7);
+	top = node_inner(atomic_load_explicit(&map.first.root.top, memory_order_relaxed));
+	MODEL_ASSERT(node_kind(atomic_load_explicit(&top->child[1], memory_order_relaxed)) == NODE_BLOCK);
 }
 
 static void insert_in_the_block(void)

@@ -30,12 +30,19 @@ void *memset(void *at, int byte, size_t bytes)
 #define GENMC_HALVES(bytes, i) 0
 #endif
 
+/* And how many members of one byte. */
+#ifndef GENMC_BYTES
+#define GENMC_BYTES(bytes, i) 0
+#endif
+
 void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
 {
 	for (size_t i = 0; i < bytes / sizeof(uint64_t); i++) {
 		for (size_t half = 0; half < GENMC_HALVES(bytes, i); half++)
 			((uint32_t *)to)[2 * i + half] = ((const uint32_t *)from)[2 * i + half];
-		if (!GENMC_HALVES(bytes, i))
+		for (size_t byte = 0; byte < GENMC_BYTES(bytes, i); byte++)
+			((uint8_t *)to)[8 * i + byte] = ((const uint8_t *)from)[8 * i + byte];
+		if (!GENMC_HALVES(bytes, i) && !GENMC_BYTES(bytes, i))
 			((uint64_t *)to)[i] = ((const uint64_t *)from)[i];
 	}
 	if (bytes % sizeof(uint64_t))
