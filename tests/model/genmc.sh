@@ -21,7 +21,7 @@ model() {
 	count) echo count_genmc.c 3 ;;
 	plug) echo genmc/plug.c 4 "$sequences" ;;
 	token) echo genmc/token.c 5 "$sequences" ;;
-	buddy) echo genmc/buddy.c 7 -DBUDDY_CHUNK_POWER=6 -DBUDDY_FIT_TRIES=0 ;;
+	buddy) echo genmc/buddy.c 8 -DBUDDY_CHUNK_POWER=6 -DBUDDY_FIT_TRIES=0 ;;
 	index) echo index_genmc.c 3 -DINDEX_STEP=2 -DINDEX_PLACES_MIN=8u ;;
 	references) echo references_genmc.c 2 ;; # the third takes minutes
 	page_tree) echo genmc/page_tree.c 7 -DPERCPU_FALLBACK_ONLY --disable-load-annotation --disable-confirmation-annotation --disable-loop-jump-threading --disable-assume-propagation ;; # which fail on conditions with addresses

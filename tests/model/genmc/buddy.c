@@ -91,6 +91,25 @@ static void check_one(void)
 		MODEL_ASSERT(buddy_alloc(&buddy, 1, BUDDY_ANYWHERE, &got[0]) == 0);
 }
 
+/* The same of all of a chunk, whose word is claimed and released as a whole. */
+static void release_whole(void)
+{
+	contents = 2;
+	buddy_free(&buddy, 0, BUDDY_CHUNK);
+}
+
+static void claim_whole_chunk(void)
+{
+	result[1] = buddy_alloc_at(&buddy, 0, BUDDY_CHUNK);
+	if (result[1] == 0)
+		MODEL_ASSERT(contents == 2);
+}
+
+static void check_whole(void)
+{
+	MODEL_ASSERT(result[1] == 0 || buddy_alloc_at(&buddy, 0, BUDDY_CHUNK) == 0);
+}
+
 static bool serves(size_t count)
 {
 	size_t start;
@@ -206,6 +225,7 @@ const struct model_scenario model_scenarios[] = {
          bounds_too_high,
          {release_next, search_two, NULL},
          check_seam},
+        {"a whole chunk, released and claimed", one_chunk, {release_whole, claim_whole_chunk, NULL}, check_whole},
         {NULL, NULL, {NULL, NULL, NULL}, NULL},
 };
 
