@@ -74,6 +74,7 @@ static void register_all(const char *traces, bool arenas, const char *why)
 {
 	suite_driver_register();
 	suite_bulk_register();
+	suite_depth_register();
 	suite_latency_register();
 	suite_client_register();
 	suite_zeroing_register();

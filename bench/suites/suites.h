@@ -16,6 +16,7 @@
 
 void suite_driver_register(void);
 void suite_bulk_register(void); /* after suite_driver_register, which loads the general allocators */
+void suite_depth_register(void);
 void suite_latency_register(void);
 void suite_client_register(void);
 void suite_zeroing_register(void);

@@ -10,6 +10,13 @@
 
 #include <stddef.h>
 
+/* Whether there is anybody to tell: then what is freed is told before anybody else may have it. */
+#if defined(ISTHMUS_ASAN_POISON) || defined(ISTHMUS_VALGRIND)
+#define TOOLS_ARE_TOLD 1
+#else
+#define TOOLS_ARE_TOLD 0
+#endif
+
 #if defined(ISTHMUS_ASAN_POISON)
 #include <sanitizer/asan_interface.h>
 

@@ -101,20 +101,27 @@ static void expose_below(struct buddy *buddy, size_t chunk, size_t length)
 		bound_raise(&buddy->bounds, chunk - 1, floor + length - tail);
 }
 
-/* After [from, end), all in `chunk`, was cleared: raise the bound of the free run around it, and of one chunk below. */
+/*
+ * After [from, end) was cleared, of which some is in `chunk`: raise the bound of the free run that starts there, and of one chunk
+ * below, if none of that was cleared. What has been cleared counts as free; if somebody has taken it since, the bound is
+ * higher than it need be, and whoever finds out lowers it.
+ */
 static void expose_in_chunk(struct buddy *buddy, size_t chunk, size_t from, size_t end)
 {
 	size_t floor = chunk * BUDDY_CHUNK, top = floor + BUDDY_CHUNK;
 	size_t limit = chunk + 1 < chunk_count(buddy->granules) ? top + BUDDY_CHUNK : top;
-	size_t low = IS_MUTANT(MUTANT_EXPOSE_ALONE) ? from : bitmap_free_down(buddy->map, from, floor);
-	size_t high = bitmap_next_used(buddy->map, end, limit);
-	size_t inside = bits_min(high, top) - low;
+	size_t low = from, high = IS_MUTANT(MUTANT_EXPOSE_ALONE) ? bits_min(end, top) : bits_min(end, limit), inside;
 
+	if (from <= floor)
+		low = floor;
+	else if (!IS_MUTANT(MUTANT_EXPOSE_ALONE))
+		low = bitmap_free_down(buddy->map, from, floor);
+	high = bitmap_next_used(buddy->map, high, limit);
+	inside = bits_min(high, top) - low;
 	bound_raise(&buddy->bounds, chunk, high - low);
 	if (inside > fit_longest(&buddy->fits, chunk))
 		fit_note(&buddy->fits, chunk, inside);
-
-	if (low == floor && chunk > 0)
+	if (low == floor && chunk > 0 && from >= floor)
 		expose_below(buddy, chunk, high - floor);
 }
 
@@ -123,13 +130,8 @@ void buddy_free(struct buddy *buddy, size_t start, size_t count)
 	size_t end = start + count;
 
 	bitmap_release(buddy->map, start, count);
-	while (start < end) {
-		size_t chunk = start / BUDDY_CHUNK;
-		size_t part_end = bits_min((chunk + 1) * BUDDY_CHUNK, end);
-
-		expose_in_chunk(buddy, chunk, start, part_end);
-		start = part_end;
-	}
+	for (size_t chunk = start / BUDDY_CHUNK; chunk * BUDDY_CHUNK < end; chunk++)
+		expose_in_chunk(buddy, chunk, start, end);
 	changes_disarm(buddy);
 }
 

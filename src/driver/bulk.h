@@ -14,7 +14,9 @@
  *    room it has none, and a compare-exchange decides.
  *  - One with a handle has a word that we do not know. percpu_revoke_all makes it anybody's ([percpu.B6] there), then a
  *    compare-exchange decides. That is slow, and makes frees on the CPU it belongs to slower for a while.
- * As for handles, the linearization point is percpu_retire or the compare-exchange, and token.h says why they never meet.
+ * As for handles, the linearization point is the store of a sequence (percpu_retire, percpu_retire_push) or the
+ * compare-exchange, and token.h says why they never meet. Of many that are alike one sequence ends one after the other, and puts
+ * all into the magazine at its end; a thread that stops inside holds those that it has ended.
  *
  * Which life is it?
  *   [driver.F1] What belongs to a number is stored before it, and published with it (arch_publish). A number that is

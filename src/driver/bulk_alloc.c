@@ -225,24 +225,30 @@ static inline __attribute__((always_inline)) void begin_usual(struct ist_driver_
 	}
 }
 
+/* The class of a size that has an owner. */
+static inline size_t usual_class(const struct ist_driver_pool *pool, size_t size)
+{
+	return slabs_at_sure(&pool->slabs, (size - 1) / DRIVER_GRANULE + 1);
+}
+
 /* Of a size that has an owner and a class. If the magazine has them all, nothing needs to be held. */
-static int alloc_usual(struct ist_driver_pool *pool, size_t size, unsigned count, void **out)
+static __attribute__((noinline)) int alloc_usual(struct ist_driver_pool *pool, size_t size, unsigned count, void **out)
 {
 	struct percpu *percpu = &pool->slabs.percpu;
-	size_t at = slabs_at_sure(&pool->slabs, driver_granules(size));
+	size_t at = usual_class(pool, size);
 	uint32_t values[SLAB_BATCH], owner;
-	unsigned taken = percpu_take(percpu, (unsigned)PERCPU_CLASS(at), values, count, false);
+	unsigned taken = percpu_pop_batch(percpu, at, values, count);
 
-	if (taken < count)
+	if (__builtin_expect(taken < count, 0))
 		return bulk_slow(pool, size, count, out, values, taken);
 	owner = token_half(percpu_token_near(percpu));
 	begin_usual(pool, values, count, size, owner, out);
 	return 0;
 }
 
-static int alloc_one(struct ist_driver_pool *pool, size_t size, void **out)
+static inline __attribute__((always_inline)) int alloc_one(struct ist_driver_pool *pool, size_t size, void **out)
 {
-	size_t at = slabs_at_sure(&pool->slabs, driver_granules(size));
+	size_t at = usual_class(pool, size);
 	uint64_t value, token;
 	uint32_t start;
 

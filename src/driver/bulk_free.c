@@ -11,35 +11,24 @@
 /* A fault that the tests must find: who has no word of an allocation does not end its token. */
 #define BULK_MUTANT_WITHOUT_UNTOKEN 112
 
-#define OWNER_NONE UINT32_C(0x80808080) /* no owner is written like this */
+/*
+ * Of what is behind the number of a long state: bare, of a class, and with room for an owner. The bits of the size are in their
+ * order, with a gap; so one comparison tells.
+ */
+#define USUAL_FROM (0x2000u + (OWNER_FROM - 1) * DRIVER_GRANULE)
+#define USUAL_TO 0x3fffu
+_Static_assert(USUAL_FROM - 0x2000u < 0x80u, "below the gap");
 
-/* Messages of one size and this CPU, which end together and go into its magazine together. */
-struct bin {
-	struct ist_driver_pool *pool;
-	uint64_t token; /* this CPU's, and how that is written down */
-	uint32_t owner, behind; /* of all of them; behind the number */
-	unsigned count;
-	struct arch_ending ending;
-};
-
-/* What does not fit goes the way of a single one. */
-static void push_all(struct slabs *slabs, size_t at, const uint32_t *starts, unsigned count)
-{
-	unsigned done = 0;
-
-	while (done < count) {
-		done += percpu_put(&slabs->percpu, (unsigned)PERCPU_CLASS(at), starts + done, count - done,
-		                   false);
-		if (done < count)
-			slabs_give_slow(slabs, starts[done++], slabs_granules(slabs, at), 0);
-	}
-}
-
-/* Of what is behind the number of a long state: bare, of a class, and with room for an owner. */
 static inline __attribute__((always_inline)) bool state_is_usual(uint32_t behind)
 {
-	return (behind & (STATE_RUN >> 16 | 0x2000)) == 0x2000 &&
-	       state_size(STATE_LONG, behind << 16, 0) > (OWNER_FROM - 1) * DRIVER_GRANULE;
+	return behind - USUAL_FROM <= USUAL_TO - USUAL_FROM;
+}
+
+/* The class of what has that behind it. Eight bytes are a granule, so the lowest three bits do not matter. */
+static inline __attribute__((always_inline)) size_t usual_class(const struct ist_driver_pool *pool,
+                                                                uint32_t behind)
+{
+	return slabs_at_sure(&pool->slabs, ((behind >> 3 & 0x0f) | (behind >> 4 & 0x1f0)) + 1);
 }
 
 /* Whether the granule is inside of an allocation that starts before it. */
@@ -127,29 +116,14 @@ static __attribute__((noinline)) int free_slow(struct ist_driver_pool *pool, siz
 	return 0;
 }
 
-/* Counts what was refused; the first of two errors, 0 for none. */
-static int first_error(struct ist_driver_pool *pool, int before, int error)
+static int count_error(struct ist_driver_pool *pool, int error)
 {
 	if (error)
 		pool_count_misuse(&pool->pool);
-	return before ? before : error;
+	return error;
 }
 
-/* The granule at an address, or a number that is too large: of one outside of the pool, or not aligned. */
-static inline size_t start_at(const char *base, const void *vaddr)
-{
-	size_t offset = (size_t)((uintptr_t)vaddr - (uintptr_t)base);
-
-	return offset / DRIVER_GRANULE | offset << 61;
-}
-_Static_assert(DRIVER_GRANULE == 8 && sizeof(size_t) == 8, "a rotation by three bits");
-
-static inline void fill(struct bin *bin, unsigned at, size_t start, uint32_t number)
-{
-	bin->ending.dead[at] = (uint16_t)(number & ~STATE_LIVE);
-	bin->ending.live[at] = (uint16_t)number;
-	bin->ending.places[at] = (uint32_t)start;
-}
+_Static_assert(DRIVER_GRANULE == ARCH_PLACE, "places of percpu/arch.h are granules");
 
 /*
  * The usual case: bare, of a class, and this CPU's. Its number, and what is behind that; 0 of any other. Each load in its
@@ -162,141 +136,100 @@ static inline uint32_t look_at(const struct ist_driver_pool *pool, size_t start,
 	uint32_t number = arch_load_acquire(state, 2);
 
 	*behind = arch_load(state + 2, 2);
-	if (__builtin_expect((number & 0x60c0) != 0x6000 + STATE_LIVE || !state_is_usual(*behind) ||
+	if (__builtin_expect((number & ARCH_NUMBER_FIXED) != ARCH_NUMBER || !state_is_usual(*behind) ||
 	                             arch_load_acquire(state + OWNER_AT, OWNER_BYTES) != owner,
 	                     0))
 		return 0;
 	return number;
 }
 
-/*
- * Fill the bin, in which there is one message, with those of `count` that are like it, until one is not; each pointer and
- * state as look_at does. What does not change is in variables, as in begin_usual.
- */
-static void fill_more(struct bin *bin, void *const *vaddrs, unsigned count)
+/* One whose life was ended here, and that is not in the magazine. */
+static void give_apart(struct ist_driver_pool *pool, size_t start, size_t at)
 {
-	const _Atomic uint8_t *const states = bin->pool->state;
-	const size_t granules = bin->pool->pool.size / DRIVER_GRANULE;
-	const uint32_t owner = bin->owner, behind = bin->behind;
-	const char *const base = bin->pool->pool.vaddr;
-	unsigned filled = 1;
+	size_t granules = slabs_granules(&pool->slabs, at);
 
-	for (; filled < ARCH_ENDING && filled <= count; filled++) {
-		size_t start = start_at(base, vaddrs[filled - 1]);
-		uint32_t number, differs;
-
-		if (start >= granules)
-			break;
-		number = arch_load_acquire(states + start, 2);
-		differs = arch_load(states + start + 2, 2) ^ behind;
-		differs |= arch_load_acquire(states + start + OWNER_AT, OWNER_BYTES) ^ owner;
-		if (differs | ((number ^ (0x6000 + STATE_LIVE)) & 0x60c0))
-			break;
-		fill(bin, filled, start, number);
-	}
-	bin->count = filled;
+	tools_freed(pool, pool->pool.vaddr + start * DRIVER_GRANULE, granules * DRIVER_GRANULE);
+	slabs_give_slow(&pool->slabs, start, granules, 0);
 }
 
-static size_t bin_class(const struct bin *bin)
+/* One at a time, step by step: the magazine may be full, and it may be wrong. */
+static __attribute__((noinline)) int free_apart(struct ist_driver_pool *pool, size_t start, uint64_t token)
 {
-	return slabs_at_sure(&bin->pool->slabs,
-	                     driver_granules(state_size(STATE_LONG, bin->behind << 16, 0)));
+	struct percpu *percpu = &pool->slabs.percpu;
+	uint32_t number = 0, behind;
+
+	if (start >= pool->pool.size / DRIVER_GRANULE)
+		return count_error(pool, -EINVAL);
+	if (token & TOKEN_ON && token_half(token))
+		number = look_at(pool, start, token_half(token), &behind);
+	if (number == 0 || !percpu_retire(percpu, token, pool->state, start, 2, &number, 0))
+		return count_error(pool, free_slow(pool, start));
+	give_apart(pool, start, usual_class(pool, behind));
+	return 0;
 }
 
-static void tell_tools(const struct bin *bin, unsigned from, unsigned end)
+/* As many as are like the first, which may be none. */
+static unsigned free_alike(struct ist_driver_pool *pool, struct arch_batch *batch, uint64_t token,
+                           void *const *vaddrs, unsigned count)
 {
-	for (unsigned i = from; i < end; i++)
-		tools_freed(bin->pool, bin->pool->pool.vaddr + (size_t)bin->ending.places[i] * DRIVER_GRANULE,
-		            slabs_granules(&bin->pool->slabs, bin_class(bin)) * DRIVER_GRANULE);
-}
+	size_t start = arch_place(batch->base, vaddrs[0]), at;
+	struct arch_done done;
 
-/* End what is in the bin, and give it back; whatever the sequence stops at goes the slow way. */
-static int empty(struct bin *bin, int error)
-{
-	struct ist_driver_pool *pool = bin->pool;
-	unsigned done = 0;
-
-	while (done < bin->count) {
-		unsigned ended = percpu_retire_batch(&pool->slabs.percpu, bin->token, pool->state,
-		                                     &bin->ending, done, bin->count);
-
-		tell_tools(bin, done, done + ended);
-		push_all(&pool->slabs, bin_class(bin), bin->ending.places + done, ended);
-		done += ended;
-		if (done < bin->count)
-			error = first_error(pool, error, free_slow(pool, bin->ending.places[done++]));
-	}
-	return error;
-}
-
-/* One message; or with those that are like it, of which there are up to `more`. How many are done. */
-static unsigned free_some(struct bin *bin, void *const *vaddrs, unsigned more, int *error)
-{
-	struct ist_driver_pool *pool = bin->pool;
-	size_t start = start_at(pool->pool.vaddr, vaddrs[0]);
-	uint32_t number = 0;
-
-	if (start >= pool->pool.size / DRIVER_GRANULE) {
-		*error = first_error(pool, *error, -EINVAL);
-		return 1;
-	}
-	number = look_at(pool, start, bin->owner, &bin->behind);
-	if (number == 0) {
-		*error = first_error(pool, *error, free_slow(pool, start));
-		return 1;
-	}
-	fill(bin, 0, start, number);
-	fill_more(bin, vaddrs + 1, more);
-	more = bin->count;
-	*error = empty(bin, *error);
-	return more;
+	if (start >= batch->places || TOOLS_ARE_TOLD)
+		return 0;
+	batch->behind = arch_load(&batch->states[start + 2], 2); /* a guess, which the sequence compares */
+	if (!state_is_usual(batch->behind))
+		return 0;
+	at = usual_class(pool, batch->behind);
+	done = percpu_retire_push_batch(&pool->slabs.percpu, token, at, batch, vaddrs, count);
+	for (unsigned i = done.pushed; i < done.retired; i++)
+		give_apart(pool, batch->at[i], at);
+	return done.retired;
 }
 
 static __attribute__((noinline)) int free_several(struct ist_driver_pool *pool, void *const *vaddrs,
                                                   unsigned count)
 {
-	struct bin bin;
-	int error = 0;
+	uint64_t token = percpu_token_near(&pool->slabs.percpu);
+	struct arch_batch batch;
+	int error = 0, next;
 
-	bin.pool = pool;
-	bin.token = percpu_token_near(&pool->slabs.percpu);
-	bin.owner = token_half(bin.token) & TOKEN_ON ? token_half(bin.token) : OWNER_NONE;
+	batch.base = pool->pool.vaddr;
+	batch.places = pool->pool.size / DRIVER_GRANULE;
+	batch.states = pool->state;
+	batch.owner = token & TOKEN_ON ? token_half(token) : 0;
 	while (count > 0) {
-		unsigned done = free_some(&bin, vaddrs, count - 1, &error);
+		unsigned done = batch.owner ? free_alike(pool, &batch, token, vaddrs, count) : 0;
 
+		if (done == 0) {
+			next = free_apart(pool, arch_place(batch.base, vaddrs[0]), token);
+			error = error ? error : next;
+			done = 1;
+		}
 		vaddrs += done;
 		count -= done;
 	}
 	return error;
 }
 
-static __attribute__((noinline)) int free_other(struct ist_driver_pool *pool, size_t start)
-{
-	return first_error(pool, 0,
-	                   start < pool->pool.size / DRIVER_GRANULE ? free_slow(pool, start) : -EINVAL);
-}
-
-/* One message needs no bin: as free_some, with percpu_retire and a push. */
 static inline __attribute__((always_inline)) int free_one(struct ist_driver_pool *pool, const void *vaddr)
 {
 	struct percpu *percpu = &pool->slabs.percpu;
-	size_t start = start_at(pool->pool.vaddr, vaddr), at;
+	size_t start = arch_place(pool->pool.vaddr, vaddr), at;
 	uint64_t token = percpu_token_near(percpu);
 	uint32_t number, behind;
+	enum arch_retired retired;
 
-	if (__builtin_expect(start >= pool->pool.size / DRIVER_GRANULE || !(token & TOKEN_ON), 0))
-		return free_other(pool, start);
-	number = look_at(pool, start, token_half(token), &behind);
-	if (__builtin_expect(!token_half(token) || number == 0 ||
-	                             !percpu_retire(percpu, token, pool->state, start, 2, &number, 0),
-	                     0))
-		return free_other(pool, start);
-	at = slabs_at_sure(&pool->slabs, driver_granules(state_size(STATE_LONG, behind << 16, 0)));
-	tools_freed(pool, pool->pool.vaddr + start * DRIVER_GRANULE,
-	            slabs_granules(&pool->slabs, at) * DRIVER_GRANULE);
-	if (__builtin_expect(!percpu_push(percpu, at, (uint32_t)start), 0))
-		slabs_give_slow(&pool->slabs, start, slabs_granules(&pool->slabs, at), 0);
-	return 0;
+	if (__builtin_expect(start >= pool->slabs.buddy.granules || !token_has_half(token), 0) || TOOLS_ARE_TOLD)
+		return free_apart(pool, start, token);
+	number = look_at(pool, start, (uint32_t)token, &behind);
+	if (__builtin_expect(number == 0, 0))
+		return free_apart(pool, start, token);
+	at = usual_class(pool, behind);
+	retired = percpu_retire_push(percpu, token, at, pool->state, start, 2, &number, 0);
+	if (__builtin_expect(retired == ARCH_RETIRED, 0))
+		give_apart(pool, start, at);
+	return retired ? 0 : free_apart(pool, start, token);
 }
 
 int driver_pool_free_bulk(struct ist_driver_pool *pool, void *const *vaddrs, unsigned count)

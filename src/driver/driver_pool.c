@@ -43,21 +43,21 @@ size_t driver_pool_bytes(size_t size)
  */
 static void mark_last(struct ist_driver_pool *pool, size_t start, size_t count)
 {
-	size_t end = start + count;
+	size_t last = start + count - 1;
+	uint64_t from = ~UINT64_C(0) << (start % 64), bit = UINT64_C(1) << (last % 64), seen, others;
 
-	while (start < end) {
-		_Atomic uint64_t *word = &pool->last[start / 64];
-		size_t part_end = bits_min((start / 64 + 1) * 64, end);
-		uint64_t part = bits_mask((unsigned)(start % 64), (unsigned)(part_end - start));
-		uint64_t wanted = part_end == end ? UINT64_C(1) << ((end - 1) % 64) : 0;
-		uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
-
-		if (seen & part & ~wanted)
-			atomic_fetch_and_explicit(word, ~(part & ~wanted), memory_order_relaxed);
-		if (wanted & ~seen)
-			atomic_fetch_or_explicit(word, wanted, memory_order_relaxed);
-		start = part_end;
+	for (size_t index = start / 64; index < last / 64; index++) {
+		seen = atomic_load_explicit(&pool->last[index], memory_order_relaxed);
+		if (seen & from)
+			atomic_fetch_and_explicit(&pool->last[index], ~from, memory_order_relaxed);
+		from = ~UINT64_C(0);
 	}
+	seen = atomic_load_explicit(&pool->last[last / 64], memory_order_relaxed);
+	others = seen & from & (bit - 1);
+	if (others)
+		atomic_fetch_and_explicit(&pool->last[last / 64], ~others, memory_order_relaxed);
+	if (!(seen & bit))
+		atomic_fetch_or_explicit(&pool->last[last / 64], bit, memory_order_relaxed);
 }
 
 /* Slabs are marked once, when they are cut up: the objects keep their length for as long as they are out of the buddy. */
@@ -150,18 +150,17 @@ int driver_pool_alloc_other(struct ist_driver_pool *pool, size_t size, struct is
 
 size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t most)
 {
-	size_t at = start, end = start + most;
+	size_t index = start / 64, end = start + most;
+	/* Relaxed, here and below: who has the run's handle has its marks as well (driver_begin_life). */
+	uint64_t marks = atomic_load_explicit(&pool->last[index], memory_order_relaxed) &
+	                 ~UINT64_C(0) << (start % 64);
 
-	do {
-		/* Relaxed: who has the run's handle has its marks as well (driver_begin_life). */
-		uint64_t marks =
-		        atomic_load_explicit(&pool->last[at / 64], memory_order_relaxed) >> (at % 64);
-
-		if (marks)
-			return at + bits_lowest(marks) + 1 - start;
-		at = (at / 64 + 1) * 64;
-	} while (at < end);
-	return 0;
+	while (marks == 0) {
+		if (++index * 64 >= end)
+			return 0;
+		marks = atomic_load_explicit(&pool->last[index], memory_order_relaxed);
+	}
+	return index * 64 + bits_lowest(marks) + 1 - start;
 }
 
 /* Whether a handle is one that driver_begin_life could have made. */
@@ -290,9 +289,19 @@ int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm)
 	return error;
 }
 
-int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start, uint64_t token)
+int driver_pool_free_apart(struct ist_driver_pool *pool, struct ist_shm *shm, enum arch_retired retired)
 {
-	slabs_give_slow(&pool->slabs, start, slabs_granules(&pool->slabs, at), token);
+	size_t size = shm->view.size, start = shm->index, granules = driver_granules(size);
+	enum state_form form = state_form(size);
+
+	granules = slabs_granules(&pool->slabs, slabs_at_sure(&pool->slabs, granules));
+	if (retired == ARCH_REFUSED &&
+	    !percpu_retire(&pool->slabs.percpu, shm->token, pool->state, start, state_width(form),
+	                   &shm->generation, state_number(form, 0, size)))
+		return driver_pool_free_slow(pool, shm);
+	tools_freed(pool, shm->view.vaddr, granules * DRIVER_GRANULE);
+	*shm = (struct ist_shm){0};
+	slabs_give_slow(&pool->slabs, start, granules, 0);
 	return 0;
 }
 

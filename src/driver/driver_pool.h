@@ -62,10 +62,10 @@ int driver_pool_end_life(struct ist_driver_pool *pool, _Atomic uint8_t *state, e
 int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm);
 
 /*
- * When the magazine is full, or the push was aborted, perhaps because the thread was moved to another CPU; 0. A function of its
- * own so that it ends driver_pool_free_as.
+ * For a handle that driver_pool_free_as has found right, when it could not do it all at once: the magazine is full, or the sequence
+ * was aborted. `retired`: the life has been ended. A function of its own so that it ends driver_pool_free_as.
  */
-int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start, uint64_t token);
+int driver_pool_free_apart(struct ist_driver_pool *pool, struct ist_shm *shm, enum arch_retired retired);
 
 /*
  * The same for sizes of this form that have a class, in a pool that is not hardened. All that is wrong, and all that is
@@ -74,23 +74,23 @@ int driver_pool_give_slow(struct ist_driver_pool *pool, size_t at, size_t start,
 static inline __attribute__((always_inline)) int
 driver_pool_free_as(struct ist_driver_pool *pool, struct ist_shm *shm, enum state_form form)
 {
-	size_t size = shm->view.size, start = shm->index, offset = start * DRIVER_GRANULE, at;
-	struct percpu *percpu = &pool->slabs.percpu;
-	uint64_t token = shm->token;
+	size_t size = shm->view.size, start = shm->index, offset = start * DRIVER_GRANULE;
+	enum arch_retired retired = ARCH_REFUSED;
 
 	if (__builtin_expect(pool_offset(&pool->pool, shm) != offset ||
 	                             shm->view.paddr - pool->pool.paddr != offset ||
 	                             offset >= pool->pool.size ||
-	                             !state_is_behind(form, pool->state, start, state_behind(form, size)) ||
-	                             !percpu_retire(percpu, token, pool->state, start, state_width(form),
-	                                            &shm->generation, state_number(form, 0, size)),
+	                             !state_is_behind(form, pool->state, start, state_behind(form, size)),
 	                     0))
 		return driver_pool_free_slow(pool, shm);
-	at = slabs_at_sure(&pool->slabs, (size - 1) / DRIVER_GRANULE + 1);
-	tools_freed(pool, shm->view.vaddr, slabs_granules(&pool->slabs, at) * DRIVER_GRANULE);
+	if (!TOOLS_ARE_TOLD)
+		retired = percpu_retire_push(&pool->slabs.percpu, shm->token,
+		                             slabs_at_sure(&pool->slabs, (size - 1) / DRIVER_GRANULE + 1),
+		                             pool->state, start, state_width(form), &shm->generation,
+		                             state_number(form, 0, size));
+	if (__builtin_expect(retired != ARCH_PUSHED, 0))
+		return driver_pool_free_apart(pool, shm, retired);
 	*shm = (struct ist_shm){0};
-	if (__builtin_expect(!percpu_push(percpu, at, (uint32_t)start), 0))
-		return driver_pool_give_slow(pool, at, start, token);
 	return 0;
 }
 

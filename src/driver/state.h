@@ -26,8 +26,8 @@
  * number without having been given a handle (bulk.h) finds what belongs to it.
  *
  * Only the owner of a run (slab.h [slab.S1]) makes its state live. What makes it not live, in driver_pool_free, is the
- * linearization point that decides which of several frees is obeyed: percpu_retire on the CPU that gave out the
- * allocation's token, else a compare-exchange of the first byte (percpu/token.h says why these two never meet).
+ * linearization point that decides which of several frees is obeyed: a store of percpu_retire or percpu_retire_push on the CPU
+ * that gave out the allocation's token, else a compare-exchange of the first byte (percpu/token.h says why these two never meet).
  */
 #ifndef DRIVER_STATE_H
 #define DRIVER_STATE_H

@@ -44,7 +44,8 @@
  * The counter of aborts is bumped without an atomic operation, and loses one when two CPUs do it at once. With exclusives a debugger
  * that steps, which aborts each sequence, would never come to the end of the stub: a step between the two takes the monitor away.
  */
-#define ENTER                                                                                                \
+#define ENTER ENTER_OR("b %l[no]\n")
+#define ENTER_OR(aborted)                                                                                    \
 	".pushsection __rseq_cs, \"aw\"\n"                                                                   \
 	".balign 32\n"                                                                                       \
 	"901: .word 0, 0\n"                                                                                  \
@@ -59,8 +60,7 @@
 	"add x16, x16, :lo12:percpu_aborts\n"                                                                \
 	"ldr x17, [x16]\n"                                                                                   \
 	"add x17, x17, #1\n"                                                                                 \
-	"str x17, [x16]\n"                                                                                   \
-	"b %l[no]\n"                                                                                         \
+	"str x17, [x16]\n" aborted                                                                           \
 	".popsection\n"                                                                                      \
 	"adrp %[t], 901b\n"                                                                                  \
 	"add %[t], %[t], :lo12:901b\n" ANNOUNCE "902:\n" STEP(1)
@@ -293,8 +293,117 @@ RETIRE(1, "b")
 RETIRE(2, "h")
 #undef RETIRE
 
-/* One by one: no store of this machine also counts in a register that no other instruction changes. */
-#include "percpu/arch_each.h"
+/* percpu_retire_push. As there: a store that moves its address on says whether it was made. */
+#define RETIRE_PUSH(bytes, width)                                                                            \
+	static inline __attribute__((always_inline)) enum arch_retired arch_retire_push_##bytes(             \
+	        char *const *table, uint64_t token, size_t at, _Atomic uint8_t *states, uint64_t place,      \
+	        const uint32_t *use, uint32_t base)                                                          \
+	{                                                                                                    \
+		_Atomic uint8_t *to = states + place;                                                        \
+		uint64_t t, s, c, k;                                                                         \
+                                                                                                             \
+		__asm__ volatile(                                                                            \
+		        ENTER_OR("mov %[t], xzr\n"                                                           \
+		                 "b 907f\n") FIND_BLOCK                                                      \
+		        STEP(2) "ldur %[c], [%[t], #-8]\n"                                                   \
+		                "cmp %[c], %[token]\n"                                                       \
+		                "b.ne 907f\n"                                                                \
+		                "tbz %[token], #0, 907f\n" /* on */                                          \
+		                "ldr" width " %w[c], [%[to]]\n"                                              \
+		                "cmp %w[c], %w[number]\n"                                                    \
+		                "b.ne 907f\n"                                                                \
+		                "add %[t], %[t], %[at]\n"                                                    \
+		                "ldr %[c], [%[t]]\n"                                                         \
+		                "and %[k], %[c], #0xffff\n"                                                  \
+		                "ldr %w[s], [%[t], #8]\n" /* limit */                                        \
+		                "cmp %w[k], %w[s]\n"                                                         \
+		                "b.hs 907f\n"                                                                \
+		                "str %w[place], [%[t], %[k], lsl #2]\n"                                      \
+		                "add %[c], %[c], #16, lsl #12\n"                                             \
+		                "add %[c], %[c], #1\n"                                                       \
+		                "str" width " %w[dead], [%[to]], #" #bytes "\n" STEP(3) "str %[c], [%[t]]\n" \
+		        LEAVE "907:\n"                                                                       \
+		        : [t] "=&r"(t), [s] "=&r"(s), [c] "=&r"(c), [k] "=&r"(k), [to] "+&r"(to)             \
+		        : PLACE, [token] "r"(token), [at] "r"(at), [place] "r"(place),                       \
+		          [number] "r"(*use + base), [dead] "r"(*use + base - PERCPU_LIVE)                   \
+		        : CLOBBERED);                                                                        \
+		if (to == states + place)                                                                    \
+			return ARCH_REFUSED;                                                                 \
+		return t ? ARCH_PUSHED : ARCH_RETIRED;                                                       \
+	}
+RETIRE_PUSH(1, "b")
+RETIRE_PUSH(2, "h")
+#undef RETIRE_PUSH
+
+/*
+ * percpu_retire_push_batch, as there. A number's first byte is loaded with acquire, so that what is behind it and its owner are of
+ * its life or of a later one; and whether it is a later one tells the number once more, behind a barrier.
+ */
+static inline struct arch_done arch_retire_push_batch(char *const *table, uint64_t token, size_t at,
+                                                      struct arch_batch *batch, void *const *vaddrs,
+                                                      uint64_t count)
+{
+	_Atomic uint8_t *const states = batch->states;
+	_Atomic uint8_t *to = states;
+	uint64_t t, s, m, e, a, i = 0;
+
+	__asm__ volatile(
+	        ENTER_OR("mov %[t], xzr\n" /* which nobody else makes of it */
+	                 "b 907f\n") FIND_BLOCK STEP(2) "ldur %[m], [%[t], #-8]\n"
+	                                                "cmp %[m], %[token]\n"
+	                                                "b.ne 907f\n"
+	                                                "add %[t], %[t], %[at]\n"
+	                                                "ldrh %w[m], [%[t]]\n" /* position */
+	                                                "ldr %w[e], [%[t], #8]\n" /* limit */
+	                                                "subs %w[e], %w[e], %w[m]\n"
+	                                                "b.ls 907f\n"
+	                                                "cmp %[e], %[count]\n"
+	                                                "csel %[e], %[e], %[count], ls\n"
+	                                                "add %[m], %[t], %[m], lsl #2\n"
+	                                                "905: ldr %[s], [%[vaddrs], %[i], lsl #3]\n"
+	                                                "sub %[s], %[s], %[lies]\n"
+	                                                "ror %[s], %[s], #3\n"
+	                                                "cmp %[s], %[places]\n"
+	                                                "b.hs 906f\n"
+	                                                "str %w[s], [%[places_at], %[i], lsl #2]\n"
+	                                                "str %w[s], [%[m], %[i], lsl #2]\n"
+	                                                "add %[to], %[states], %[s]\n"
+	                                                "ldarb %w[a], [%[to]]\n"
+	                                                "ldrb %w[s], [%[to], #1]\n"
+	                                                "orr %w[a], %w[a], %w[s], lsl #8\n"
+	                                                "and %w[s], %w[a], %w[fixed]\n"
+	                                                "cmp %w[s], %w[live]\n"
+	                                                "b.ne 906f\n"
+	                                                "ldrh %w[s], [%[to], #2]\n"
+	                                                "cmp %w[s], %w[behind]\n"
+	                                                "b.ne 906f\n"
+	                                                "ldr %w[s], [%[to], #4]\n"
+	                                                "cmp %w[s], %w[owner]\n"
+	                                                "b.ne 906f\n"
+	                                                "dmb ishld\n"
+	                                                "ldrh %w[s], [%[to]]\n"
+	                                                "cmp %w[s], %w[a]\n"
+	                                                "b.ne 906f\n"
+	                                                "and %w[a], %w[a], #0xffffff7f\n"
+	                                                "strh %w[a], [%[to]], #2\n" STEP(3)
+	        "add %[i], %[i], #1\n"
+	        "cmp %[i], %[e]\n"
+	        "b.lo 905b\n"
+	        "906: ldr %[a], [%[t]]\n"
+	        "add %[a], %[a], %[i], lsl #16\n"
+	        "add %[a], %[a], %[i]\n"
+	        "str %[a], [%[t]]\n" LEAVE "907:\n"
+	        : [t] "=&r"(t), [s] "=&r"(s), [m] "=&r"(m), [e] "=&r"(e), [a] "=&r"(a), [i] "+&r"(i),
+	          [to] "+&r"(to)
+	        : PLACE, [token] "r"(token), [at] "r"(at), [vaddrs] "r"(vaddrs), [count] "r"(count),
+	          [lies] "r"(batch->base), [places] "r"(batch->places), [places_at] "r"(batch->at),
+	          [states] "r"(states), [behind] "r"(batch->behind), [owner] "r"(batch->owner),
+	          [live] "r"(ARCH_NUMBER), [fixed] "r"(ARCH_NUMBER_FIXED)
+	        : CLOBBERED);
+	if (t)
+		return (struct arch_done){(uint32_t)i, (uint32_t)i};
+	return (struct arch_done){arch_retired_of(batch, (uint32_t)i, count, to), 0};
+}
 
 static inline __attribute__((always_inline)) bool
 arch_replace(char *const *table, uint64_t token, _Atomic uint64_t *at, uint64_t expected, uint64_t next)
@@ -344,6 +453,7 @@ no:
 #undef STEP
 #undef ANNOUNCE
 #undef ENTER
+#undef ENTER_OR
 #undef FIND_BLOCK
 #undef FIND_MAGAZINE
 #undef LOOK

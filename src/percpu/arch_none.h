@@ -45,11 +45,21 @@ static inline bool arch_retire_1(char *const *table, uint64_t token, _Atomic uin
 }
 #define arch_retire_2 arch_retire_1
 
-static inline unsigned arch_retire_batch(char *const *table, uint64_t token, _Atomic uint8_t *states,
-                                         const struct arch_ending *ending, unsigned from, unsigned end)
+static inline enum arch_retired arch_retire_push_1(char *const *table, uint64_t token, size_t at,
+                                                   _Atomic uint8_t *states, uint64_t place,
+                                                   const uint32_t *use, uint32_t base)
 {
-	(void)table, (void)token, (void)states, (void)ending, (void)from, (void)end;
-	return 0;
+	(void)table, (void)token, (void)at, (void)states, (void)place, (void)use, (void)base;
+	return ARCH_REFUSED;
+}
+#define arch_retire_push_2 arch_retire_push_1
+
+static inline struct arch_done arch_retire_push_batch(char *const *table, uint64_t token, size_t at,
+                                                      struct arch_batch *batch, void *const *vaddrs,
+                                                      uint64_t count)
+{
+	(void)table, (void)token, (void)at, (void)batch, (void)vaddrs, (void)count;
+	return (struct arch_done){0, 0};
 }
 
 static inline bool arch_replace(char *const *table, uint64_t token, _Atomic uint64_t *at, uint64_t expected,
@@ -61,7 +71,8 @@ static inline bool arch_replace(char *const *table, uint64_t token, _Atomic uint
 
 static inline unsigned arch_pop_batch(char *const *table, size_t at, uint32_t *values, uint64_t most)
 {
-	(void)table, (void)at, (void)values, (void)most;
+	(void)table, (void)at, (void)most;
+	*values = 0; /* so that no compiler takes the caller's for never written */
 	return 0;
 }
 

@@ -32,8 +32,15 @@
 	"movl percpu_inject+4*" #n "(%%rip), %k[s]\n"                                                        \
 	"91" #n ": subl $1, %k[s]\n"                                                                         \
 	"jns 91" #n "b\n"
+/* The same with the flags as they are, where [s] is rcx, and the position. */
+#define STEP_BY_COUNT(n)                                                                                     \
+	"movl percpu_inject+4*" #n "(%%rip), %%ecx\n"                                                        \
+	"jecxz 92" #n "f\n"                                                                                  \
+	"91" #n ": loop 91" #n "b\n"                                                                         \
+	"92" #n ": movzwl %w[c], %k[s]\n"
 #else
 #define STEP(n)
+#define STEP_BY_COUNT(n)
 #endif
 
 /* The control of the torture test: without this store the kernel knows of no sequence and never aborts one. */
@@ -43,8 +50,9 @@
 #define ANNOUNCE "movq %[s], %%fs:8(%[t])\n"
 #endif
 
-#define ENTER ENTER_OR("%l[no]")
-#define ENTER_OR(elsewhere)                                                                                  \
+#define COUNT_ABORT "lock incq percpu_aborts(%%rip)\n"
+#define ENTER ENTER_OR(COUNT_ABORT "jmp %l[no]\n")
+#define ENTER_OR(aborted)                                                                                    \
 	".pushsection __rseq_cs, \"aw\"\n"                                                                   \
 	".balign 32\n"                                                                                       \
 	"901: .long 0, 0\n"                                                                                  \
@@ -56,8 +64,7 @@
 	".pushsection .text.rseq_abort, \"ax\"\n"                                                            \
 	".byte 0x0f, 0xb9, 0x3d\n" /* an undefined instruction that carries the signature */                 \
 	".long 0x53053053\n"                                                                                 \
-	"904: lock incq percpu_aborts(%%rip)\n"                                                              \
-	"jmp " elsewhere "\n"                                                                                \
+	"904: " aborted                                                                                      \
 	".popsection\n"                                                                                      \
 	"movq %[base], %[t]\n"                                                                               \
 	"leaq 901b(%%rip), %[s]\n" ANNOUNCE "902:\n" STEP(1)
@@ -274,33 +281,116 @@ RETIRE(2, "w", "0xff7f")
 #undef RETIRE
 
 /*
- * percpu_retire_batch: each number has a commit of its own. movsw stores and counts in one instruction, so that the source's
- * address says for certain how many are done, wherever the sequence was aborted.
+ * percpu_retire_push. Two stores count: the one that ends the object, and the one that raises the magazine's level. Whether the
+ * first was made is in the flags, wherever the sequence was aborted, as they are what the kernel leaves alone: it is an addition
+ * with a carry (CF) and a positive sum (not SF). No instruction before it leaves these two: a test, an exclusive or and a sum of
+ * addresses have no carry, and where the position is less than the limit, the difference is negative.
  */
-static inline unsigned arch_retire_batch(char *const *table, uint64_t token, _Atomic uint8_t *states,
-                                         const struct arch_ending *ending, unsigned from, unsigned end)
-{
-	const uint16_t *at = ending->dead + from;
-	/* Four bytes of it for each two that `at` goes on. */
-	uintptr_t places = (uintptr_t)ending->places - 2 * (uintptr_t)ending->dead;
-	uint64_t t, s;
-	void *to;
+#define RETIRE_PUSH(bytes, suffix)                                                                           \
+	static inline __attribute__((always_inline)) enum arch_retired arch_retire_push_##bytes(             \
+	        char *const *table, uint64_t token, size_t at, _Atomic uint8_t *states, uint64_t place,      \
+	        const uint32_t *use, uint32_t base)                                                          \
+	{                                                                                                    \
+		uint64_t t, s, c;                                                                            \
+                                                                                                             \
+		__asm__ goto volatile(                                                                       \
+		        "testb $1, %b[token]\n" /* on */                                                     \
+		        "je %l[no]\n" ENTER_OR("jnc 905f\n"                                                  \
+		                               "js 905f\n" COUNT_ABORT "jmp %l[half]\n"                      \
+		                               "905: " COUNT_ABORT "jmp %l[no]\n") FIND_DISTANCE             \
+		        "movq -8(%[s],%[t]), %[c]\n"                                                         \
+		        "xorq %[token], %[c]\n"                                                              \
+		        "jne %l[no]\n"                                                                       \
+		        "leaq (%[s],%[t]), %[t]\n"                                                           \
+		        "addq %[at], %[t]\n"                                                                 \
+		        "movz" suffix "l (%[states],%[place]), %k[s]\n"                                      \
+		        "xorl %[number], %k[s]\n"                                                            \
+		        "jne %l[no]\n"                                                                       \
+		        "movq (%[t]), %[c]\n"                                                                \
+		        "movzwl %w[c], %k[s]\n"                                                              \
+		        "cmpl 8(%[t]), %k[s]\n" /* limit */                                                  \
+		        "jae %l[no]\n" STEP_BY_COUNT(2) "movl %k[place], (%[t],%[s],4)\n"                    \
+		                                        "leaq 0x10001(%[c]), %[c]\n"                         \
+		                                        "add" suffix " $-0x80, (%[states],%[place])\n"       \
+		        STEP_BY_COUNT(3) "movq %[c], (%[t])\n" LEAVE                                         \
+		        : [t] "=&r"(t), [s] "=&c"(s), [c] "=&r"(c)                                           \
+		        : PLACE, [token] "r"(token), [at] "rm"(at), [states] "r"(states),                    \
+		          [place] "r"(place), [number] "rm"(*use + base)                                     \
+		        : "memory", "cc"                                                                     \
+		        : no, half);                                                                         \
+		return ARCH_PUSHED;                                                                          \
+	no:                                                                                                  \
+		return ARCH_REFUSED;                                                                         \
+	half:                                                                                                \
+		return ARCH_RETIRED;                                                                         \
+	}
+RETIRE_PUSH(1, "b")
+RETIRE_PUSH(2, "w")
+#undef RETIRE_PUSH
 
-	_Static_assert(offsetof(struct arch_ending, live) == 128, "is a number in the assembly");
-	__asm__ volatile(ENTER_OR("907f") FIND_DISTANCE
-	                 "cmpq %[token], -8(%[s],%[t])\n"
-	                 "jne 907f\n" STEP(2) "905: movl (%[places],%[at],2), %k[to]\n"
-	                                      "addq %[states], %[to]\n"
-	                                      "movzwl 128(%[at]), %k[s]\n"
-	                                      "cmpw %w[s], (%[to])\n"
-	                                      "jne 907f\n" STEP(3) "movsw\n"
-	                                                           "cmpq %[end], %[at]\n"
-	                                                           "jne 905b\n" LEAVE "907:\n"
-	                 : [t] "=&r"(t), [s] "=&r"(s), [at] "+S"(at), [to] "=&D"(to)
-	                 : PLACE, [token] "r"(token), [states] "r"(states), [places] "r"(places),
-	                   [end] "r"(ending->dead + end)
+/*
+ * percpu_retire_push_batch: one by one, as each number has a commit of its own, until one is not like the others or there is
+ * no room; then all of them are in the magazine with one store. stos moves `to` on (arch_retired_of).
+ */
+static inline struct arch_done arch_retire_push_batch(char *const *table, uint64_t token, size_t at,
+                                                      struct arch_batch *batch, void *const *vaddrs,
+                                                      uint64_t count)
+{
+	_Atomic uint8_t *const states = batch->states;
+	const uint32_t behind = batch->behind, owner = batch->owner;
+	_Atomic uint8_t *to = states;
+	uint64_t t, s, m, e, a, i = 0;
+
+	__asm__ volatile(ENTER_OR(COUNT_ABORT "xorl %k[t], %k[t]\n" /* which nobody else makes of it */
+	                                      "jmp 907f\n") FIND_DISTANCE
+	                 "movq -8(%[s],%[t]), %[m]\n"
+	                 "cmpq %[token], %[m]\n"
+	                 "jne 907f\n"
+	                 "addq %[s], %[t]\n"
+	                 "addq %[at], %[t]\n" STEP(2) "movzwl (%[t]), %k[m]\n" /* position */
+	                                              "movl 8(%[t]), %k[e]\n" /* limit */
+	                                              "subl %k[m], %k[e]\n"
+	                                              "jbe 907f\n"
+	                                              "cmpq %[count], %[e]\n"
+	                                              "cmovaq %[count], %[e]\n" /* min(room, count) */
+	                                              "leaq (%[t],%[m],4), %[m]\n"
+	                                              "905: movq (%[vaddrs],%[i],8), %[s]\n"
+	                                              "subq %c[lies](%[batch]), %[s]\n"
+	                                              "rorq $3, %[s]\n"
+	                                              "cmpq %c[places](%[batch]), %[s]\n"
+	                                              "jae 906f\n"
+	                                              "movl %k[s], %c[places_at](%[batch],%[i],4)\n"
+	                                              "movl %k[s], (%[m],%[i],4)\n"
+	                                              "leaq (%[states],%[s]), %[to]\n"
+	                                              "movzwl (%[to]), %k[a]\n"
+	                                              "leal -%c[live](%[a]), %k[s]\n"
+	                                              "testl %[fixed], %k[s]\n"
+	                                              "jne 906f\n"
+	                                              "cmpw %w[behind], 2(%[to])\n"
+	                                              "jne 906f\n"
+	                                              "cmpl %k[owner], 4(%[to])\n"
+	                                              "jne 906f\n"
+	                                              "cmpw %w[a], (%[to])\n" /* once more */
+	                                              "jne 906f\n"
+	                                              "addl $-128, %k[a]\n"
+	                                              "stosw\n" STEP(3) "addq $1, %[i]\n"
+	                                                                "cmpq %[e], %[i]\n"
+	                                                                "jb 905b\n"
+	                                                                "906: imulq $0x10001, %[i], %[s]\n"
+	                                                                "addq %[s], (%[t])\n" LEAVE
+	                                                                "907:\n"
+	                 : [t] "=&r"(t), [s] "=&r"(s), [m] "=&r"(m), [e] "=&r"(e), [a] "=&a"(a), [i] "+&r"(i),
+	                   [to] "+&D"(to)
+	                 : PLACE, [token] "rm"(token), [at] "rm"(at), [vaddrs] "r"(vaddrs), [count] "rm"(count),
+	                   [batch] "r"(batch), [states] "r"(states), [behind] "r"(behind), [owner] "r"(owner),
+	                   [lies] "i"(offsetof(struct arch_batch, base)),
+	                   [places] "i"(offsetof(struct arch_batch, places)),
+	                   [places_at] "i"(offsetof(struct arch_batch, at)), [live] "i"(ARCH_NUMBER),
+	                   [fixed] "i"(ARCH_NUMBER_FIXED)
 	                 : "memory", "cc");
-	return (unsigned)(at - ending->dead) - from;
+	if (t)
+		return (struct arch_done){(uint32_t)i, (uint32_t)i};
+	return (struct arch_done){arch_retired_of(batch, (uint32_t)i, count, to), 0};
 }
 
 static inline __attribute__((always_inline)) bool
@@ -349,9 +439,11 @@ no:
 }
 
 #undef STEP
+#undef STEP_BY_COUNT
 #undef ANNOUNCE
 #undef ENTER
 #undef ENTER_OR
+#undef COUNT_ABORT
 #undef FIND_DISTANCE
 #undef FIND_MAGAZINE
 #undef LOOK

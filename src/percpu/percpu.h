@@ -147,6 +147,13 @@ static inline __attribute__((always_inline)) bool percpu_pop_token(struct percpu
 	return arch_pop(&percpu->table, at, value, token);
 }
 
+/* Up to `most` at once; values[0] is what lies lowest. How many there were. */
+static inline __attribute__((always_inline)) unsigned percpu_pop_batch(struct percpu *percpu, size_t at,
+                                                                       uint32_t *values, unsigned most)
+{
+	return arch_pop_batch(&percpu->table, at, values, most);
+}
+
 static inline __attribute__((always_inline)) bool percpu_push(struct percpu *percpu, size_t at,
                                                               uint32_t value)
 {
@@ -158,7 +165,6 @@ static inline __attribute__((always_inline)) bool percpu_push(struct percpu *per
  * `token`, which is on. False: one of these is not so, or aborted. A number has one byte or two, which need not be aligned;
  * others may access them byte by byte.
  */
-#define PERCPU_LIVE 0x80u /* arch_*.h has this number in its assembly */
 static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *percpu, uint64_t token,
                                                                 _Atomic uint8_t *states, size_t place,
                                                                 unsigned bytes, const uint32_t *use,
@@ -171,15 +177,30 @@ static inline __attribute__((always_inline)) bool percpu_retire(struct percpu *p
 }
 
 /*
- * The same for several numbers of two bytes: from the `from`th to the one before the `end`th, in order. How many were
- * ended: if not all, then the next one differs, or the sequence was aborted there, or `token` is not this CPU's.
+ * The same, and put `place` into this CPU's magazine, which is to have room for it, in one sequence. Whoever is told ARCH_RETIRED has
+ * the object still, as after percpu_retire.
  */
-static inline unsigned percpu_retire_batch(struct percpu *percpu, uint64_t token, _Atomic uint8_t *states,
-                                           const struct arch_ending *ending, unsigned from, unsigned end)
+static inline __attribute__((always_inline)) enum arch_retired
+percpu_retire_push(struct percpu *percpu, uint64_t token, size_t at, _Atomic uint8_t *states, size_t place,
+                   unsigned bytes, const uint32_t *use, uint32_t base)
 {
-	return token & TOKEN_ON && from < end
-	               ? arch_retire_batch(&percpu->table, token, states, ending, from, end)
-	               : 0;
+	return bytes == 1 ? arch_retire_push_1(&percpu->table, token, at, states, place, use, base)
+	                  : arch_retire_push_2(&percpu->table, token, at, states, place, use, base);
+}
+
+/*
+ * The same for `count` objects with one token by their addresses, one after the other until one is none of the batch or not alive, or
+ * there is no room, or the sequence is aborted. Each address is read once; where those lay that were ended is in
+ * batch->at.
+ */
+static inline struct arch_done percpu_retire_push_batch(struct percpu *percpu, uint64_t token, size_t at,
+                                                        struct arch_batch *batch, void *const *vaddrs,
+                                                        unsigned count)
+{
+	if (!(token & TOKEN_ON))
+		return (struct arch_done){0, 0};
+	return arch_retire_push_batch(&percpu->table, token, at, batch, vaddrs,
+	                              count < ARCH_BATCH ? count : ARCH_BATCH);
 }
 
 /* The same for a word: put `next` in the place of `expected`. */

@@ -29,7 +29,9 @@
  *  [percpu.B6] Who has no word of an object, but knows of it from what was written after the word was loaded (the record of an
  *       allocation), finds for the same reason the object's epoch or a later one in the object's block, whichever that
  *       is. So percpu_revoke_all, which ends the epochs of all blocks, makes the object anybody's.
- * Linearization: the store of percpu_retire, or the caller's compare-exchange. Stopped threads: who stops before the
+ * percpu_retire_push also puts what it has ended into the block's magazine. The store that does is a second one of the same
+ * sequence: aborted between the two, it says that the object is ended and the caller's to put away.
+ * Linearization: the store of percpu_retire or the first of percpu_retire_push, or the caller's compare-exchange. Stopped threads: who stops before the
  * fence leaves the epoch ended and not revoked, and the next makes a fence of its own; nobody waits.
  *
  * Where membarrier was forbidden after it had been in use (seccomp), epochs end without a fence: then two frees of one
@@ -99,10 +101,16 @@ static inline bool token_is_word(uint64_t word)
 	return word >> 52 == token_check(word) && (word & 0x80808080) == 0;
 }
 
-/* Half of a word; 0, which is none: there is no word, or its block is not to be told from its half. */
+/* Whether its block is to be told from its half, which is the lower one then: 0 if there is no word. */
+static inline bool token_has_half(uint64_t word)
+{
+	return (word >> 42 & 0x3ff) == 0;
+}
+
+/* Half of a word, or 0. */
 static inline uint32_t token_half(uint64_t word)
 {
-	return (word >> 42 & 0x3ff) == 0 ? (uint32_t)word : 0;
+	return token_has_half(word) ? (uint32_t)word : 0;
 }
 
 #endif

@@ -23,6 +23,7 @@
 #define MUTANT_PLUG_WHILE_DRAINED 306 /* the sequence that plugs does not look at `drainers` */
 #define MUTANT_PLUG_UNREADY 307 /* nor at `ready` */
 #define MUTANT_RETIRE_UNTOKENED 310 /* the sequence that retires does not look at the token */
+#define MUTANT_PUSH_ABORTED 315 /* a sequence that has ended an object puts it away although it was aborted */
 
 extern unsigned model_fences;
 /* Called when a thread has asked for the number of its CPU, and may be moved before it makes use of that; may be null. */
@@ -156,6 +157,40 @@ static inline bool model_retire(char *const *table, uint64_t token, _Atomic uint
 	model_retire(table, token, &(states)[place], 1, *(use) + (base))
 #define arch_retire_2(table, token, states, place, use, base)                                                 \
 	model_retire(table, token, &(states)[place], 2, *(use) + (base))
+
+static inline enum arch_retired model_retire_push(char *const *table, uint64_t token, size_t at,
+                                                  _Atomic uint8_t *state, unsigned bytes, uint32_t place,
+                                                  uint32_t number)
+{
+	struct model_sequence sequence = model_begin();
+	struct magazine *magazine;
+	uint64_t word;
+	char *block;
+
+	if (!(token & 1) || !model_block(&sequence, table, &block))
+		return ARCH_REFUSED;
+	if (model_token(block) != token && !IS_MUTANT(MUTANT_RETIRE_UNTOKENED))
+		return ARCH_REFUSED;
+	magazine = (struct magazine *)(void *)(block + at);
+	if (!model_goes_on(&sequence) || bytes_load(state, bytes) != number || !model_goes_on(&sequence))
+		return ARCH_REFUSED;
+	word = magazine->word;
+	if (magazine_position(word) >= magazine->limit || !model_goes_on(&sequence))
+		return ARCH_REFUSED;
+	*magazine_slot(magazine, magazine_position(word)) = place;
+	if (!model_goes_on(&sequence))
+		return ARCH_REFUSED;
+	state[0] = (uint8_t)(number & 0x7f);
+	if (!model_goes_on(&sequence) && !IS_MUTANT(MUTANT_PUSH_ABORTED))
+		return ARCH_RETIRED;
+	magazine->word = word + 1 + MAGAZINE_OPERATION;
+	return ARCH_PUSHED;
+}
+
+#define arch_retire_push_1(table, token, at, states, place, use, base)                                        \
+	model_retire_push(table, token, at, &(states)[place], 1, (uint32_t)(place), *(use) + (base))
+#define arch_retire_push_2(table, token, at, states, place, use, base)                                        \
+	model_retire_push(table, token, at, &(states)[place], 2, (uint32_t)(place), *(use) + (base))
 
 /* One by one, as each number has a commit of its own. */
 #include "percpu/arch_each.h"

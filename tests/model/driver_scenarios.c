@@ -116,12 +116,12 @@ static void quota_check(void)
 	MODEL_ASSERT(mine[0].view.vaddr != mine[1].view.vaddr);
 }
 
-static void place_thread_2(int cpu)
+static void place(int thread, int cpu)
 {
 #ifdef PERCPU_MODEL
-	explore_cpu[2] = cpu;
+	explore_cpu[thread] = cpu;
 #else
-	(void)cpu;
+	(void)thread, (void)cpu;
 #endif
 }
 
@@ -130,7 +130,7 @@ static struct ist_shm third;
 
 static void set_up_token(void)
 {
-	place_thread_2(0);
+	place(2, 0);
 	set_up();
 	MODEL_ASSERT(driver_pool_free(&pool, &first) == 0);
 	MODEL_ASSERT(driver_pool_alloc(&pool, 30, &first) == 0);
@@ -145,7 +145,7 @@ static void set_up_token(void)
 static void set_up_token_two_afar(void)
 {
 	set_up_token();
-	place_thread_2(1);
+	place(2, 1);
 }
 
 static void free_third(void)
@@ -155,7 +155,7 @@ static void free_third(void)
 
 static void check_one_of_three(void)
 {
-	place_thread_2(0);
+	place(2, 0);
 	MODEL_ASSERT((result[0] == 0) + (result[1] == 0) + (result[2] == 0) == 1);
 	for (int i = 0; i < 3; i++)
 		MODEL_ASSERT(result[i] == 0 || result[i] == -EALREADY);
@@ -177,6 +177,28 @@ static void check_reuse_token(void)
 	got.view.size = 0;
 	MODEL_ASSERT(driver_pool_free(&pool, &last) == 0);
 	MODEL_ASSERT(largest_free() == 512);
+}
+
+/* Two messages that end on one CPU at once, with room for both in its magazine: afterwards the whole pool is to be had. */
+static void set_up_two(void)
+{
+	size_t at;
+
+	set_up_token();
+	at = slabs_at(&pool.slabs, driver_granules(30));
+	percpu_set_capacity(&pool.slabs.percpu, 0, (unsigned)PERCPU_CLASS(at), 2);
+	MODEL_ASSERT(driver_pool_alloc(&pool, 30, &second) == 0);
+#ifdef PERCPU_MODEL
+	MODEL_ASSERT(second.token & TOKEN_ON);
+#endif
+	place(1, 0);
+}
+
+static void check_two(void)
+{
+	place(1, 1);
+	MODEL_ASSERT(result[0] == 0 && result[1] == 0);
+	MODEL_ASSERT(driver_pool_alloc(&pool, sizeof(region), &got) == 0);
 }
 
 /* The same message by its pointer: with a handle, which has a token of CPU 0, and without one. */
@@ -230,6 +252,7 @@ const struct model_scenario model_scenarios[] = {
          set_up_token,
          {free_first, free_second, reuse_token},
          check_reuse_token},
+        {"with a token: two messages freed at home", set_up_two, {free_first, free_second, NULL}, check_two},
         {"two within their quota",
          set_up_quota,
          {first_within_quota, second_within_quota, NULL},

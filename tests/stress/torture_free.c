@@ -8,17 +8,19 @@
  * refused.
  *
  * What the numbers mean: frees and aborts say how much happened, "with tokens" how many of the handles were; "obeyed twice",
- * "never obeyed" and "lost" (bytes that stay in use) must be 0.
+ * "never obeyed", "lost" (bytes that stay in use) and "the whole refused" (the pool is not one free stretch then) must be 0.
  *
  * usage: torture_free [--must-find-fault] [SECONDS]       (the former for mutants and the control)
  */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -210,10 +212,80 @@ static bool has_seen_little(void)
 	                                       !atomic_load_explicit(&with_token, memory_order_relaxed));
 }
 
+/*
+ * Frees that are interrupted at a step of their sequence, before the store that ends a life, or between that and the one that
+ * puts its place into the magazine: a long spin there, and a signal while it lasts, before there are other threads. All are
+ * obeyed, and nothing is lost.
+ */
+#ifdef PERCPU_INJECT
+static const void *aimed_at;
+static long reached;
+
+static void interrupt(int number)
+{
+	size_t start = (size_t)((const char *)aimed_at - (const char *)pool.pool.vaddr) / DRIVER_GRANULE;
+
+	(void)number;
+	reached += !(atomic_load_explicit(&pool.state[start], memory_order_relaxed) & STATE_LIVE);
+	for (int step = 1; step <= 3; step++)
+		__atomic_store_n(&percpu_inject[step], 0, __ATOMIC_RELAXED);
+}
+
+static void start_interrupt(int step, int32_t spin)
+{
+	struct itimerval soon = {.it_value.tv_usec = 3000};
+
+	__atomic_store_n(&percpu_inject[step], spin, __ATOMIC_RELAXED);
+	setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+static void free_interrupted(int step, size_t size, unsigned count, int32_t spin)
+{
+	void *vaddrs[HANDLES + 1];
+	struct ist_shm copy;
+	int result;
+
+	if (count == 0)
+		make(size, false, &handles[0]);
+	else if (driver_pool_alloc_bulk(&pool, size, count, vaddrs))
+		abort();
+	copy = handles[0];
+	aimed_at = count == 0 ? handles[0].view.vaddr : vaddrs[0];
+	vaddrs[count] = vaddrs[0]; /* which is not there any more then */
+	start_interrupt(step, spin);
+	result = count == 0 ? driver_pool_free(&pool, &handles[0])
+	                    : driver_pool_free_bulk(&pool, vaddrs, count + (count > 1));
+	wrong += result != (count > 1 ? -EALREADY : 0);
+	/* And all of them are over. */
+	wrong += count == 0 && driver_pool_free(&pool, &copy) != -EALREADY;
+	for (unsigned i = 0; i < count; i++)
+		wrong += driver_pool_free_bulk(&pool, &vaddrs[i], 1) != -EALREADY;
+	while (__atomic_load_n(&percpu_inject[step], __ATOMIC_RELAXED))
+		sched_yield();
+}
+
+static void interrupt_frees(void)
+{
+	static const size_t sizes[] = {3, 12, 20, 64, 700};
+
+	signal(SIGALRM, interrupt);
+	earn_token();
+	for (int i = 0; i < 15; i++)
+		free_interrupted(1 + i % 3, sizes[i / 3], 0, 1 << 30);
+	for (int i = 9; i < 15; i++) {
+		free_interrupted(1 + i % 3, sizes[i / 3], 1, 1 << 30);
+		for (int32_t spin = 1 << 14; spin <= 1 << 24; spin *= 2)
+			free_interrupted(1 + i % 3, sizes[i / 3], HANDLES, spin);
+	}
+	signal(SIGALRM, SIG_IGN);
+}
+#endif
+
 int main(int argc, char **argv)
 {
 	bool must_find = false;
 	double seconds = 2, end;
+	int whole;
 	pthread_t threads[THREADS];
 	struct ist_pool_stats stats;
 	uint64_t seed = 11;
@@ -235,6 +307,16 @@ int main(int argc, char **argv)
 		printf("skipped: sequences are not in use, and the fault is in them\n");
 		return 77;
 	}
+	be_impatient();
+#ifdef PERCPU_INJECT
+	if (!must_find && pool.slabs.percpu.sequences) {
+		pin_somewhere(&seed);
+		interrupt_frees();
+		printf("interrupted: %llu, after the store that ended a life %ld, wrong %ld (must be 0)\n",
+		       (unsigned long long)atomic_load_explicit(&percpu_aborts, memory_order_relaxed), reached,
+		       atomic_load(&wrong));
+	}
+#endif
 	for (int i = 0; i < THREADS; i++)
 		pthread_create(&threads[i], NULL, work, (void *)(uintptr_t)(i + 1));
 	/*
@@ -252,13 +334,15 @@ int main(int argc, char **argv)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	driver_pool_stats(&pool, &stats);
+	/* What was ended is to be had again, all of it, and once: then the pool is one stretch. */
+	whole = driver_pool_alloc(&pool, POOL, &handles[0]);
 	printf("sequences %s: %ld frees, %ld handles with tokens, %llu aborts\n",
 	       pool.slabs.percpu.sequences ? "in use" : "not in use", atomic_load(&frees),
 	       atomic_load(&with_token),
 	       (unsigned long long)atomic_load_explicit(&percpu_aborts, memory_order_relaxed));
-	printf("obeyed twice %ld, never obeyed %ld, refused with another error %ld, lost %zu (must be 0)\n",
-	       atomic_load(&obeyed_twice), atomic_load(&never_obeyed), atomic_load(&wrong), stats.used);
+	printf("obeyed twice %ld, never obeyed %ld, refused with another error %ld, lost %zu, the whole refused %d (must be 0)\n",
+	       atomic_load(&obeyed_twice), atomic_load(&never_obeyed), atomic_load(&wrong), stats.used, whole);
 	if (must_find)
 		return found_fault() ? 0 : 1;
-	return found_fault() || stats.used || has_seen_little();
+	return found_fault() || stats.used || whole || has_seen_little();
 }

@@ -146,6 +146,40 @@ static inline bool genmc_retire(char *const *table, uint64_t token, _Atomic uint
 #define arch_retire_2(table, token, states, place, use, base)                                                \
 	genmc_retire(table, token, &(states)[place], 2, *(use) + (base))
 
+static inline enum arch_retired genmc_retire_push(char *const *table, uint64_t token, size_t at,
+                                                  _Atomic uint8_t *state, unsigned bytes, uint32_t place,
+                                                  uint32_t number)
+{
+	enum arch_retired done = ARCH_REFUSED;
+	struct magazine *magazine;
+	uint64_t word;
+	char *block;
+
+	genmc_take(genmc_cpu);
+	block = genmc_block(table);
+	magazine = (struct magazine *)(void *)(block + at);
+	if ((genmc_token(block) == token || IS_MUTANT(MUTANT_RETIRE_UNTOKENED)) && token & 1 &&
+	    bytes_load(state, bytes) == number) {
+		word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
+		if (magazine_position(word) <
+		    atomic_load_explicit(&magazine->limit, memory_order_relaxed)) {
+			atomic_store_explicit(magazine_slot(magazine, magazine_position(word)), place,
+			                      memory_order_relaxed);
+			atomic_store_explicit(state, (uint8_t)(number & 0x7f), memory_order_relaxed);
+			atomic_store_explicit(&magazine->word, word + 1 + MAGAZINE_OPERATION,
+			                      memory_order_relaxed);
+			done = ARCH_PUSHED;
+		}
+	}
+	genmc_give(genmc_cpu);
+	return done;
+}
+
+#define arch_retire_push_1(table, token, at, states, place, use, base)                                        \
+	genmc_retire_push(table, token, at, &(states)[place], 1, (uint32_t)(place), *(use) + (base))
+#define arch_retire_push_2(table, token, at, states, place, use, base)                                        \
+	genmc_retire_push(table, token, at, &(states)[place], 2, (uint32_t)(place), *(use) + (base))
+
 /* One by one, as each number has a commit of its own. */
 #include "percpu/arch_each.h"
 
