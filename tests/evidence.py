@@ -61,6 +61,7 @@ FAULTS = [
            env=NO_RSEQ), Test('unit/test_tee_msg.c')]),
     ('A thread stopped or killed in the middle of an operation',
      [Test('stress/test_stop_everywhere.c', figure=r'(\d+) instructions, stopped', program='test-stop-everywhere'),
+      Test('stress/test_kill_everywhere.c', figure=r'stopped at (\d+), killed at each \d+th, (\d+) times', program='test-kill-everywhere'),
       Test('stress/test_freeze.c', ['nobody_waits_for_a_stopped_thread'], figure=r'(\d+ stops, workers blocked \(must be 0\): 0)')]),
     ('fork', [Test('unit/test_fork.c', ['a_child_is_refused', 'a_child_has_other_keys']),
               Test('unit/test_rcu.c', ['fork_between_releases'])]),
@@ -109,6 +110,10 @@ def run(folder, test):
         figures = [' '.join(found) if isinstance(found, tuple) else found for found in re.findall(test.figure, done.stdout)]
         if test.program == 'test-stop-everywhere':
             figures = [f'{len(figures)} pairs of operations, {sum(int(number) for number in figures)} instructions']
+        if test.program == 'test-kill-everywhere':
+            counts = [re.findall(r'\d+', figure) for figure in figures]
+            figures = [f'{len(counts)} operations, stopped at {sum(int(stops) for stops, _ in counts)} instructions, '
+                       f'killed {sum(int(kills) for _, kills in counts)} times']
         if test.program == 'test-faults':
             figures = ['; '.join(figures)]
         holds = holds and bool(figures)

@@ -94,7 +94,7 @@ static void end_last(struct space *space, uint32_t slot)
 
 /*
  * Clear LIVE and take a hold: [space.S2]. Who has references now keeps the pages in their nodes (`held`); nobody gets one
- * after this.
+ * after this. Acquire: where there are none, it ends with our hold, after all that was done by those who have put theirs [space.S3].
  */
 static int claim(struct mapping *mapping, bool try)
 {
@@ -107,7 +107,7 @@ static int claim(struct mapping *mapping, bool try)
 			return -EBUSY;
 	} while (!atomic_compare_exchange_weak_explicit(&mapping->refs, &refs,
 	                                                (refs & REFS_ANY) + (IS_MUTANT(213) ? 0 : REFS_HOLD),
-	                                                memory_order_relaxed, memory_order_relaxed));
+	                                                memory_order_acquire, memory_order_relaxed));
 	atomic_store_explicit(&mapping->held, (refs & REFS_ANY) != 0, memory_order_relaxed);
 	return 0;
 }

@@ -189,8 +189,8 @@ static void kills(void **state)
 	}
 	printf("%ld front ends killed, %llu requests, %llu of them answered, %llu regions came and went\n",
 	       turns, served, (unsigned long long)record->requests, (unsigned long long)record->regions);
-	/* One each, as a rule; where all is slow, many are killed before they have an answer. */
-	assert_true(record->requests > (uint64_t)scaled(turns));
+	/* One each, as a rule; where all is slow, and done but a few times, they may be killed before they have an answer. */
+	assert_true(turns < 100 || record->requests > (uint64_t)turns);
 }
 
 int main(int count, char **arguments)

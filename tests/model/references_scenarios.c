@@ -25,6 +25,7 @@ static struct ist_mapping handle;
 /* The first is looked at while others count. */
 static _Atomic int ends;
 static int put_backs;
+static int used[2]; /* by each of the users; whoever ends it comes after both, and has what they did */
 
 static int ended(void)
 {
@@ -129,6 +130,7 @@ void limbo_add(struct space *in, uint32_t slot)
 	(void)in, (void)slot;
 	MODEL_ASSERT(links == 0);
 	MODEL_ASSERT(atomic_fetch_add_explicit(&ends, 1, memory_order_relaxed) == 0);
+	used[0] = used[1] = 0;
 }
 
 void rest(struct space *in, struct owner *of, uint32_t slot)
@@ -170,7 +172,6 @@ void rcu_defer(struct rcu_item *item)
 	(void)item;
 }
 
-
 static void set_up(void)
 {
 	static _Alignas(64) char mappings[SLOTS_FIRST * sizeof(struct mapping)];
@@ -201,14 +202,24 @@ static void set_up(void)
 	atomic_store_explicit(&in_index, true, memory_order_relaxed);
 }
 
-static void use(void)
+static void use_as(int user)
 {
 	if (!space_get(&space, &handle))
 		return;
 	MODEL_ASSERT(ended() == 0);
-	(void)atomic_load_explicit(&owner->state, memory_order_relaxed); /* a moment */
+	used[user] = 1;
 	MODEL_ASSERT(ended() == 0);
 	MODEL_ASSERT(space_put(&space, &handle));
+}
+
+static void use(void)
+{
+	use_as(0);
+}
+
+static void use_too(void)
+{
+	use_as(1);
 }
 
 static void use_by_cookie(void)
@@ -218,7 +229,7 @@ static void use_by_cookie(void)
 	if (space_find_get(&space, 0, 9, &found))
 		return;
 	MODEL_ASSERT(ended() == 0);
-	(void)atomic_load_explicit(&owner->state, memory_order_relaxed); /* a moment */
+	used[1] = 1;
 	MODEL_ASSERT(ended() == 0);
 	MODEL_ASSERT(space_put(&space, &found));
 }
@@ -266,7 +277,7 @@ const struct model_scenario model_scenarios[] = {
         {"two users and the end", set_up, {end, use, use_by_cookie}, check},
         {"two users and an end that is refused while they are there",
          set_up,
-         {end_if_unused, use, use},
+         {end_if_unused, use, use_too},
          check},
         {"two users and an end in steps", set_up, {end_in_steps, use, use_by_cookie}, check},
         {NULL, NULL, {NULL}, NULL},
