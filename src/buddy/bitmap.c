@@ -68,14 +68,14 @@ bool bitmap_release(bitmap_word *map, size_t start, size_t count)
 	/* seq_cst: [buddy.B1] towards the next owner, [buddy.D1] towards whoever lowers a bound. */
 	while (at < end) {
 		for (size_t whole = whole_end(at, end); at < whole; at += 64)
-			all_were_set &= atomic_exchange_explicit(&map[at / 64], 0, memory_order_seq_cst) ==
-			                WHOLE;
+			all_were_set &=
+			        atomic_exchange_explicit(&map[at / 64], 0, memory_order_seq_cst) == WHOLE;
 		if (at < end) {
 			uint64_t mask = first_mask(at, end - at);
 
-			all_were_set &= (~atomic_fetch_and_explicit(&map[at / 64], ~mask,
-			                                            memory_order_seq_cst) &
-			                 mask) == 0;
+			all_were_set &=
+			        (~atomic_fetch_and_explicit(&map[at / 64], ~mask, memory_order_seq_cst) &
+			         mask) == 0;
 		}
 		at = (at / 64 + 1) * 64;
 	}

@@ -110,7 +110,8 @@ static void expose_in_chunk(struct buddy *buddy, size_t chunk, size_t from, size
 {
 	size_t floor = chunk * BUDDY_CHUNK, top = floor + BUDDY_CHUNK;
 	size_t limit = chunk + 1 < chunk_count(buddy->granules) ? top + BUDDY_CHUNK : top;
-	size_t low = from, high = IS_MUTANT(MUTANT_EXPOSE_ALONE) ? bits_min(end, top) : bits_min(end, limit), inside;
+	size_t low = from, high = IS_MUTANT(MUTANT_EXPOSE_ALONE) ? bits_min(end, top) : bits_min(end, limit),
+	       inside;
 
 	if (from <= floor)
 		low = floor;

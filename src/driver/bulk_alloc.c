@@ -232,7 +232,8 @@ static inline size_t usual_class(const struct ist_driver_pool *pool, size_t size
 }
 
 /* Of a size that has an owner and a class. If the magazine has them all, nothing needs to be held. */
-static __attribute__((noinline)) int alloc_usual(struct ist_driver_pool *pool, size_t size, unsigned count, void **out)
+static __attribute__((noinline)) int alloc_usual(struct ist_driver_pool *pool, size_t size, unsigned count,
+                                                 void **out)
 {
 	struct percpu *percpu = &pool->slabs.percpu;
 	size_t at = usual_class(pool, size);
@@ -246,7 +247,8 @@ static __attribute__((noinline)) int alloc_usual(struct ist_driver_pool *pool, s
 	return 0;
 }
 
-static inline __attribute__((always_inline)) int alloc_one(struct ist_driver_pool *pool, size_t size, void **out)
+static inline __attribute__((always_inline)) int alloc_one(struct ist_driver_pool *pool, size_t size,
+                                                           void **out)
 {
 	size_t at = usual_class(pool, size);
 	uint64_t value, token;

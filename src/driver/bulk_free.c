@@ -220,7 +220,8 @@ static inline __attribute__((always_inline)) int free_one(struct ist_driver_pool
 	uint32_t number, behind;
 	enum arch_retired retired;
 
-	if (__builtin_expect(start >= pool->slabs.buddy.granules || !token_has_half(token), 0) || TOOLS_ARE_TOLD)
+	if (__builtin_expect(start >= pool->slabs.buddy.granules || !token_has_half(token), 0) ||
+	    TOOLS_ARE_TOLD)
 		return free_apart(pool, start, token);
 	number = look_at(pool, start, (uint32_t)token, &behind);
 	if (__builtin_expect(number == 0, 0))

@@ -152,8 +152,8 @@ size_t driver_pool_run(const struct ist_driver_pool *pool, size_t start, size_t 
 {
 	size_t index = start / 64, end = start + most;
 	/* Relaxed, here and below: who has the run's handle has its marks as well (driver_begin_life). */
-	uint64_t marks = atomic_load_explicit(&pool->last[index], memory_order_relaxed) &
-	                 ~UINT64_C(0) << (start % 64);
+	uint64_t marks =
+	        atomic_load_explicit(&pool->last[index], memory_order_relaxed) & ~UINT64_C(0) << (start % 64);
 
 	while (marks == 0) {
 		if (++index * 64 >= end)

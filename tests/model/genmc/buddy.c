@@ -225,7 +225,10 @@ const struct model_scenario model_scenarios[] = {
          bounds_too_high,
          {release_next, search_two, NULL},
          check_seam},
-        {"a whole chunk, released and claimed", one_chunk, {release_whole, claim_whole_chunk, NULL}, check_whole},
+        {"a whole chunk, released and claimed",
+         one_chunk,
+         {release_whole, claim_whole_chunk, NULL},
+         check_whole},
         {NULL, NULL, {NULL, NULL, NULL}, NULL},
 };
 
