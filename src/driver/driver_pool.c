@@ -293,15 +293,16 @@ int driver_pool_free_apart(struct ist_driver_pool *pool, struct ist_shm *shm, en
 {
 	size_t size = shm->view.size, start = shm->index, granules = driver_granules(size);
 	enum state_form form = state_form(size);
+	uint64_t token = shm->token;
 
 	granules = slabs_granules(&pool->slabs, slabs_at_sure(&pool->slabs, granules));
 	if (retired == ARCH_REFUSED &&
-	    !percpu_retire(&pool->slabs.percpu, shm->token, pool->state, start, state_width(form),
+	    !percpu_retire(&pool->slabs.percpu, token, pool->state, start, state_width(form),
 	                   &shm->generation, state_number(form, 0, size)))
 		return driver_pool_free_slow(pool, shm);
 	tools_freed(pool, shm->view.vaddr, granules * DRIVER_GRANULE);
 	*shm = (struct ist_shm){0};
-	slabs_give_slow(&pool->slabs, start, granules, 0);
+	slabs_give_slow(&pool->slabs, start, granules, token);
 	return 0;
 }
 
