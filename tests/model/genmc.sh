@@ -86,6 +86,8 @@ run_model() {
 		# shellcheck disable=SC2086
 		output=$(check "$program" "$scenario" $options)
 		status=$?
+		# A model whose every execution is cut short shows nothing.
+		[ $status -ne 0 ] || grep -q '^Number of complete executions explored: [1-9]' <<<"$output" || status=1
 		echo "$1, scenario $scenario: $([ $status -eq 0 ] && echo clean || echo NOT CLEAN): $(summary <<<"$output")"
 		[ $status -eq 0 ] || { failed=1 && tail -n 60 <<<"$output"; }
 		[ $failed -eq 0 ] || [ -z "${GENMC_FIRST-}" ] || break # orders.py wants to know the first one alone

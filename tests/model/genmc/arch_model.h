@@ -29,7 +29,8 @@
 #define MODEL_CPUS 2
 #endif
 
-static _Atomic uint32_t genmc_taken[MODEL_CPUS];
+/* From CPU -1 on, where whoever has no block is. */
+static _Atomic uint32_t genmc_taken[MODEL_CPUS + 1];
 static __thread int genmc_cpu;
 
 static inline void genmc_take(int cpu)
@@ -37,12 +38,12 @@ static inline void genmc_take(int cpu)
 	uint32_t none = 0;
 
 	__VERIFIER_assume(atomic_compare_exchange_strong_explicit(
-	        &genmc_taken[cpu], &none, 1, memory_order_acquire, memory_order_relaxed));
+	        &genmc_taken[cpu + 1], &none, 1, memory_order_acquire, memory_order_relaxed));
 }
 
 static inline void genmc_give(int cpu)
 {
-	atomic_store_explicit(&genmc_taken[cpu], 0, memory_order_release);
+	atomic_store_explicit(&genmc_taken[cpu + 1], 0, memory_order_release);
 }
 
 #define arch_number() genmc_cpu
@@ -163,7 +164,7 @@ static inline enum arch_retired genmc_retire_push(char *const *table, uint64_t t
 		word = atomic_load_explicit(&magazine->word, memory_order_relaxed);
 		if (magazine_position(word) <
 		    atomic_load_explicit(&magazine->limit, memory_order_relaxed)) {
-			atomic_store_explicit(magazine_slot(magazine, magazine_position(word)), place,
+			atomic_store_explicit(genmc_slot(magazine, magazine_position(word)), place,
 			                      memory_order_relaxed);
 			atomic_store_explicit(state, (uint8_t)(number & 0x7f), memory_order_relaxed);
 			atomic_store_explicit(&magazine->word, word + 1 + MAGAZINE_OPERATION,
