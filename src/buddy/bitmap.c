@@ -60,26 +60,19 @@ size_t bitmap_claim(bitmap_word *map, size_t start, size_t count)
 	return count;
 }
 
-bool bitmap_release(bitmap_word *map, size_t start, size_t count)
+void bitmap_release(bitmap_word *map, size_t start, size_t count)
 {
 	size_t at = start, end = start + count;
-	bool all_were_set = true;
 
-	/* seq_cst: [buddy.B1] towards the next owner, [buddy.D1] towards whoever lowers a bound. */
+	/* seq_cst, both: [buddy.B1] towards the next owner, [buddy.D1] towards whoever lowers a bound. */
 	while (at < end) {
 		for (size_t whole = whole_end(at, end); at < whole; at += 64)
-			all_were_set &=
-			        atomic_exchange_explicit(&map[at / 64], 0, memory_order_seq_cst) == WHOLE;
-		if (at < end) {
-			uint64_t mask = first_mask(at, end - at);
-
-			all_were_set &=
-			        (~atomic_fetch_and_explicit(&map[at / 64], ~mask, memory_order_seq_cst) &
-			         mask) == 0;
-		}
+			atomic_exchange_explicit(&map[at / 64], 0, memory_order_seq_cst);
+		if (at < end)
+			atomic_fetch_and_explicit(&map[at / 64], ~first_mask(at, end - at),
+			                          memory_order_seq_cst);
 		at = (at / 64 + 1) * 64;
 	}
-	return all_were_set;
 }
 
 /* Granules of the word at `index` that are in use, or free when `flip` is all ones. */

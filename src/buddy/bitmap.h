@@ -34,8 +34,8 @@ typedef _Atomic uint64_t bitmap_word;
  */
 size_t bitmap_claim(bitmap_word *map, size_t start, size_t count);
 
-/* Release [start, start + count), which the caller has claimed. False when a bit was already clear: a bug of ours. */
-bool bitmap_release(bitmap_word *map, size_t start, size_t count);
+/* Release [start, start + count), which the caller has claimed. */
+void bitmap_release(bitmap_word *map, size_t start, size_t count);
 
 /* First granule in [from, limit) that is in use (free); limit if there is none. Strict loads. */
 size_t bitmap_next_used(bitmap_word *map, size_t from, size_t limit);

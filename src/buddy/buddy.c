@@ -110,14 +110,11 @@ static void expose_in_chunk(struct buddy *buddy, size_t chunk, size_t from, size
 {
 	size_t floor = chunk * BUDDY_CHUNK, top = floor + BUDDY_CHUNK;
 	size_t limit = chunk + 1 < chunk_count(buddy->granules) ? top + BUDDY_CHUNK : top;
-	size_t low = from, high = IS_MUTANT(MUTANT_EXPOSE_ALONE) ? bits_min(end, top) : bits_min(end, limit),
-	       inside;
+	size_t low = bits_max(from, floor), inside;
+	size_t high = bitmap_next_used(buddy->map, bits_min(end, limit), limit);
 
-	if (from <= floor)
-		low = floor;
-	else if (!IS_MUTANT(MUTANT_EXPOSE_ALONE))
-		low = bitmap_free_down(buddy->map, from, floor);
-	high = bitmap_next_used(buddy->map, high, limit);
+	if (!IS_MUTANT(MUTANT_EXPOSE_ALONE))
+		low = bitmap_free_down(buddy->map, low, floor);
 	inside = bits_min(high, top) - low;
 	bound_raise(&buddy->bounds, chunk, high - low);
 	if (inside > fit_longest(&buddy->fits, chunk))

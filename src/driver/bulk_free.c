@@ -158,7 +158,7 @@ static __attribute__((noinline)) int free_apart(struct ist_driver_pool *pool, si
 	struct percpu *percpu = &pool->slabs.percpu;
 	uint32_t number = 0, behind;
 
-	if (start >= pool->pool.size / DRIVER_GRANULE)
+	if (start >= pool->slabs.buddy.granules)
 		return count_error(pool, -EINVAL);
 	if (token & TOKEN_ON && token_half(token))
 		number = look_at(pool, start, token_half(token), &behind);
@@ -195,7 +195,7 @@ static __attribute__((noinline)) int free_several(struct ist_driver_pool *pool, 
 	int error = 0, next;
 
 	batch.base = pool->pool.vaddr;
-	batch.places = pool->pool.size / DRIVER_GRANULE;
+	batch.places = pool->slabs.buddy.granules;
 	batch.states = pool->state;
 	batch.owner = token & TOKEN_ON ? token_half(token) : 0;
 	while (count > 0) {

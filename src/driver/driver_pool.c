@@ -291,11 +291,11 @@ int driver_pool_free_slow(struct ist_driver_pool *pool, struct ist_shm *shm)
 
 int driver_pool_free_apart(struct ist_driver_pool *pool, struct ist_shm *shm, enum arch_retired retired)
 {
-	size_t size = shm->view.size, start = shm->index, granules = driver_granules(size);
+	size_t size = shm->view.size, start = shm->index;
+	size_t granules = slabs_granules(&pool->slabs, slabs_at_sure(&pool->slabs, driver_granules(size)));
 	enum state_form form = state_form(size);
 	uint64_t token = shm->token;
 
-	granules = slabs_granules(&pool->slabs, slabs_at_sure(&pool->slabs, granules));
 	if (retired == ARCH_REFUSED &&
 	    !percpu_retire(&pool->slabs.percpu, token, pool->state, start, state_width(form),
 	                   &shm->generation, state_number(form, 0, size)))

@@ -5,6 +5,7 @@
  * any other architecture, there are none and the C11 fallback does all the work.
  */
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/tsan.h"
@@ -50,16 +51,19 @@ static inline uint64_t arch_place(const char *base, const void *vaddr)
 _Static_assert(ARCH_PLACE == 8, "a rotation by three bits");
 
 /*
- * For sequences that end a batch and were aborted: how many were ended. `done` are for certain, and the next one if `to` has been
- * moved on from its number, which the instruction that ends it does as well. But `to` may be still where the last one moved it, if
- * both are of one place; then the next was not ended: of two in a row the second is not found alive.
+ * How a sequence that ends a batch came out. Unless it was aborted, all that were ended are in the magazine. If it was, `done` were
+ * ended for certain, and the next one if `to` has been moved on from its number, which the instruction that ends it does as
+ * well. But `to` may be still where the last one moved it, if both are of one place; then the next was not ended: of two in a row the
+ * second is not found alive.
  */
-static inline uint32_t arch_retired_of(const struct arch_batch *batch, uint32_t done, uint64_t count,
-                                       const _Atomic uint8_t *to)
+static inline struct arch_done arch_done_of(const struct arch_batch *batch, bool aborted, uint32_t done,
+                                            uint64_t count, const _Atomic uint8_t *to)
 {
-	if (done == count || to != batch->states + batch->at[done] + 2)
-		return done;
-	return done == 0 || batch->at[done] != batch->at[done - 1] ? done + 1 : done;
+	if (!aborted)
+		return (struct arch_done){done, done};
+	if (done < count && to == batch->states + batch->at[done] + 2)
+		done += done == 0 || batch->at[done] != batch->at[done - 1];
+	return (struct arch_done){done, 0};
 }
 
 #if defined(PERCPU_MODEL)

@@ -348,7 +348,7 @@ static inline struct arch_done arch_retire_push_batch(char *const *table, uint64
 	uint64_t t, s, m, e, a, i = 0;
 
 	__asm__ volatile(
-	        ENTER_OR("mov %[t], xzr\n" /* which nobody else makes of it */
+	        ENTER_OR("mov %[t], xzr\n" /* says that it was aborted */
 	                 "b 907f\n") FIND_BLOCK STEP(2) "ldur %[m], [%[t], #-8]\n"
 	                                                "cmp %[m], %[token]\n"
 	                                                "b.ne 907f\n"
@@ -400,9 +400,7 @@ static inline struct arch_done arch_retire_push_batch(char *const *table, uint64
 	          [states] "r"(states), [behind] "r"(batch->behind), [owner] "r"(batch->owner),
 	          [live] "r"(ARCH_NUMBER), [fixed] "r"(ARCH_NUMBER_FIXED)
 	        : CLOBBERED);
-	if (t)
-		return (struct arch_done){(uint32_t)i, (uint32_t)i};
-	return (struct arch_done){arch_retired_of(batch, (uint32_t)i, count, to), 0};
+	return arch_done_of(batch, t == 0, (uint32_t)i, count, to);
 }
 
 static inline __attribute__((always_inline)) bool

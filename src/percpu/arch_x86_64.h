@@ -330,7 +330,7 @@ RETIRE_PUSH(2, "w")
 
 /*
  * percpu_retire_push_batch: one by one, as each number has a commit of its own, until one is not like the others or there is
- * no room; then all of them are in the magazine with one store. stos moves `to` on (arch_retired_of).
+ * no room; then all of them are in the magazine with one store. stos moves `to` on (arch_done_of).
  */
 static inline struct arch_done arch_retire_push_batch(char *const *table, uint64_t token, size_t at,
                                                       struct arch_batch *batch, void *const *vaddrs,
@@ -341,7 +341,7 @@ static inline struct arch_done arch_retire_push_batch(char *const *table, uint64
 	_Atomic uint8_t *to = states;
 	uint64_t t, s, m, e, a, i = 0;
 
-	__asm__ volatile(ENTER_OR(COUNT_ABORT "xorl %k[t], %k[t]\n" /* which nobody else makes of it */
+	__asm__ volatile(ENTER_OR(COUNT_ABORT "xorl %k[t], %k[t]\n" /* or in a child, where nothing is done */
 	                                      "jmp 907f\n") FIND_DISTANCE
 	                 "movq -8(%[s],%[t]), %[m]\n"
 	                 "cmpq %[token], %[m]\n"
@@ -388,9 +388,7 @@ static inline struct arch_done arch_retire_push_batch(char *const *table, uint64
 	                   [places_at] "i"(offsetof(struct arch_batch, at)), [live] "i"(ARCH_NUMBER),
 	                   [fixed] "i"(ARCH_NUMBER_FIXED)
 	                 : "memory", "cc");
-	if (t)
-		return (struct arch_done){(uint32_t)i, (uint32_t)i};
-	return (struct arch_done){arch_retired_of(batch, (uint32_t)i, count, to), 0};
+	return arch_done_of(batch, t == 0, (uint32_t)i, count, to);
 }
 
 static inline __attribute__((always_inline)) bool

@@ -25,18 +25,15 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#ifdef __aarch64__
-#include <asm/hwcap.h>
-#endif
 
 #include "kill_process.h"
+#include "stepping.h"
 
 static bool wait_for_done(void)
 {
@@ -320,24 +317,12 @@ static void take_turns(void)
 	(void)!sched_setaffinity(0, sizeof(set), &set);
 }
 
-/* ARM64 before 8.1 has pairs of instructions for atomic operations, and never ends one that is stepped through. */
-static bool can_step(void)
-{
-#ifdef __aarch64__
-	return (getauxval(AT_HWCAP) & HWCAP_ATOMICS) != 0;
-#else
-	return true;
-#endif
-}
-
 int main(int argc, char **argv)
 {
 	int failed = 0, result;
 
-	if (!can_step()) {
-		printf("skipped: a step between the two halves of an atomic operation undoes the first, on this machine\n");
+	if (!can_step())
 		return 77;
-	}
 	take_turns();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

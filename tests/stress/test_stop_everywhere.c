@@ -22,16 +22,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#ifdef __aarch64__
-#include <asm/hwcap.h>
-#endif
 
 #include "client/client_pool.h"
+#include "stepping.h"
 #include "support/support.h"
 
 enum { OWNER = 7, NOT_RUN = 1, STEPS_MAX = 200000 };
@@ -388,24 +385,12 @@ static int run_series(const struct series *of)
 	return shared->wrong || ended != 1;
 }
 
-/* ARM64 before 8.1 has pairs of instructions for atomic operations, and never ends one that is stepped through. */
-static bool can_step(void)
-{
-#ifdef __aarch64__
-	return (getauxval(AT_HWCAP) & HWCAP_ATOMICS) != 0;
-#else
-	return true;
-#endif
-}
-
 int main(int argc, char **argv)
 {
 	int failed = 0, result;
 
-	if (!can_step()) {
-		printf("skipped: a step between the two halves of an atomic operation undoes the first, on this machine\n");
+	if (!can_step())
 		return 77;
-	}
 	pin_to(0); /* with the thread that is stepped: they take turns */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

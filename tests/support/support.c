@@ -118,11 +118,3 @@ double seconds_now(void)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
-
-long scaled(long iterations)
-{
-	const char *percent = getenv("ISTHMUS_TEST_SCALE");
-	long scale = percent ? strtol(percent, NULL, 10) : 100;
-
-	return iterations * scale / 100 > 0 ? iterations * scale / 100 : 1;
-}

@@ -14,6 +14,8 @@
 
 #include <isthmus/isthmus.h>
 
+#include "support/scale.h"
+
 #ifdef NDEBUG
 #error "tests must not be built with NDEBUG"
 #endif
@@ -66,8 +68,5 @@ size_t random_below(uint64_t *state, size_t limit);
 
 /* Seconds since some point, for time limits. */
 double seconds_now(void);
-
-/* Iterations scaled down under slow tools (sanitizers set ISTHMUS_TEST_SCALE, a percentage). */
-long scaled(long iterations);
 
 #endif

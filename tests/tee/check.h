@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
+
+#include "../support/scale.h"
 
 static int faults;
 
@@ -20,13 +21,12 @@ static inline void check(bool good, int line, const char *what)
 }
 #define CHECK(condition) check(condition, __LINE__, #condition)
 
-/* How often, of so many times as there are at full speed: slow tools say how much of it (ISTHMUS_TEST_SCALE, in percent). */
+/* As often as is said for slow tools, and never more than `most`. */
 static inline int times(int most)
 {
-	const char *scale = getenv("ISTHMUS_TEST_SCALE");
-	int percent = scale ? atoi(scale) : 100;
+	long fewer = scaled(most);
 
-	return percent >= 100 || percent <= 0 ? most : most * percent / 100 + 1;
+	return fewer < most ? (int)fewer + 1 : most;
 }
 
 #endif

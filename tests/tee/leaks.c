@@ -41,9 +41,7 @@ static double seconds_now(void)
 /* By the percentage that tests scale with. */
 static uint64_t count_wanted(int argc, char **argv)
 {
-	const char *scale = getenv("ISTHMUS_TEST_SCALE");
-
-	return argc > 1 ? strtoull(argv[1], NULL, 0) : 200 * (scale ? strtoull(scale, NULL, 0) : 100) + 1;
+	return argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)scaled(20000) + 1;
 }
 
 /* Each one that is used has caches of its own, which come when it is used first. */
